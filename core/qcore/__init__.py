@@ -1,0 +1,113 @@
+"""qcore: from a trained model to a verified quantized one, through plugins.
+
+```python
+import qcore
+
+base = qcore.pipeline("yolov5", weights="yolov5n.pt")
+detector = base.quantize("nncf", calibration="images/").to("openvino").build()
+detections = detector("street.jpg")
+```
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qcore.contract import Contract, Step, Tensor
+from qcore.errors import (
+    CheckFailed,
+    FileError,
+    MissingDependency,
+    NoRoute,
+    PluginError,
+    QcoreError,
+    UsageError,
+)
+from qcore.forms import Form
+from qcore.hookspecs import hookimpl
+from qcore.manager import Plugins
+from qcore.model import Model
+from qcore.specs import (
+    BackendSpec,
+    CommandSpec,
+    ConverterSpec,
+    EvaluatorSpec,
+    FormatSpec,
+    LoaderSpec,
+    Option,
+    PostprocessorSpec,
+    PreprocessorSpec,
+    QuantizerSpec,
+    Requirement,
+)
+
+if TYPE_CHECKING:
+    from qcore.pipeline import Pipeline
+
+__version__ = "0.1.0"
+
+plugins = Plugins()
+"""The plugins of this process: everything installed, and what `plugins.register` adds."""
+
+
+def load(path: str | os.PathLike[str], loader: Any = None, **options: Any) -> Model:
+    """The model in a file, with its contract.
+
+    Args:
+        path: A checkpoint or an exported file.
+        loader: Name or object; by default the content decides.
+        **options: Of the loader, e.g. `imgsz=640`.
+
+    Raises:
+        FileError: The file is absent, damaged, or nothing recognises what is inside.
+    """
+    from qcore.loading import load as load_model
+
+    return load_model(path, plugins=plugins, loader=loader, options=options)
+
+
+def pipeline(loader: Any = None, *, weights: str | os.PathLike[str], **options: Any) -> Pipeline:
+    """Begin a pipeline.
+
+    Args:
+        loader: Name or object; None lets the content of the file decide.
+        weights: The checkpoint or exported file.
+        **options: Of the loader.
+    """
+    from qcore.pipeline import Pipeline
+
+    return Pipeline(plugins, Path(weights), loader, options)
+
+
+__all__ = [
+    "BackendSpec",
+    "CheckFailed",
+    "CommandSpec",
+    "Contract",
+    "ConverterSpec",
+    "EvaluatorSpec",
+    "FileError",
+    "Form",
+    "FormatSpec",
+    "LoaderSpec",
+    "MissingDependency",
+    "Model",
+    "NoRoute",
+    "Option",
+    "PluginError",
+    "Plugins",
+    "PostprocessorSpec",
+    "PreprocessorSpec",
+    "QcoreError",
+    "QuantizerSpec",
+    "Requirement",
+    "Step",
+    "Tensor",
+    "UsageError",
+    "hookimpl",
+    "load",
+    "pipeline",
+    "plugins",
+]

@@ -1,0 +1,7 @@
+"""`python -m qcore`."""
+
+import sys
+
+from qcore.cli import main
+
+sys.exit(main())

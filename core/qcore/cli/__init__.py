@@ -1,0 +1,44 @@
+"""The command line. `qcore.cli.main(argv)` is the entry; it returns the exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from qcore.cli.console import Output
+from qcore.errors import QcoreError
+
+__all__ = ["main"]
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: Arguments without the program's name; those of the process by default.
+
+    Returns:
+        0, or the code of the error (see `qcore.errors`), or 130 after Ctrl-C.
+    """
+    from qcore.cli.parser import parse
+
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    output = Output(json="--json" in arguments, quiet="--quiet" in arguments, debug="--debug" in arguments)
+    try:
+        options = parse(arguments)
+        return int(options.run(options, output) or 0)
+    except QcoreError as error:
+        if output.debug:
+            raise
+        output.error(error)
+        return error.code
+    except KeyboardInterrupt:
+        output.note("interrupted; nothing was written")
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 2

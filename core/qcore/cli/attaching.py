@@ -1,0 +1,81 @@
+"""`qcore contract attach`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from qcore.contract import Contract, Tensor
+from qcore.errors import FileError, UsageError
+from qcore.files import publish, require, sha256
+from qcore.loading import open_file
+from qcore.manager import Plugins
+from qcore.model import Model
+from qcore.specs import LoaderSpec
+
+
+def attach(
+    plugins: Plugins,
+    source: Path,
+    directory: Path,
+    *,
+    document: str | None = None,
+    family: str | None = None,
+    names: tuple[str, ...] | None = None,
+    preprocess: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the file with a contract inside it into `directory`; the graph is not changed.
+
+    Args:
+        plugins: Where formats and loaders come from.
+        source: An exported file.
+        directory: Where the copy goes; the file's own folder replaces it.
+        document: Path of a contract as JSON.
+        family: Or the loader whose conventions the file follows.
+        names: Class names.
+        preprocess: Parameters of the preprocessor that differ from the family's.
+
+    Raises:
+        FileError: The contract does not fit the graph.
+        UsageError: The format keeps no contract, or the loader cannot describe exported files.
+    """
+    opened = open_file(source, plugins)
+    if not opened.spec.suffix:
+        raise UsageError(f"{source}: a {opened.spec.name} file, only exported files carry a contract", hint=f"qcore export {source}")
+    inputs, outputs = opened.format.signature(opened.content)
+    if document:
+        contract = Contract.from_json(require(document).read_text(encoding="utf-8"), source=document)
+    else:
+        loader = plugins.get(LoaderSpec, family).create()
+        if not hasattr(loader, "describe"):
+            raise UsageError(f"loader {family} cannot describe exported files", hint="write the contract yourself and give --contract")
+        contract = loader.describe(inputs, outputs, names=names, options={})
+        said = {"family": family, "source": {"file": source.name, "sha256": sha256(source)}}
+        contract = replace(contract, provenance={**contract.provenance, **said})
+    contract = replace(contract, preprocess=contract.preprocess.updated(preprocess or {}))
+    check(contract, inputs, outputs, source)
+    model = Model(opened.format.form(opened.content), opened.content, contract, {})
+    return publish(directory, lambda staging: opened.format.write(model, staging / source.name))[-1]
+
+
+def check(contract: Contract, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...], source: Path) -> None:
+    """Refuse a contract whose tensors are not those of the file.
+
+    Raises:
+        FileError: A name or a fixed size differs.
+    """
+    for kind, said, found in (("input", contract.inputs, inputs), ("output", contract.outputs, outputs)):
+        there = {tensor.name: tensor for tensor in found}
+        for tensor in said:
+            if tensor.name not in there:
+                raise FileError(f"{source}: the contract's {kind} {tensor.name} is not in the file, which has {', '.join(there)}")
+            shape = there[tensor.name].shape
+            differs = len(shape) != len(tensor.shape) or any(
+                isinstance(a, int) and isinstance(b, int) and a != b for a, b in zip(shape, tensor.shape, strict=False)
+            )
+            if differs:
+                raise FileError(
+                    f"{source}: {kind} {tensor.name} is {list(shape)} in the file and {list(tensor.shape)} in the contract"
+                )

@@ -1,0 +1,256 @@
+"""What each command does: arguments in, pipeline, words out."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import qcore
+from qcore.cli.console import Output
+from qcore.errors import FileError, UsageError
+
+if TYPE_CHECKING:
+    from qcore.pipeline import Pipeline
+
+
+def host(options: argparse.Namespace) -> qcore.Plugins:
+    """The plugins of this call."""
+    return qcore.Plugins(entry_points=False) if options.no_plugins else qcore.plugins
+
+
+def pairs(texts: Sequence[str], flag: str) -> dict[str, Any]:
+    """NAME=VALUE texts as a dictionary; values are Python literals where they read as such."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"{flag} {text!r}: NAME=VALUE is wanted")
+        try:
+            found[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[name] = value
+    return found
+
+
+def begin(options: argparse.Namespace, output: Output) -> Pipeline:
+    """The pipeline that the model's arguments describe."""
+    from qcore.pipeline import Pipeline
+
+    settings = pairs(options.loader_option, "--loader-option")
+    if options.imgsz:
+        if len(options.imgsz) > 2:
+            raise UsageError(f"--imgsz takes one number or two, not {len(options.imgsz)}")
+        settings["imgsz"] = options.imgsz[0] if len(options.imgsz) == 1 else tuple(options.imgsz)
+    return Pipeline(host(options), Path(options.model), options.loader, settings, output.progress)
+
+
+def running(options: argparse.Namespace, output: Output) -> Pipeline:
+    """The same, with the runtime's arguments."""
+    from qcore.specs import BackendSpec
+
+    pipeline = begin(options, output)
+    if options.backend:
+        pipeline = pipeline.to(options.backend, **pairs(options.backend_option, "--backend-option"))
+    elif options.backend_option:
+        raise UsageError("--backend-option needs --backend", hint=f"--backend one of {', '.join(s.name for s in pipeline.plugins.specs(BackendSpec))}")
+    post = {"confidence": options.confidence, "iou": options.iou}
+    return pipeline.with_params(
+        preprocess={"rect": True} if options.rect else {},
+        postprocess={name: value for name, value in post.items() if value is not None},
+    )
+
+
+def list_plugins(options: argparse.Namespace, output: Output) -> int:
+    """`qcore list-plugins`."""
+    rows = [row for row in host(options).rows() if options.kind in (None, row["kind"])]
+    if output.json:
+        output.result(rows)
+    else:
+        from qcore.cli.listing import render
+
+        output.say(render(rows))
+    return 0
+
+
+def plan(options: argparse.Namespace, output: Output) -> int:
+    """`qcore plan`."""
+    from qcore import planner
+    from qcore.pipeline import Pipeline
+    from qcore.specs import BackendSpec, ConverterSpec, LoaderSpec, QuantizerSpec
+
+    plugins = host(options)
+    names = {spec.name for spec in plugins.specs(LoaderSpec)}
+    if not Path(options.model).exists() and options.model in names:
+        start = plugins.get(LoaderSpec, options.model).produces
+    else:
+        start = Pipeline(plugins, Path(options.model)).start_form()
+    converters = plugins.specs(ConverterSpec)
+    if options.backend is None:
+        quantizers = [plugins.get(QuantizerSpec, options.quantizer)] if options.quantizer else plugins.specs(QuantizerSpec)
+        found = planner.alternatives(start, converters=converters, quantizers=quantizers, backends=plugins.specs(BackendSpec))
+        if output.json:
+            output.result([{"quantizer": quantizer, "backend": backend} for quantizer, backend in found])
+        else:
+            output.table(f"routes from {start}", ("QUANTIZER", "BACKEND"), found)
+        return 0
+    none = options.quantizer in (None, "none", "-")
+    route = planner.find(
+        start,
+        converters=converters,
+        quantizer=None if none else plugins.get(QuantizerSpec, options.quantizer),
+        backend=plugins.get(BackendSpec, options.backend),
+        through=options.target,
+    )
+    if output.json:
+        output.result({"start": str(start), "end": str(route.end), "steps": route.rows()})
+        return 0
+    rows = [(row["step"], row["kind"], row["name"], row["form"], row["status"], row["hint"]) for row in route.rows()]
+    output.table(f"from {start}", ("", "KIND", "NAME", "GIVES", "STATUS", "HINT"), rows)
+    return 0
+
+
+def inspect(options: argparse.Namespace, output: Output) -> int:
+    """`qcore inspect`."""
+    from qcore import loading
+    from qcore.cli.describe import facts
+
+    pipeline = begin(options, output).load()
+    assert pipeline.loaded is not None  # noqa: S101 - load() has just set it
+    spec, _ = loading.recognise(options.model, pipeline.plugins)
+    found = {"file": options.model, "format": spec.name, **facts(pipeline.loaded)}
+    if output.json:
+        output.result({**found, "contract": pipeline.loaded.contract.to_dict()})
+    else:
+        output.table("", ("", ""), [(name, value) for name, value in found.items() if value not in (None, "")])
+    return 0
+
+
+def export(options: argparse.Namespace, output: Output) -> int:
+    """`qcore export`."""
+    from qcore.files import output_directory
+    from qcore.forms import Form
+    from qcore.loading import format_for
+
+    pipeline = begin(options, output)
+    format_for(Form(options.to), pipeline.plugins)
+    output_directory(options.out)
+    return _written(pipeline.save(options.out, goal=options.to), output)
+
+
+def quantize(options: argparse.Namespace, output: Output) -> int:
+    """`qcore quantize`."""
+    from qcore.calibration import LIMIT
+    from qcore.files import output_directory
+
+    pipeline = begin(options, output).quantize(
+        options.quantizer,
+        calibration=options.calib,
+        limit=options.calib_limit or LIMIT,
+        seed=options.calib_seed,
+        **pairs(options.quantizer_option, "--quantizer-option"),
+    )
+    pipeline = pipeline.to(options.backend, target=options.target)
+    pipeline.plan().require()
+    output_directory(options.out)
+    return _written(pipeline.save(options.out), output)
+
+
+def _written(path: Path, output: Output) -> int:
+    size = path.stat().st_size + sum(
+        other.stat().st_size for other in path.parent.glob(f"{path.stem}.bin") if path.suffix == ".xml"
+    )
+    if output.json:
+        output.result({"file": str(path), "bytes": size})
+    else:
+        output.say(f"{path} ({size / 1e6:.2f} MB)")
+    return 0
+
+
+def predict(options: argparse.Namespace, output: Output) -> int:
+    """`qcore predict`."""
+    from qcore.cli.predicting import run
+
+    return run(options, output, running(options, output))
+
+
+def evaluate(options: argparse.Namespace, output: Output) -> int:
+    """`qcore eval`."""
+    from qcore.files import require
+    from qcore.specs import EvaluatorSpec
+
+    require(options.data)
+    pipeline = running(options, output).following(options.protocol)
+    predictor = pipeline.build()
+    task = predictor.contract.task
+    evaluators = [spec for spec in pipeline.plugins.specs(EvaluatorSpec) if spec.task == task]
+    if not evaluators:
+        raise UsageError(f"no evaluator for the task {task}", hint="qcore list-plugins --kind evaluator")
+    classes = pairs(options.classes, "--classes") or None
+    figures = evaluators[0].create().evaluate(
+        predictor, options.data, images=options.images, classes=classes, progress=output.progress
+    )
+    shape = predictor.contract.inputs[0].shape
+    said = {
+        **figures,
+        "imgsz": list(shape[-2:]),
+        "backend": predictor.backend,
+        "executed_precision": predictor.executed_precision,
+        "protocol": options.protocol or "contract",
+        "preprocess": dict(predictor.contract.preprocess.params),
+        "postprocess": dict(predictor.contract.postprocess.params),
+        "file": options.model,
+        "data": options.data,
+    }
+    if output.json:
+        output.result(said)
+    else:
+        from qcore.cli.describe import figures as rows
+
+        output.table("", ("", ""), rows(said))
+    return 0
+
+
+def contract_show(options: argparse.Namespace, output: Output) -> int:
+    """`qcore contract show`."""
+    from qcore.loading import no_contract, open_file
+
+    opened = open_file(options.model, host(options))
+    contract = opened.contract if opened.spec.suffix else None
+    if contract is None:
+        raise no_contract(opened.path)
+    output.result(contract.to_dict())
+    return 0
+
+
+def contract_attach(options: argparse.Namespace, output: Output) -> int:
+    """`qcore contract attach`."""
+    from qcore.cli.attaching import attach
+
+    if bool(options.contract) == bool(options.family):
+        raise UsageError("give --family (with --names) or --contract", hint="qcore contract attach --help")
+    if bool(options.out) == bool(options.in_place):
+        raise UsageError("give -o DIR for a copy, or --in-place", hint="qcore contract attach --help")
+    names = _names(options.names) if options.names else None
+    written = attach(
+        host(options),
+        Path(options.model),
+        Path(options.out) if options.out else Path(options.model).parent,
+        document=options.contract,
+        family=options.family,
+        names=names,
+        preprocess=pairs(options.preprocess, "--preprocess"),
+    )
+    return _written(written, output)
+
+
+def _names(path: str) -> tuple[str, ...]:
+    from qcore.files import require
+
+    try:
+        lines = require(path).read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise FileError(f"{path}: not a text file", hint="one class name a line, in the order of the index") from error
+    return tuple(line.strip() for line in lines if line.strip())

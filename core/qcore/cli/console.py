@@ -1,0 +1,95 @@
+"""What commands print: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from qcore.errors import QcoreError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+T = TypeVar("T")
+
+
+@dataclass
+class Output:
+    """Where a command's words go. With `--json`, standard output is one JSON document and nothing else."""
+
+    json: bool = False
+    quiet: bool = False
+    debug: bool = False
+
+    def console(self, *, error: bool = False) -> Console:
+        """A rich console on standard output, or on standard error."""
+        from rich.console import Console
+
+        return Console(stderr=error, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+    def result(self, document: Any) -> None:
+        """Print the JSON document of `--json`."""
+        sys.stdout.write(jsonlib.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+
+    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Print a table."""
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in rows:
+            table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+        self.console().print(table)
+
+    def say(self, message: str) -> None:
+        """A line of the result; silent under `--json`."""
+        if not self.json:
+            sys.stdout.write(message + "\n")
+
+    def note(self, message: str) -> None:
+        """A remark on standard error; silent under `--quiet`."""
+        if not self.quiet:
+            sys.stderr.write(message + "\n")
+
+    def error(self, error: QcoreError) -> None:
+        """One line that says what is wrong, one that says what to do."""
+        sys.stderr.write(f"qcore: error: {error.message}\n")
+        if error.hint:
+            sys.stderr.write(f"  hint: {error.hint}\n")
+
+    @property
+    def progress(self) -> Bars:
+        """Progress bars on standard error."""
+        return Bars(self)
+
+
+class Bars:
+    """A `Progress` drawn by rich on a terminal; without one, only what is said is printed."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+
+    def track(self, items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+        """Yield the items behind a bar that shows count, rate and remaining time, and goes away at the end."""
+        if self._output.quiet or not sys.stderr.isatty():
+            yield from items
+            return
+        from rich import progress
+
+        columns = (
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TimeRemainingColumn(),
+        )
+        with progress.Progress(*columns, console=self._output.console(error=True), transient=True) as bar:
+            yield from bar.track(items, total=total, description=description)
+
+    def say(self, message: str) -> None:
+        """A line on standard error."""
+        self._output.note(message)

@@ -1,0 +1,163 @@
+"""The arguments of every command, each with an example in its help."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from qcore.errors import UsageError
+
+EXAMPLES = {
+    "list-plugins": "qcore list-plugins --json",
+    "plan": "qcore plan yolov5n.pt nncf openvino",
+    "inspect": "qcore inspect yolov5n.pt",
+    "export": "qcore export yolov5n.pt --to onnx --imgsz 640 640 -o out/",
+    "quantize": "qcore quantize yolov5n.pt --calib images/ --quantizer nncf --backend openvino -o out/",
+    "predict": "qcore predict out/yolov5n.xml street.jpg --save shown/",
+    "eval": "qcore eval out/yolov5n.xml --data instances.json --json",
+    "contract": "qcore contract attach model.onnx --family FAMILY --names names.txt -o out/",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are `UsageError`s."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, hint=f"{self.prog} --help")
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from qcore import __version__
+
+        parser.exit(0, f"qcore {__version__}\n")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The parsed arguments; `run` is the function of the command.
+
+    Raises:
+        UsageError: An unknown command or flag, or a bad value.
+    """
+    return build(argv).parse_args(argv)
+
+
+def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The whole parser. Commands of plugins are added unless a built-in command is plainly meant."""
+    from qcore.cli import commands, plugin_commands
+
+    style = _formatter(argv)
+    parser = _Parser(
+        prog="qcore", description="From a trained model to a verified quantized one.", formatter_class=style
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+
+    def command(name: str, summary: str, run: Any, *, of: Any = subparsers, example: str = "") -> argparse.ArgumentParser:
+        added: argparse.ArgumentParser = of.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            epilog=f"example: {example or EXAMPLES[name]}",
+            formatter_class=style,
+        )
+        added.set_defaults(run=run)
+        common(added)
+        return added
+
+    listing = command("list-plugins", "show every component, where it came from, and what is missing", commands.list_plugins)
+    listing.add_argument("--kind", help="only components of this kind")
+
+    plan = command("plan", "show the route from a model through a quantizer to a backend", commands.plan)
+    plan.add_argument("model", help="a model file, or the name of a loader")
+    plan.add_argument("quantizer", nargs="?", help="name of a quantizer; none for a float route")
+    plan.add_argument("backend", nargs="?", help="name of a backend; without one, all routes are listed")
+    plan.add_argument("--target", help="profile to write for instead of the backend's own")
+
+    inspect = command("inspect", "tell what is in a model file", commands.inspect)
+    _model(inspect)
+
+    export = command("export", "write the float model in another format", commands.export)
+    _model(export)
+    export.add_argument("--to", required=True, metavar="FORMAT", help="format to write, e.g. onnx")
+    _out(export)
+
+    quantize = command("quantize", "calibrate and write the quantized model", commands.quantize)
+    _model(quantize)
+    quantize.add_argument("--calib", required=True, metavar="DIR", help="folder of inputs to calibrate with")
+    quantize.add_argument("--quantizer", required=True, metavar="Q", help="name of the quantizer")
+    quantize.add_argument("--backend", required=True, metavar="B", help="where the file will run")
+    quantize.add_argument("--target", metavar="PROFILE", help="profile to write for instead of the backend's own")
+    quantize.add_argument("--calib-limit", type=int, default=None, metavar="N", help="calibrate with at most N inputs")
+    quantize.add_argument("--calib-seed", type=int, default=0, metavar="S", help="seed of that choice (default 0)")
+    quantize.add_argument("-q", "--quantizer-option", action="append", default=[], metavar="NAME=VALUE", help="setting of the quantizer")
+    _out(quantize)
+
+    predict = command("predict", "run a model on inputs", commands.predict)
+    _model(predict)
+    predict.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders or patterns")
+    predict.add_argument("--save", metavar="DIR", help="write each input with its results drawn on it")
+    _runtime(predict)
+
+    evaluate = command("eval", "measure a model on labelled data", commands.evaluate)
+    _model(evaluate)
+    evaluate.add_argument("--data", required=True, metavar="FILE", help="labelled data, e.g. a COCO json or a data.yaml")
+    evaluate.add_argument("--images", metavar="DIR", help="where the inputs of --data lie, if not beside it")
+    evaluate.add_argument("--classes", action="append", default=[], metavar="MODEL=DATA", help="class of the model that is a class of the data (repeatable)")
+    evaluate.add_argument("--protocol", metavar="NAME", help="a named protocol of the contract, e.g. upstream, instead of the contract's own parameters")
+    _runtime(evaluate)
+
+    contract = subparsers.add_parser("contract", help="show or attach a contract", description="Show or attach a contract.", epilog=f"example: {EXAMPLES['contract']}", formatter_class=style)
+    actions = contract.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=_Parser)
+    show = command("show", "print the contract inside a file as JSON", commands.contract_show, of=actions, example="qcore contract show out/model.onnx")
+    show.add_argument("model", help="an exported file")
+    attach = command("attach", "write a copy of a file with a contract inside", commands.contract_attach, of=actions, example=EXAMPLES["contract"])
+    attach.add_argument("model", help="an exported file")
+    attach.add_argument("--contract", metavar="JSON", help="a whole contract as a JSON file")
+    attach.add_argument("--family", metavar="LOADER", help="loader whose conventions the file follows")
+    attach.add_argument("--names", metavar="FILE", help="class names, one a line")
+    attach.add_argument("--preprocess", action="append", default=[], metavar="NAME=VALUE", help="parameter of the preprocessor that differs from the family's own")
+    attach.add_argument("--in-place", action="store_true", help="replace the file itself")
+    _out(attach, required=False)
+
+    if not argv or argv[0] not in EXAMPLES:
+        plugin_commands.add(command, argv)
+    return parser
+
+
+def common(parser: argparse.ArgumentParser) -> None:
+    """The flags that every command has."""
+    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    parser.add_argument("--quiet", action="store_true", help="no progress, no remarks")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    parser.add_argument("--no-plugins", action="store_true", help="start without installed plugins")
+
+
+def _model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", help="a checkpoint or an exported file")
+    parser.add_argument("--loader", help="loader to use where the content does not decide")
+    parser.add_argument("--imgsz", type=int, nargs="+", metavar="PX", help="input size: one number, or height and width")
+    parser.add_argument("--loader-option", action="append", default=[], metavar="NAME=VALUE", help="further setting of the loader")
+
+
+def _out(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    parser.add_argument("-o", "--out", required=required, metavar="DIR", help="folder for the file and its side files")
+
+
+def _runtime(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--backend", metavar="B", help="runtime; by default the one the file is made for")
+    parser.add_argument("--backend-option", action="append", default=[], metavar="NAME=VALUE", help="setting of the runtime")
+    parser.add_argument("--confidence", type=float, metavar="C", help="confidence threshold instead of the contract's")
+    parser.add_argument("--iou", type=float, metavar="I", help="IoU threshold of the non-maximum suppression")
+    parser.add_argument("--rect", action="store_true", help="pad each input to the smallest rectangle (models with free input size)")
+
+
+def _formatter(argv: Sequence[str]) -> Any:
+    """Coloured help where help is asked for: importing rich costs more than most commands take to start."""
+    if sys.stdout.isatty() and (not argv or {"-h", "--help"} & set(argv)):
+        from rich_argparse import RawDescriptionRichHelpFormatter
+
+        return RawDescriptionRichHelpFormatter
+    return argparse.RawDescriptionHelpFormatter

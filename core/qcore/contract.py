@@ -1,0 +1,193 @@
+"""The contract: what goes into a model, what comes out, and how both are to be handled.
+
+It travels inside every file that qcore writes, as the JSON text under the key `qcore.contract`. This module is the
+only place that reads and writes it. Fields that this version does not know are kept and written back.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from qcore.errors import FileError
+
+KEY = "qcore.contract"
+MAJOR, MINOR = 1, 0
+
+Dimension = int | str
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input or output.
+
+    Attributes:
+        name: Name of the tensor in the graph.
+        dtype: NumPy name of the element type, e.g. `float32`.
+        shape: Sizes; a dynamic dimension is a name such as `batch`.
+        layout: Meaning of the axes of an input, e.g. `NCHW`.
+        meaning: What an output holds, in the words of the postprocessor that reads it.
+        stage: How far an output is processed: `raw`, `decoded`, or `nms`.
+        attributes: Everything else that is said of it (stride, anchors, bins, ...).
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[Dimension, ...]
+    layout: str | None = None
+    meaning: str | None = None
+    stage: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Tensor:
+        """Read one tensor; unknown fields become attributes."""
+        known = {"name", "dtype", "shape", "layout", "meaning", "stage"}
+        return cls(
+            name=str(data["name"]),
+            dtype=str(data["dtype"]),
+            shape=tuple(data["shape"]),
+            layout=data.get("layout"),
+            meaning=data.get("meaning"),
+            stage=data.get("stage"),
+            attributes={key: value for key, value in data.items() if key not in known},
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        said = {"layout": self.layout, "meaning": self.meaning, "stage": self.stage}
+        return {
+            "name": self.name,
+            "dtype": self.dtype,
+            "shape": list(self.shape),
+            **{key: value for key, value in said.items() if value is not None},
+            **self.attributes,
+        }
+
+
+@dataclass(frozen=True)
+class Step:
+    """A preprocessing or postprocessing component with its parameters."""
+
+    component: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Step:
+        """Read a step from its JSON form."""
+        return cls(str(data["component"]), dict(data.get("params", {})))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {"component": self.component, "params": dict(self.params)}
+
+    def updated(self, params: Mapping[str, Any]) -> Step:
+        """The same step with some parameters replaced."""
+        return Step(self.component, {**self.params, **params})
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The whole agreement; see docs/contract.md for an annotated example.
+
+    Attributes:
+        task: Which kind of result the postprocessor gives; selects the evaluator.
+        inputs: Input tensors in the graph's order.
+        outputs: Output tensors in the graph's order.
+        preprocess: How a raw input becomes the input tensor.
+        postprocess: How output tensors become results.
+        classes: Class names, in the order of the class index.
+        provenance: Where the model came from and what was done to it.
+        protocols: Named sets of parameter overrides for evaluation: name -> {"preprocess": {}, "postprocess": {}}.
+        extensions: What plugins keep for themselves, by plugin name.
+        unknown: Top-level fields of a later minor version, kept as they are.
+    """
+
+    task: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    preprocess: Step
+    postprocess: Step
+    classes: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    protocols: Mapping[str, Any] = field(default_factory=dict)
+    extensions: Mapping[str, Any] = field(default_factory=dict)
+    unknown: Mapping[str, Any] = field(default_factory=dict)
+    version: str = f"{MAJOR}.{MINOR}"
+
+    @classmethod
+    def from_json(cls, text: str, *, source: str = "contract") -> Contract:
+        """Parse the JSON text.
+
+        Args:
+            text: The document.
+            source: What to call it in errors, usually the file it came from.
+
+        Raises:
+            FileError: Not JSON, a field missing or of the wrong kind, or another major version.
+        """
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise FileError(f"{source}: the contract is not valid JSON ({error})") from error
+        return cls.from_dict(data, source=source)
+
+    @classmethod
+    def from_dict(cls, data: Any, *, source: str = "contract") -> Contract:
+        """Read the parsed JSON document.
+
+        Raises:
+            FileError: A field is missing or of the wrong kind, or the major version is another.
+        """
+        if not isinstance(data, Mapping):
+            raise FileError(f"{source}: the contract is a JSON {type(data).__name__}, not an object")
+        version = str(data.get("contract", ""))
+        if version.split(".")[0] != str(MAJOR):
+            raise FileError(
+                f"{source}: contract version {version or 'missing'}, this qcore reads {MAJOR}.x",
+                hint="install the qcore release that wrote the file, or export the model again",
+            )
+        known = {
+            "contract", "task", "inputs", "outputs", "preprocess", "postprocess",
+            "classes", "provenance", "protocols", "extensions",
+        }  # fmt: skip
+        try:
+            return cls(
+                task=str(data["task"]),
+                inputs=tuple(Tensor.from_dict(tensor) for tensor in data["inputs"]),
+                outputs=tuple(Tensor.from_dict(tensor) for tensor in data["outputs"]),
+                preprocess=Step.from_dict(data["preprocess"]),
+                postprocess=Step.from_dict(data["postprocess"]),
+                classes=tuple(str(name) for name in data.get("classes", ())),
+                provenance=dict(data.get("provenance", {})),
+                protocols=dict(data.get("protocols", {})),
+                extensions=dict(data.get("extensions", {})),
+                unknown={key: value for key, value in data.items() if key not in known},
+                version=version,
+            )
+        except KeyError as error:
+            raise FileError(f"{source}: the contract has no field {error}") from error
+        except (TypeError, ValueError) as error:
+            raise FileError(f"{source}: the contract has a field of the wrong kind ({error})") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON document as plain Python values."""
+        return {
+            "contract": self.version,
+            "task": self.task,
+            "inputs": [tensor.to_dict() for tensor in self.inputs],
+            "preprocess": self.preprocess.to_dict(),
+            "outputs": [tensor.to_dict() for tensor in self.outputs],
+            "postprocess": self.postprocess.to_dict(),
+            "classes": list(self.classes),
+            "provenance": dict(self.provenance),
+            **({"protocols": dict(self.protocols)} if self.protocols else {}),
+            **({"extensions": dict(self.extensions)} if self.extensions else {}),
+            **self.unknown,
+        }
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """The JSON text."""
+        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)

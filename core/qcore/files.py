@@ -1,0 +1,99 @@
+"""Writing files so that nothing half-written is ever seen."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from qcore.errors import FileError
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def require(path: str | os.PathLike[str]) -> Path:
+    """The path of an existing file.
+
+    Raises:
+        FileError: It is absent, a directory, or empty.
+    """
+    found = Path(path)
+    if not found.exists():
+        raise FileError(f"{found}: no such file", hint="check the path")
+    if found.is_dir():
+        raise FileError(f"{found}: is a directory, a file is wanted", hint="name the file inside it")
+    try:
+        with found.open("rb") as stream:
+            empty = not stream.read(1)
+    except OSError as error:
+        raise FileError(f"{found}: cannot be read ({error.strerror})", hint="check its permissions") from error
+    if empty:
+        raise FileError(f"{found}: the file is empty", hint="copy or download it again")
+    return found
+
+
+def output_directory(path: str | os.PathLike[str]) -> Path:
+    """The directory, made if need be, and known to be writable.
+
+    Raises:
+        FileError: It cannot be made or written to.
+    """
+    directory = Path(path)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise FileError(
+            f"{directory}: cannot be written to ({error.strerror})", hint="choose another folder with -o DIR"
+        ) from error
+    return directory
+
+
+def publish(directory: Path, write: Callable[[Path], Sequence[Path]]) -> list[Path]:
+    """Write a set of files into `directory`: all of them, or none.
+
+    Args:
+        directory: Where they go.
+        write: Writes into the temporary directory it is given; returns the files in the order of publication.
+
+    Raises:
+        FileError: The directory cannot be written to.
+    """
+    output_directory(directory)
+    staging = Path(tempfile.mkdtemp(prefix=".qcore-", dir=directory))
+    try:
+        files = write(staging)
+        published = []
+        for file in files:
+            final = directory / file.relative_to(staging)
+            file.replace(final)
+            published.append(final)
+        return published
+    except OSError as error:
+        raise FileError(f"{directory}: writing failed ({error})", hint="check space and permissions") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path that takes the place of `path` if the block ends well."""
+    output_directory(path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,51 @@
+"""Forms: what an object is technically, so that routes can be planned without opening it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True)
+class Form:
+    """A format and the attributes that decide whether a runtime takes it.
+
+    A field left None says nothing: as a description it is unknown, as a pattern it matches everything.
+
+    Attributes:
+        format: Name of the format, e.g. the one a format component registers.
+        encoding: `float`, `qdq`, `native`, or another word that a plugin agrees on with its peers.
+        activation: Integer type of quantized activations (`s8`, `u8`).
+        symmetric: Whether activation zero points are the middle of the range.
+        precision: Type of everything that is not quantized (`f32`, `f16`).
+        profile: Name of the runtime profile the quantized graph was written for.
+    """
+
+    format: str
+    encoding: str | None = None
+    activation: str | None = None
+    symmetric: bool | None = None
+    precision: str | None = None
+    profile: str | None = None
+
+    def accepts(self, other: Form) -> bool:
+        """Whether `other` fits this form read as a pattern."""
+        return not self.conflicts(other)
+
+    def conflicts(self, other: Form) -> list[str]:
+        """Names of the fields in which `other` does not fit this pattern."""
+        return [
+            field.name
+            for field in fields(self)
+            if getattr(self, field.name) is not None and getattr(self, field.name) != getattr(other, field.name)
+        ]
+
+    def __str__(self) -> str:
+        words = [
+            self.encoding,
+            self.activation,
+            {True: "symmetric", False: "asymmetric", None: None}[self.symmetric],
+            self.precision,
+            f"profile {self.profile}" if self.profile else None,
+        ]
+        said = ", ".join(word for word in words if word)
+        return f"{self.format} ({said})" if said else self.format

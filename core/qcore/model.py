@@ -1,0 +1,31 @@
+"""A model on its way through the pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from qcore.contract import Contract
+from qcore.forms import Form
+
+
+@dataclass(frozen=True)
+class Model:
+    """An object of some form, with its contract.
+
+    Attributes:
+        form: What `module` is technically.
+        module: The object itself: a torch module, an ONNX graph, a runtime's model.
+        contract: What goes in and what comes out.
+        notes: What a person should know of how it was read: label -> text (`variant`, `parameters`, `assumed`, ...).
+    """
+
+    form: Form
+    module: Any
+    contract: Contract
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def evolve(self, **changes: Any) -> Model:
+        """A copy with some fields replaced."""
+        return replace(self, **changes)

@@ -1,0 +1,265 @@
+"""The pipeline: a loader, an optional quantizer and a backend, put together by name or by object."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from qcore import loading, planner
+from qcore.calibration import LIMIT, SEED, Calibration
+from qcore.contract import Contract
+from qcore.errors import UsageError
+from qcore.forms import Form
+from qcore.manager import Plugins
+from qcore.model import Model
+from qcore.planner import Plan
+from qcore.predictor import Predictor
+from qcore.progress import Silent
+from qcore.protocols import Preprocessor, Progress
+from qcore.specs import (
+    BackendSpec,
+    ConverterSpec,
+    LoaderSpec,
+    PostprocessorSpec,
+    PreprocessorSpec,
+    QuantizerSpec,
+)
+
+
+@dataclass(frozen=True)
+class _Quantization:
+    quantizer: QuantizerSpec
+    calibration: Any
+    options: Mapping[str, Any]
+    limit: int | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What is to be done with a model; nothing runs before `model`, `save` or `build`.
+
+    Every method returns a new pipeline, so a common beginning can be continued in several ways.
+    """
+
+    plugins: Plugins
+    weights: Path
+    loader: Any = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    progress: Progress = field(default_factory=Silent)
+    loaded: Model | None = None
+    quantization: _Quantization | None = None
+    backend: BackendSpec | None = None
+    backend_options: Mapping[str, Any] = field(default_factory=dict)
+    target: str | None = None
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    protocol: str | None = None
+
+    def quantize(
+        self, quantizer: Any, *, calibration: Any, limit: int | None = LIMIT, seed: int = SEED, **options: Any
+    ) -> Pipeline:
+        """Quantize on the way.
+
+        Args:
+            quantizer: Name or object.
+            calibration: A folder, or any iterable of inputs or paths; read with the model's own preprocessing.
+            limit: At most this many inputs, drawn with `seed`.
+            seed: Of the draw.
+            **options: Of the quantizer.
+        """
+        spec = self.plugins.get(QuantizerSpec, quantizer)
+        return replace(
+            self, quantization=_Quantization(spec, calibration, spec.settings(options), limit, seed), loaded=self.loaded
+        )
+
+    def to(self, backend: Any, *, target: str | None = None, **options: Any) -> Pipeline:
+        """Run on a backend.
+
+        Args:
+            backend: Name or object.
+            target: Profile that the quantized graph is written for; the backend's own by default.
+            **options: Of the backend.
+        """
+        spec = self.plugins.get(BackendSpec, backend)
+        return replace(self, backend=spec, backend_options=spec.settings(options), target=target)
+
+    def with_params(
+        self, *, preprocess: Mapping[str, Any] | None = None, postprocess: Mapping[str, Any] | None = None
+    ) -> Pipeline:
+        """Change parameters of the pre- or postprocessor at run time; the file's contract stays as it is."""
+        merged = {
+            "preprocess": {**self.overrides.get("preprocess", {}), **(preprocess or {})},
+            "postprocess": {**self.overrides.get("postprocess", {}), **(postprocess or {})},
+        }
+        return replace(self, overrides=merged)
+
+    def following(self, protocol: str | None) -> Pipeline:
+        """Run under a named protocol of the contract instead of its own parameters."""
+        return replace(self, protocol=protocol)
+
+    def load(self) -> Pipeline:
+        """The same pipeline with its float model loaded, so that several continuations load it once."""
+        if self.loaded:
+            return self
+        model = loading.load(self.weights, plugins=self.plugins, loader=self.loader, options=self.options)
+        return replace(self, loaded=model)
+
+    def plan(self) -> Plan:
+        """The route that `build` will take. Opens the file only where its name alone leaves the form open."""
+        return self._plan(self.loaded.form if self.loaded else self.start_form())
+
+    def start_form(self) -> Form:
+        """The form that loading gives, without reading weights where all loaders of the format agree."""
+        spec, made = loading.recognise(self.weights, self.plugins)
+        if self.loader is not None:
+            return self.plugins.get(LoaderSpec, self.loader).produces
+        forms = {loader.produces for loader in self.plugins.specs(LoaderSpec) if loader.format == spec.name}
+        if len(forms) == 1 and not spec.suffix:
+            return forms.pop()
+        return made.form(made.open(self.weights)) if spec.suffix else self.load().plan().start
+
+    def _plan(self, start: Form, goal: Form | None = None) -> Plan:
+        return planner.find(
+            start,
+            converters=self.plugins.specs(ConverterSpec),
+            quantizer=self.quantization.quantizer if self.quantization else None,
+            backend=None if goal else self.backend,
+            goal=goal,
+            through=self.target,
+        )
+
+    def model(self, goal: str | Form | None = None) -> Model:
+        """Run the route and return the model at its end.
+
+        Args:
+            goal: A format to end at instead of the backend's own.
+        """
+        this = self.load()
+        assert this.loaded is not None  # noqa: S101 - load() has just set it
+        plan = this._plan(this.loaded.form, Form(goal) if isinstance(goal, str) else goal)
+        plan.require()
+        model = this.loaded
+        for leg in plan.legs:
+            if isinstance(leg.spec, QuantizerSpec):
+                model = this._quantized(model)
+            else:
+                model = leg.spec.create().convert(
+                    model, options=leg.spec.settings({}), progress=self.progress
+                )
+        return model
+
+    def _quantized(self, model: Model) -> Model:
+        assert self.quantization is not None  # noqa: S101 - the plan has a quantizer only then
+        wanted = self.quantization
+        data = Calibration.choose(
+            wanted.calibration,
+            preprocessor=self.preprocessor(model.contract),
+            contract=model.contract,
+            progress=self.progress,
+            limit=wanted.limit,
+            seed=wanted.seed,
+        )
+        done: Model = wanted.quantizer.create().quantize(
+            model, calibration=data, options=wanted.options, progress=self.progress
+        )
+        said = {
+            **done.contract.provenance,
+            "quantization": {
+                "quantizer": wanted.quantizer.name,
+                "recipe": dict(wanted.options),
+                **dict(done.contract.provenance.get("quantization", {})),
+            },
+            "calibration": data.provenance(),
+        }
+        return done.evolve(contract=replace(done.contract, provenance=said))
+
+    def save(self, directory: str | os.PathLike[str], *, goal: str | Form | None = None) -> Path:
+        """Write the result into a directory; returns the main file."""
+        return loading.save(self.model(goal), directory, self.weights.stem, self.plugins)
+
+    def build(self) -> Predictor:
+        """Compile the result on the backend, ready to be called.
+
+        Raises:
+            UsageError: No backend was chosen and more than one, or none, runs the model as it is.
+        """
+        this = self.load()
+        if this.backend is None:
+            this = this.to(this._default_backend())
+        model = this.model()
+        assert this.backend is not None  # noqa: S101 - set above
+        return predictor(
+            model,
+            this.backend,
+            plugins=self.plugins,
+            options=this.backend_options,
+            protocol=self.protocol,
+            overrides=self.overrides,
+        )
+
+    def _default_backend(self) -> BackendSpec:
+        assert self.loaded is not None  # noqa: S101 - build() has loaded it
+        form = self.loaded.form
+        usable = [spec for spec in self.plugins.specs(BackendSpec) if any(p.accepts(form) for p in spec.accepts)]
+        named = [spec for spec in usable if spec.accepts[0].format == form.format and spec.name == form.format]
+        own = named or [spec for spec in usable if spec.accepts[0].format == form.format]
+        installed = [spec for spec in own or usable if not spec.problems()] or own or usable
+        if not installed:
+            raise UsageError(f"no backend runs {form} as it is", hint="choose one with --backend")
+        return sorted(installed, key=lambda spec: not spec.name.startswith(form.format))[0]
+
+    def preprocessor(self, contract: Contract) -> Preprocessor:
+        """The preprocessor that a contract asks for."""
+        made: Preprocessor = self.plugins.get(PreprocessorSpec, contract.preprocess.component).load()(
+            contract.preprocess.params, contract.inputs
+        )
+        return made
+
+
+def predictor(
+    model: Model,
+    backend: BackendSpec,
+    *,
+    plugins: Plugins,
+    options: Mapping[str, Any] | None = None,
+    protocol: str | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Predictor:
+    """Compile a model and put its contract's pre- and postprocessing around it.
+
+    Args:
+        model: In a form that the backend accepts.
+        backend: The runtime.
+        plugins: Where pre- and postprocessors come from.
+        options: Of the backend, already parsed.
+        protocol: Named protocol of the contract to run under.
+        overrides: Parameters to change after that: {"preprocess": {}, "postprocess": {}}.
+
+    Raises:
+        UsageError: The contract has no protocol of that name.
+    """
+    contract = model.contract
+    changes: list[Mapping[str, Any]] = [overrides or {}]
+    if protocol is not None:
+        if protocol not in contract.protocols:
+            known = ", ".join(contract.protocols) or "none"
+            raise UsageError(f"the contract has no protocol {protocol!r}", hint=f"it has: {known}")
+        changes.insert(0, contract.protocols[protocol])
+    for change in changes:
+        contract = replace(
+            contract,
+            preprocess=contract.preprocess.updated(change.get("preprocess", {})),
+            postprocess=contract.postprocess.updated(change.get("postprocess", {})),
+        )
+    pre = plugins.get(PreprocessorSpec, contract.preprocess.component)
+    post = plugins.get(PostprocessorSpec, contract.postprocess.component)
+    return Predictor(
+        contract=contract,
+        preprocessor=pre.load()(contract.preprocess.params, contract.inputs),
+        postprocessor=post.load()(contract.postprocess.params, contract.outputs, contract.classes),
+        session=backend.create().compile(model, options=options or backend.settings({})),
+        backend=backend.name,
+    )

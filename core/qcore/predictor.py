@@ -1,0 +1,90 @@
+"""A predictor: a session with the pre- and postprocessing that the contract names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from qcore.contract import Contract
+from qcore.errors import FileError, UsageError
+from qcore.protocols import Postprocessor, Preprocessor, Session
+
+
+@dataclass
+class Predictor:
+    """Runs inputs end to end; results are in the coordinates of each input.
+
+    Attributes:
+        contract: What everything was configured from.
+        backend: Name of the backend that compiled the session.
+    """
+
+    contract: Contract
+    session: Session
+    preprocessor: Preprocessor
+    postprocessor: Postprocessor
+    backend: str
+
+    @property
+    def executed_precision(self) -> str:
+        """The precision the runtime really computes in, as it tells itself."""
+        return self.session.executed_precision
+
+    def __call__(self, source: Any) -> Any:
+        """The result for one input: a path or whatever the preprocessor reads.
+
+        Raises:
+            UsageError: `source` stands for more than one input; use `stream`.
+            FileError: It cannot be read.
+        """
+        items = self.preprocessor.expand(source)
+        if len(items) != 1:
+            raise UsageError(f"{source} stands for {len(items)} inputs, not one", hint="use stream(source)")
+        return next(self.stream(items))
+
+    def stream(self, source: Any, *, on_error: Callable[[Any, FileError], None] | None = None) -> Iterator[Any]:
+        """Results in the order of the inputs, one batch of the contract's size in memory at a time.
+
+        Args:
+            source: Anything that the preprocessor expands.
+            on_error: Called with an item that cannot be read, whose result then is None; without it the error is raised.
+        """
+        for _, result in self.examine(source, on_error=on_error):
+            yield result
+
+    def examine(
+        self, source: Any, *, on_error: Callable[[Any, FileError], None] | None = None
+    ) -> Iterator[tuple[Any, Any]]:
+        """Like `stream`, but (input as it was read, result); (None, None) for one that could not be read."""
+        items = iter(self.preprocessor.expand(source))
+        size = self.contract.inputs[0].shape[0]
+        while batch := list(islice(items, size if isinstance(size, int) else 1)):
+            yield from self._batch(batch, size if isinstance(size, int) else 1, on_error)
+
+    def _batch(
+        self, items: list[Any], size: int, on_error: Callable[[Any, FileError], None] | None
+    ) -> Iterable[tuple[Any, Any]]:
+        raws: list[Any] = []
+        for item in items:
+            try:
+                raws.append(self.preprocessor.read(item))
+            except FileError as error:
+                if on_error is None:
+                    raise
+                on_error(item, error)
+                raws.append(None)
+        good = [raw for raw in raws if raw is not None]
+        results = iter(self._infer(good, size) if good else [])
+        return [(raw, None if raw is None else next(results)) for raw in raws]
+
+    def _infer(self, raws: list[Any], size: int) -> list[Any]:
+        import numpy
+
+        tensors, geometries = zip(*(self.preprocessor(raw) for raw in raws), strict=True)
+        filled = [*tensors, *[tensors[-1]] * (size - len(tensors))]
+        name = self.contract.inputs[0].name
+        outputs = self.session.run({name: filled[0] if len(filled) == 1 else numpy.concatenate(filled)})
+        kept = {key: value[: len(tensors)] for key, value in outputs.items()}
+        return list(self.postprocessor(kept, list(geometries)))

@@ -1,0 +1,164 @@
+"""What the target of each kind of component must be able to do.
+
+Targets are created without arguments, except preprocessors and postprocessors, which are configured by the contract.
+Arrays are NumPy arrays wherever they cross a border between components.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from qcore.contract import Contract, Tensor
+from qcore.forms import Form
+from qcore.model import Model
+
+T = TypeVar("T")
+Arrays = Mapping[str, Any]
+"""Tensor name -> NumPy array."""
+
+
+class Progress(Protocol):
+    """How a long step tells where it is."""
+
+    def track(self, items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
+        """Yield the items, showing how far the loop is."""
+        ...
+
+    def say(self, message: str) -> None:
+        """A line for the user: a warning, a fact worth knowing."""
+        ...
+
+
+class CalibrationData(Protocol):
+    """Calibration inputs, already preprocessed at the model's own shape; can be iterated more than once."""
+
+    def __len__(self) -> int:
+        """How many inputs there are."""
+        ...
+
+    def __iter__(self) -> Iterator[Arrays]:
+        """Input tensors by name, one batch a step."""
+        ...
+
+
+class Format(Protocol):
+    """Files of one format."""
+
+    def sniff(self, path: Path) -> bool:
+        """Whether the content of the file is of this format; cheap, and imports no framework."""
+        ...
+
+    def open(self, path: Path) -> Any:
+        """The content, for loaders and backends. Raises FileError where it is damaged."""
+        ...
+
+    def contract(self, content: Any) -> Contract | None:
+        """The contract inside, if any."""
+        ...
+
+    def form(self, content: Any) -> Form:
+        """What the content is technically."""
+        ...
+
+    def signature(self, content: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Inputs and outputs as the file itself tells them."""
+        ...
+
+    def write(self, model: Model, path: Path) -> Sequence[Path]:
+        """Write the model with its contract inside.
+
+        `path` names the main file in a fresh directory; returns the files in the order of publication, main file last.
+        """
+        ...
+
+
+class Loader(Protocol):
+    """One family of models."""
+
+    def matches(self, content: Any) -> str | None:
+        """What the content is in a few words, or None where it is not of this family."""
+        ...
+
+    def load(self, content: Any, *, options: Mapping[str, Any]) -> Model:
+        """The model with its contract."""
+        ...
+
+
+class Converter(Protocol):
+    """From one form to another."""
+
+    def convert(self, model: Model, *, options: Mapping[str, Any], progress: Progress) -> Model:
+        """The same model in the other form, with a contract that says so."""
+        ...
+
+
+class Quantizer(Protocol):
+    """From float to quantized."""
+
+    def quantize(
+        self, model: Model, *, calibration: CalibrationData, options: Mapping[str, Any], progress: Progress
+    ) -> Model:
+        """The quantized model, or its scale table."""
+        ...
+
+
+class Session(Protocol):
+    """A compiled model."""
+
+    executed_precision: str
+
+    def run(self, inputs: Arrays) -> Arrays:
+        """One inference: all outputs by name."""
+        ...
+
+
+class Backend(Protocol):
+    """A runtime."""
+
+    def compile(self, model: Model, *, options: Mapping[str, Any]) -> Session:
+        """Make the model ready to run."""
+        ...
+
+
+class Preprocessor(Protocol):
+    """Reads inputs; created with (params, inputs of the contract)."""
+
+    def expand(self, source: Any) -> Sequence[Any]:
+        """The single inputs that a file, a folder or an iterable stands for, in a stable order."""
+        ...
+
+    def read(self, item: Any) -> Any:
+        """One input as it was recorded; FileError where it cannot be read."""
+        ...
+
+    def __call__(self, raw: Any) -> tuple[Any, Any]:
+        """The input tensor with batch 1, and what the postprocessor needs to map results back."""
+        ...
+
+
+class Postprocessor(Protocol):
+    """Makes results; created with (params, outputs of the contract, class names)."""
+
+    def __call__(self, outputs: Arrays, geometries: Sequence[Any]) -> Sequence[Any]:
+        """One result for each element of the batch, in the coordinates of the input."""
+        ...
+
+    def records(self, result: Any) -> list[dict[str, Any]]:
+        """The result as JSON-able records."""
+        ...
+
+    def draw(self, raw: Any, result: Any) -> Any:
+        """The input with the result drawn on it, as an image array (height, width, 3) uint8 BGR."""
+        ...
+
+
+class Evaluator(Protocol):
+    """Measures results against labels."""
+
+    def evaluate(
+        self, predictor: Any, data: Any, *, images: Any, classes: Mapping[str, str] | None, progress: Progress
+    ) -> dict[str, Any]:
+        """Figures by name."""
+        ...

@@ -1,0 +1,98 @@
+"""The quantizer `nncf`."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from qcore.forms import Form
+from qcore.model import Model
+from qcore.protocols import CalibrationData, Progress
+
+
+def _import() -> Any:
+    """NNCF with its telemetry switched off, which it reads from the environment when it is imported."""
+    os.environ["NNCF_CI"] = "1"
+    import nncf
+
+    nncf.set_log_level(logging.ERROR)
+    return nncf
+
+
+class NncfQuantizer:
+    """Post-training quantization by NNCF, with everything after the head's last convolutions left float."""
+
+    def quantize(
+        self, model: Model, *, calibration: CalibrationData, options: Mapping[str, Any], progress: Progress
+    ) -> Model:
+        """Quantize an OpenVINO model.
+
+        Presets: `mixed` has asymmetric activations, which SiLU networks need; `performance` is symmetric.
+        """
+        nncf = _import()
+        tail = decode_tail(model.module)
+        preset = {"mixed": nncf.QuantizationPreset.MIXED, "performance": nncf.QuantizationPreset.PERFORMANCE}
+        batches = progress.track(calibration, "calibrating (nncf)", len(calibration))
+        made = nncf.quantize(
+            model.module,
+            nncf.Dataset(_Once(calibration, batches)),
+            preset=preset[options["preset"]],
+            subset_size=len(calibration),
+            fast_bias_correction=not options["bias_correction"],
+            ignored_scope=nncf.IgnoredScope(names=tail, validate=False),
+        )
+        tools = {**dict(model.contract.provenance.get("tools", {})), "nncf": nncf.__version__}
+        contract = replace(
+            model.contract,
+            provenance={**model.contract.provenance, "tools": tools, "quantization": {"float_tail": len(tail)}},
+        )
+        form = Form("openvino", encoding="native", symmetric=False, precision=model.form.precision)
+        return model.evolve(form=form, module=made, contract=contract)
+
+
+class _Once:
+    """The data for NNCF, which goes over it several times: the first pass shows progress."""
+
+    def __init__(self, data: CalibrationData, first: Any) -> None:
+        self._data = data
+        self._first: Any = first
+
+    def __iter__(self) -> Any:
+        first, self._first = self._first, None
+        return iter(first if first is not None else self._data)
+
+
+_WEIGHTED = {"Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul"}
+
+
+def decode_tail(model: Any) -> list[str]:
+    """Names of the operations from which no further learned convolution is reached, those convolutions excluded.
+
+    A convolution whose input has passed a SoftMax is part of the decode (the expectation over distance bins).
+    """
+    ops = list(model.get_ordered_ops())
+    after_softmax: set[str] = set()
+    for op in ops:
+        sources = [value.get_node().get_friendly_name() for value in op.input_values()]
+        if op.get_type_name() == "Softmax" or any(name in after_softmax for name in sources):
+            after_softmax.add(op.get_friendly_name())
+    reaches: set[str] = set()
+    for op in reversed(ops):
+        targets = [target.get_node() for output in op.outputs() for target in output.get_target_inputs()]
+        if any(
+            target.get_friendly_name() in reaches
+            or (target.get_type_name() in _WEIGHTED and target.get_friendly_name() not in after_softmax)
+            for target in targets
+        ):
+            reaches.add(op.get_friendly_name())
+    skip = {"Parameter", "Constant", "Result"}
+    return [
+        op.get_friendly_name()
+        for op in ops
+        if op.get_friendly_name() not in reaches
+        and op.get_type_name() not in skip
+        and not (op.get_type_name() in _WEIGHTED and op.get_friendly_name() not in after_softmax)
+    ]

@@ -1,0 +1,111 @@
+"""The one exporter: a torch module to an ONNX graph, verified before it is handed on."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+
+from qcore.errors import CheckFailed
+from qcore.forms import Form
+from qcore.model import Model
+from qcore.protocols import Progress
+from qcore_plugins.folding import fold_batchnorm
+
+OPSET = 20
+"""What torch's exporter writes natively; every runtime supported here reads it."""
+RELATIVE, ABSOLUTE = 1e-4, 1e-4
+"""Allowed difference between the file and the module: float32 rounding in another order gives about 1e-6."""
+
+
+class TorchToOnnx:
+    """Exports through `torch.export`, whose node names become the tensor names of the file."""
+
+    def convert(self, model: Model, *, options: Mapping[str, Any], progress: Progress) -> Model:  # noqa: ARG002
+        """Fold BatchNorm, export with the contract's shapes, compare with the module.
+
+        Raises:
+            CheckFailed: ONNX Runtime's result on the exported graph differs from the module's.
+        """
+        contract = model.contract
+        module = fold_batchnorm(model.module).eval()
+        probe = tuple(_probe(tensor.shape, index) for index, tensor in enumerate(contract.inputs))
+        with _quiet(), torch.no_grad():
+            program = torch.export.export(module, probe)
+            made = torch.onnx.export(
+                program,
+                (),
+                dynamo=True,
+                external_data=False,
+                opset_version=OPSET,
+                input_names=[tensor.name for tensor in contract.inputs],
+                output_names=[tensor.name for tensor in contract.outputs],
+                verbose=False,
+            )
+            proto = _clean(made.model_proto)
+            expected = model.module(*probe)
+        verify(proto, probe, expected if isinstance(expected, (tuple, list)) else (expected,))
+        tools = {**dict(contract.provenance.get("tools", {})), "torch": torch.__version__, "onnx": onnx.__version__}
+        said = replace(contract, provenance={**contract.provenance, "tools": tools})
+        return model.evolve(form=Form("onnx", encoding="float", precision="f32"), module=proto, contract=said)
+
+
+def verify(proto: onnx.ModelProto, probe: tuple[torch.Tensor, ...], expected: Any) -> None:
+    """Compare the exported graph on ONNX Runtime with the module's own outputs.
+
+    Raises:
+        CheckFailed: They differ by more than rounding.
+    """
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    feeds = {given.name: value.numpy() for given, value in zip(session.get_inputs(), probe, strict=True)}
+    for output, want, got in zip(session.get_outputs(), expected, session.run(None, feeds), strict=True):
+        reference = want.numpy()
+        if reference.shape != got.shape or not np.allclose(reference, got, rtol=RELATIVE, atol=ABSOLUTE):
+            worst = float(np.abs(reference - got).max()) if reference.shape == got.shape else float("nan")
+            raise CheckFailed(
+                f"the ONNX export does not give the model's output {output.name}: largest difference {worst:.3g}",
+                hint="nothing was written; report the model's config, this is an exporter fault",
+            )
+
+
+def _probe(shape: tuple[Any, ...], seed: int) -> torch.Tensor:
+    """A smooth random picture in 0..1: noise that is constant over 8x8 pixels, so that activations look natural."""
+    sizes = [size if isinstance(size, int) else 1 for size in shape]
+    rng = np.random.default_rng(seed)
+    coarse = rng.random((*sizes[:2], -(-sizes[2] // 8), -(-sizes[3] // 8)), dtype=np.float32)
+    fine = coarse.repeat(8, axis=2).repeat(8, axis=3)[:, :, : sizes[2], : sizes[3]]
+    return torch.from_numpy(np.ascontiguousarray(fine))
+
+
+def _clean(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Drop what names this machine (stack traces in node metadata) and what no runtime needs."""
+    for node in proto.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    del proto.graph.metadata_props[:]
+    del proto.functions[:]
+    return proto
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter reports its progress and other people's deprecations on the console."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

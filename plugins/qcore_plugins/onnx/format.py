@@ -1,0 +1,105 @@
+"""The format `onnx`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qcore.contract import KEY, Contract, Tensor
+from qcore.errors import FileError
+from qcore.forms import Form
+from qcore.model import Model
+
+if TYPE_CHECKING:
+    import onnx
+
+_PROTOBUF_IR_VERSION = 0x08  # field 1, varint: the first byte of every ModelProto that writers in use emit
+
+
+class OnnxFormat:
+    """ONNX models with the contract in `metadata_props` under `qcore.contract`."""
+
+    def sniff(self, path: Path) -> bool:
+        """By the first bytes: ONNX has no magic number, but its first field is the IR version, a small integer."""
+        with path.open("rb") as stream:
+            head = stream.read(2)
+        return len(head) == 2 and head[0] == _PROTOBUF_IR_VERSION and 3 <= head[1] <= 32
+
+    def open(self, path: Path) -> onnx.ModelProto:
+        """The parsed model.
+
+        Raises:
+            FileError: Damaged, or external data is missing.
+        """
+        import onnx
+        from google.protobuf.message import DecodeError
+
+        try:
+            model = onnx.load(str(path))
+            onnx.checker.check_model(model)
+        except (DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
+            line = str(error).strip().splitlines()[0]
+            raise FileError(f"{path}: not a valid ONNX file ({line})", hint="copy or export it again") from error
+        return model
+
+    def contract(self, content: onnx.ModelProto) -> Contract | None:
+        """The contract in the metadata, if any."""
+        texts = [entry.value for entry in content.metadata_props if entry.key == KEY]
+        return Contract.from_json(texts[0], source="ONNX metadata") if texts else None
+
+    def form(self, content: onnx.ModelProto) -> Form:
+        """Float, or Q/DQ with the activation type and symmetry that the graph really has."""
+        import onnx
+
+        precision = "f16" if content.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT16 else "f32"
+        quantizers = [node for node in content.graph.node if node.op_type == "QuantizeLinear"]
+        if not any(node.op_type == "DequantizeLinear" for node in content.graph.node):
+            return Form("onnx", encoding="float", precision=precision)
+        constants = {tensor.name: tensor for tensor in content.graph.initializer}
+        points = [constants[node.input[2]] for node in quantizers if len(node.input) > 2 and node.input[2] in constants]
+        unsigned = any(point.data_type == onnx.TensorProto.UINT8 for point in points) or not points
+        middle = 128 if unsigned else 0
+        symmetric = all((onnx.numpy_helper.to_array(point) == middle).all() for point in points)
+        contract = self.contract(content)
+        said = (contract.provenance.get("quantization") or {}) if contract else {}
+        return Form(
+            "onnx",
+            encoding="qdq",
+            activation="u8" if unsigned else "s8",
+            symmetric=symmetric,
+            precision=precision,
+            profile=said.get("profile"),
+        )
+
+    def signature(self, content: onnx.ModelProto) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Inputs (without initializers) and outputs of the graph."""
+        constants = {tensor.name for tensor in content.graph.initializer}
+        inputs = [value for value in content.graph.input if value.name not in constants]
+        return tuple(map(_tensor, inputs)), tuple(map(_tensor, content.graph.output))
+
+    def write(self, model: Model, path: Path) -> Sequence[Path]:
+        """One file."""
+        import onnx
+
+        embedded = onnx.ModelProto()
+        embedded.CopyFrom(model.module)
+        kept = [entry for entry in embedded.metadata_props if entry.key != KEY]
+        del embedded.metadata_props[:]
+        embedded.metadata_props.extend(kept)
+        entry = embedded.metadata_props.add()
+        entry.key, entry.value = KEY, model.contract.to_json()
+        onnx.checker.check_model(embedded)
+        onnx.save(embedded, str(path))
+        return [path]
+
+
+def _tensor(value: Any) -> Tensor:
+    import onnx
+
+    kind = value.type.tensor_type
+    shape = tuple(
+        dim.dim_value if dim.HasField("dim_value") else (dim.dim_param or f"axis{index}")
+        for index, dim in enumerate(kind.shape.dim)
+    )
+    return Tensor(value.name, str(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)), shape)

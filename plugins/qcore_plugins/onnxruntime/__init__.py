@@ -1,0 +1,43 @@
+"""ONNX Runtime: a backend, and a quantizer that calibrates into a scale table."""
+
+from collections.abc import Iterator
+
+import qcore
+
+_RUNTIME = qcore.Requirement("onnxruntime", "onnxruntime", ">=1.20")
+_ONNX = qcore.Requirement("onnx", "onnx", ">=1.17")
+
+
+@qcore.hookimpl
+def qcore_backends() -> Iterator[qcore.BackendSpec]:
+    """The backend `onnxruntime`."""
+    yield qcore.BackendSpec(
+        name="onnxruntime",
+        summary="ONNX Runtime on the CPU",
+        target="qcore_plugins.onnxruntime.backend:OnnxRuntimeBackend",
+        requires=(_RUNTIME, _ONNX),
+        accepts=(
+            qcore.Form("onnx", encoding="qdq", profile="onnxruntime"),
+            qcore.Form("onnx", encoding="float"),
+            qcore.Form("onnx", encoding="qdq"),
+        ),
+        options=(qcore.Option("threads", "CPU threads; 0 leaves the runtime's own choice", 0, int),),
+    )
+
+
+@qcore.hookimpl
+def qcore_quantizers() -> Iterator[qcore.QuantizerSpec]:
+    """The quantizer `onnxruntime`."""
+    yield qcore.QuantizerSpec(
+        name="onnxruntime",
+        summary="Calibrates every candidate tensor on ONNX Runtime into a scale table",
+        target="qcore_plugins.onnxruntime.quantizer:OnnxRuntimeQuantizer",
+        requires=(_RUNTIME, _ONNX),
+        accepts=(qcore.Form("onnx", encoding="float"),),
+        produces=qcore.Form("table", encoding="ranges"),
+        options=(
+            qcore.Option(
+                "method", "how ranges are taken from the pictures", "moving-average", str, ("moving-average", "percentile", "minmax")
+            ),
+        ),
+    )

@@ -1,0 +1,51 @@
+"""The backend `openvino`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import openvino
+
+from qcore.errors import FileError
+from qcore.model import Model
+
+
+class OpenVinoSession:
+    """A compiled model with one infer request."""
+
+    def __init__(self, compiled: openvino.CompiledModel, outputs: list[str], quantized: bool) -> None:
+        self._request = compiled.create_infer_request()
+        self._outputs = outputs
+        hint = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+        self.executed_precision = f"int8 ({hint})" if quantized else hint
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """One inference; all outputs, copied out of the request's buffers."""
+        given = self._request.infer(dict(inputs), share_inputs=True)
+        return {name: np.array(given[index]) for index, name in enumerate(self._outputs)}
+
+
+class OpenVinoBackend:
+    """OpenVINO on the CPU. The precision is pinned to float32 unless asked otherwise: left alone it silently runs
+    in bfloat16 where the CPU can."""
+
+    def compile(self, model: Model, *, options: Mapping[str, Any]) -> OpenVinoSession:
+        """Compile for latency.
+
+        Raises:
+            FileError: OpenVINO refuses the model.
+        """
+        config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        if options.get("precision", "f32") != "auto":
+            config["INFERENCE_PRECISION_HINT"] = options.get("precision", "f32")
+        if options.get("threads"):
+            config["INFERENCE_NUM_THREADS"] = options["threads"]
+        try:
+            compiled = openvino.Core().compile_model(model.module, "CPU", config)
+        except RuntimeError as error:
+            line = str(error).strip().splitlines()[-1]
+            raise FileError(f"{model.notes.get('file', 'model')}: OpenVINO refuses it ({line})") from error
+        names = [tensor.name for tensor in model.contract.outputs]
+        return OpenVinoSession(compiled, names, model.form.encoding != "float")
