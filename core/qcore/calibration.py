@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -90,7 +91,7 @@ class Calibration:
 
     def __len__(self) -> int:
         """Number of batches."""
-        return -(-len(self.items) // self._batch)
+        return math.ceil(len(self.items) / self._batch)
 
     def __iter__(self) -> Iterator[Arrays]:
         """Batches of the contract's own size; a last one that is not full is filled up from the start."""

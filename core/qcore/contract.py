@@ -144,7 +144,7 @@ class Contract:
         if not isinstance(data, Mapping):
             raise FileError(f"{source}: the contract is a JSON {type(data).__name__}, not an object")
         version = str(data.get("contract", ""))
-        if version.split(".")[0] != str(MAJOR):
+        if version.split(".", maxsplit=1)[0] != str(MAJOR):
             raise FileError(
                 f"{source}: contract version {version or 'missing'}, this qcore reads {MAJOR}.x",
                 hint="install the qcore release that wrote the file, or export the model again",

@@ -52,7 +52,8 @@ class Hooks:
         def qcore_quantizers():
             yield qcore.QuantizerSpec(
                 name="mine", summary="Quantizes my way", target="mine.quantizer:Mine",
-                accepts=(qcore.Form("onnx", encoding="float"),), produces=qcore.Form("onnx", encoding="qdq", activation="u8"),
+                accepts=(qcore.Form("onnx", encoding="float"),),
+                produces=qcore.Form("onnx", encoding="qdq", activation="u8"),
             )
         ```
         """

@@ -81,7 +81,7 @@ class Plugins:
             UsageError: The name is taken.
         """
         self._load()
-        name = name or getattr(plugin, "__name__", type(plugin).__name__)
+        name = str(name or getattr(plugin, "__name__", type(plugin).__name__))
         if any(known.name == name for known in self._plugins):
             raise UsageError(f"a plugin named {name} is registered already", hint="give another name=")
         for record in self._admit(plugin, Plugin(name)):
@@ -163,7 +163,7 @@ class Plugins:
         points = sorted(metadata.entry_points(group=GROUP), key=lambda point: (point.name, point.value))
         for point in points if self.entry_points and "all" not in disabled else ():
             dist = point.dist
-            plugin = Plugin(point.name, dist.name if dist else "", dist.version if dist else "")
+            plugin = Plugin(point.name, str(dist.name) if dist else "", str(dist.version) if dist else "")
             if point.name in disabled:
                 self._plugins.append(_with(plugin, "disabled", f"named in {DISABLE}"))
                 continue

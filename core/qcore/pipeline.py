@@ -146,9 +146,7 @@ class Pipeline:
             if isinstance(leg.spec, QuantizerSpec):
                 model = this._quantized(model)
             else:
-                model = leg.spec.create().convert(
-                    model, options=leg.spec.settings({}), progress=self.progress
-                )
+                model = leg.spec.create().convert(model, options=leg.spec.settings({}), progress=self.progress)
         return model
 
     def _quantized(self, model: Model) -> Model:

@@ -174,7 +174,8 @@ def _no_route(
     wanted = ", ".join(map(str, backend.accepts)) if backend else str(goal)
     if not reached and quantizer:
         return NoRoute(
-            f"no route from {start} to quantizer {quantizer.name}, which accepts {', '.join(map(str, quantizer.accepts))}",
+            f"no route from {start} to quantizer {quantizer.name}, "
+            f"which accepts {', '.join(map(str, quantizer.accepts))}",
             hint="qcore list-plugins shows the converters that are there",
         )
     asked = f" with profile {through}" if through else ""

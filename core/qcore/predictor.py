@@ -49,7 +49,7 @@ class Predictor:
 
         Args:
             source: Anything that the preprocessor expands.
-            on_error: Called with an item that cannot be read, whose result then is None; without it the error is raised.
+            on_error: Called with an item that cannot be read, whose result then is None; by default it is raised.
         """
         for _, result in self.examine(source, on_error=on_error):
             yield result

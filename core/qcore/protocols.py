@@ -149,8 +149,8 @@ class Postprocessor(Protocol):
         """The result as JSON-able records."""
         ...
 
-    def draw(self, raw: Any, result: Any) -> Any:
-        """The input with the result drawn on it, as an image array (height, width, 3) uint8 BGR."""
+    def draw(self, raw: Any, result: Any, path: Path) -> None:
+        """Write the input with the result drawn on it."""
         ...
 
 

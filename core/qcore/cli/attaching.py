@@ -43,14 +43,19 @@ def attach(
     """
     opened = open_file(source, plugins)
     if not opened.spec.suffix:
-        raise UsageError(f"{source}: a {opened.spec.name} file, only exported files carry a contract", hint=f"qcore export {source}")
+        raise UsageError(
+            f"{source}: a {opened.spec.name} file, only exported files carry a contract", hint=f"qcore export {source}"
+        )
     inputs, outputs = opened.format.signature(opened.content)
     if document:
         contract = Contract.from_json(require(document).read_text(encoding="utf-8"), source=document)
     else:
         loader = plugins.get(LoaderSpec, family).create()
         if not hasattr(loader, "describe"):
-            raise UsageError(f"loader {family} cannot describe exported files", hint="write the contract yourself and give --contract")
+            raise UsageError(
+                f"loader {family} cannot describe exported files",
+                hint="write the contract yourself and give --contract",
+            )
         contract = loader.describe(inputs, outputs, names=names, options={})
         said = {"family": family, "source": {"file": source.name, "sha256": sha256(source)}}
         contract = replace(contract, provenance={**contract.provenance, **said})
@@ -70,12 +75,15 @@ def check(contract: Contract, inputs: tuple[Tensor, ...], outputs: tuple[Tensor,
         there = {tensor.name: tensor for tensor in found}
         for tensor in said:
             if tensor.name not in there:
-                raise FileError(f"{source}: the contract's {kind} {tensor.name} is not in the file, which has {', '.join(there)}")
+                raise FileError(
+                    f"{source}: the contract's {kind} {tensor.name} is not in the file, which has {', '.join(there)}"
+                )
             shape = there[tensor.name].shape
             differs = len(shape) != len(tensor.shape) or any(
                 isinstance(a, int) and isinstance(b, int) and a != b for a, b in zip(shape, tensor.shape, strict=False)
             )
             if differs:
                 raise FileError(
-                    f"{source}: {kind} {tensor.name} is {list(shape)} in the file and {list(tensor.shape)} in the contract"
+                    f"{source}: {kind} {tensor.name} is {list(shape)} in the file "
+                    f"and {list(tensor.shape)} in the contract"
                 )

@@ -55,7 +55,10 @@ def running(options: argparse.Namespace, output: Output) -> Pipeline:
     if options.backend:
         pipeline = pipeline.to(options.backend, **pairs(options.backend_option, "--backend-option"))
     elif options.backend_option:
-        raise UsageError("--backend-option needs --backend", hint=f"--backend one of {', '.join(s.name for s in pipeline.plugins.specs(BackendSpec))}")
+        raise UsageError(
+            "--backend-option needs --backend",
+            hint=f"--backend one of {', '.join(s.name for s in pipeline.plugins.specs(BackendSpec))}",
+        )
     post = {"confidence": options.confidence, "iou": options.iou}
     return pipeline.with_params(
         preprocess={"rect": True} if options.rect else {},
@@ -89,8 +92,12 @@ def plan(options: argparse.Namespace, output: Output) -> int:
         start = Pipeline(plugins, Path(options.model)).start_form()
     converters = plugins.specs(ConverterSpec)
     if options.backend is None:
-        quantizers = [plugins.get(QuantizerSpec, options.quantizer)] if options.quantizer else plugins.specs(QuantizerSpec)
-        found = planner.alternatives(start, converters=converters, quantizers=quantizers, backends=plugins.specs(BackendSpec))
+        quantizers = (
+            [plugins.get(QuantizerSpec, options.quantizer)] if options.quantizer else plugins.specs(QuantizerSpec)
+        )
+        found = planner.alternatives(
+            start, converters=converters, quantizers=quantizers, backends=plugins.specs(BackendSpec)
+        )
         if output.json:
             output.result([{"quantizer": quantizer, "backend": backend} for quantizer, backend in found])
         else:
@@ -189,8 +196,10 @@ def evaluate(options: argparse.Namespace, output: Output) -> int:
     if not evaluators:
         raise UsageError(f"no evaluator for the task {task}", hint="qcore list-plugins --kind evaluator")
     classes = pairs(options.classes, "--classes") or None
-    figures = evaluators[0].create().evaluate(
-        predictor, options.data, images=options.images, classes=classes, progress=output.progress
+    figures = (
+        evaluators[0]
+        .create()
+        .evaluate(predictor, options.data, images=options.images, classes=classes, progress=output.progress)
     )
     shape = predictor.contract.inputs[0].shape
     said = {

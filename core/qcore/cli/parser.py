@@ -46,7 +46,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The whole parser. Commands of plugins are added unless a built-in command is plainly meant."""
-    from qcore.cli import commands, plugin_commands
+    from qcore.cli import plugin_commands
 
     style = _formatter(argv)
     parser = _Parser(
@@ -55,7 +55,9 @@ def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
 
-    def command(name: str, summary: str, run: Any, *, of: Any = subparsers, example: str = "") -> argparse.ArgumentParser:
+    def command(
+        name: str, summary: str, run: Any, *, of: Any = subparsers, example: str = ""
+    ) -> argparse.ArgumentParser:
         added: argparse.ArgumentParser = of.add_parser(
             name,
             help=summary,
@@ -67,7 +69,21 @@ def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
         common(added)
         return added
 
-    listing = command("list-plugins", "show every component, where it came from, and what is missing", commands.list_plugins)
+    _planning(command)
+    _making(command)
+    _measuring(command)
+    _contract(command, subparsers, style)
+    if not argv or argv[0] not in EXAMPLES:
+        plugin_commands.add(command, argv)
+    return parser
+
+
+def _planning(command: Any) -> None:
+    from qcore.cli import commands
+
+    listing = command(
+        "list-plugins", "show every component, where it came from, and what is missing", commands.list_plugins
+    )
     listing.add_argument("--kind", help="only components of this kind")
 
     plan = command("plan", "show the route from a model through a quantizer to a backend", commands.plan)
@@ -78,6 +94,10 @@ def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
 
     inspect = command("inspect", "tell what is in a model file", commands.inspect)
     _model(inspect)
+
+
+def _making(command: Any) -> None:
+    from qcore.cli import commands
 
     export = command("export", "write the float model in another format", commands.export)
     _model(export)
@@ -92,8 +112,14 @@ def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     quantize.add_argument("--target", metavar="PROFILE", help="profile to write for instead of the backend's own")
     quantize.add_argument("--calib-limit", type=int, default=None, metavar="N", help="calibrate with at most N inputs")
     quantize.add_argument("--calib-seed", type=int, default=0, metavar="S", help="seed of that choice (default 0)")
-    quantize.add_argument("-q", "--quantizer-option", action="append", default=[], metavar="NAME=VALUE", help="setting of the quantizer")
+    quantize.add_argument(
+        "-q", "--quantizer-option", action="append", default=[], metavar="NAME=VALUE", help="setting of the quantizer"
+    )
     _out(quantize)
+
+
+def _measuring(command: Any) -> None:
+    from qcore.cli import commands
 
     predict = command("predict", "run a model on inputs", commands.predict)
     _model(predict)
@@ -103,28 +129,64 @@ def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
 
     evaluate = command("eval", "measure a model on labelled data", commands.evaluate)
     _model(evaluate)
-    evaluate.add_argument("--data", required=True, metavar="FILE", help="labelled data, e.g. a COCO json or a data.yaml")
+    evaluate.add_argument(
+        "--data", required=True, metavar="FILE", help="labelled data, e.g. a COCO json or a data.yaml"
+    )
     evaluate.add_argument("--images", metavar="DIR", help="where the inputs of --data lie, if not beside it")
-    evaluate.add_argument("--classes", action="append", default=[], metavar="MODEL=DATA", help="class of the model that is a class of the data (repeatable)")
-    evaluate.add_argument("--protocol", metavar="NAME", help="a named protocol of the contract, e.g. upstream, instead of the contract's own parameters")
+    evaluate.add_argument(
+        "--classes",
+        action="append",
+        default=[],
+        metavar="MODEL=DATA",
+        help="class of the model that is a class of the data (repeatable)",
+    )
+    evaluate.add_argument(
+        "--protocol",
+        metavar="NAME",
+        help="a named protocol of the contract, e.g. upstream, instead of the contract's own parameters",
+    )
     _runtime(evaluate)
 
-    contract = subparsers.add_parser("contract", help="show or attach a contract", description="Show or attach a contract.", epilog=f"example: {EXAMPLES['contract']}", formatter_class=style)
+
+def _contract(command: Any, subparsers: Any, style: Any) -> None:
+    from qcore.cli import commands
+
+    contract = subparsers.add_parser(
+        "contract",
+        help="show or attach a contract",
+        description="Show or attach a contract.",
+        epilog=f"example: {EXAMPLES['contract']}",
+        formatter_class=style,
+    )
     actions = contract.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=_Parser)
-    show = command("show", "print the contract inside a file as JSON", commands.contract_show, of=actions, example="qcore contract show out/model.onnx")
+    show = command(
+        "show",
+        "print the contract inside a file as JSON",
+        commands.contract_show,
+        of=actions,
+        example="qcore contract show out/model.onnx",
+    )
     show.add_argument("model", help="an exported file")
-    attach = command("attach", "write a copy of a file with a contract inside", commands.contract_attach, of=actions, example=EXAMPLES["contract"])
+    attach = command(
+        "attach",
+        "write a copy of a file with a contract inside",
+        commands.contract_attach,
+        of=actions,
+        example=EXAMPLES["contract"],
+    )
     attach.add_argument("model", help="an exported file")
     attach.add_argument("--contract", metavar="JSON", help="a whole contract as a JSON file")
     attach.add_argument("--family", metavar="LOADER", help="loader whose conventions the file follows")
     attach.add_argument("--names", metavar="FILE", help="class names, one a line")
-    attach.add_argument("--preprocess", action="append", default=[], metavar="NAME=VALUE", help="parameter of the preprocessor that differs from the family's own")
+    attach.add_argument(
+        "--preprocess",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="parameter of the preprocessor that differs from the family's own",
+    )
     attach.add_argument("--in-place", action="store_true", help="replace the file itself")
     _out(attach, required=False)
-
-    if not argv or argv[0] not in EXAMPLES:
-        plugin_commands.add(command, argv)
-    return parser
 
 
 def common(parser: argparse.ArgumentParser) -> None:
@@ -138,8 +200,12 @@ def common(parser: argparse.ArgumentParser) -> None:
 def _model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="a checkpoint or an exported file")
     parser.add_argument("--loader", help="loader to use where the content does not decide")
-    parser.add_argument("--imgsz", type=int, nargs="+", metavar="PX", help="input size: one number, or height and width")
-    parser.add_argument("--loader-option", action="append", default=[], metavar="NAME=VALUE", help="further setting of the loader")
+    parser.add_argument(
+        "--imgsz", type=int, nargs="+", metavar="PX", help="input size: one number, or height and width"
+    )
+    parser.add_argument(
+        "--loader-option", action="append", default=[], metavar="NAME=VALUE", help="further setting of the loader"
+    )
 
 
 def _out(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
@@ -148,10 +214,14 @@ def _out(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
 
 def _runtime(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backend", metavar="B", help="runtime; by default the one the file is made for")
-    parser.add_argument("--backend-option", action="append", default=[], metavar="NAME=VALUE", help="setting of the runtime")
+    parser.add_argument(
+        "--backend-option", action="append", default=[], metavar="NAME=VALUE", help="setting of the runtime"
+    )
     parser.add_argument("--confidence", type=float, metavar="C", help="confidence threshold instead of the contract's")
     parser.add_argument("--iou", type=float, metavar="I", help="IoU threshold of the non-maximum suppression")
-    parser.add_argument("--rect", action="store_true", help="pad each input to the smallest rectangle (models with free input size)")
+    parser.add_argument(
+        "--rect", action="store_true", help="pad each input to the smallest rectangle (models with free input size)"
+    )
 
 
 def _formatter(argv: Sequence[str]) -> Any:

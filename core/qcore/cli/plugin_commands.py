@@ -19,7 +19,9 @@ def add(command: Callable[..., argparse.ArgumentParser], argv: Sequence[str]) ->
     for spec in qcore.plugins.specs(CommandSpec):
         if argv and argv[0] == spec.name:
             made = spec.create()
-            made.arguments(command(spec.name, spec.summary, made.run, example=getattr(made, "example", f"qcore {spec.name}")))
+            made.arguments(
+                command(spec.name, spec.summary, made.run, example=getattr(made, "example", f"qcore {spec.name}"))
+            )
         else:
             command(spec.name, spec.summary, _unreachable, example=f"qcore {spec.name}")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qcore.cli.console import Output
 from qcore.errors import FileError
-from qcore.files import output_directory
+from qcore.files import output_directory, replacing
 
 if TYPE_CHECKING:
     from qcore.pipeline import Pipeline
@@ -22,7 +22,6 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     failed: list[str] = []
     taken: set[str] = set()
     documents: list[dict[str, Any]] = []
-    current: list[Any] = []
 
     def skip(item: Any, error: FileError) -> None:
         failed.append(str(item))
@@ -33,7 +32,6 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
         if result is None:
             continue
         records = predictor.postprocessor.records(result)
-        current[:] = records
         if output.json:
             documents.append({"input": str(item), "results": records})
         else:
@@ -41,7 +39,8 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
             for record in [] if output.quiet else records:
                 output.say(f"  {line(record)}")
         if folder:
-            _save(folder / _free(Path(str(item)), taken), predictor.postprocessor.draw(raw, result))
+            with replacing(folder / _free(Path(str(item)), taken)) as drawing:
+                predictor.postprocessor.draw(raw, result, drawing)
     if len(failed) == len(items):
         raise FileError(f"none of the {len(items)} inputs could be read", hint="see the lines above")
     if output.json:
@@ -75,11 +74,3 @@ def _free(path: Path, taken: set[str]) -> str:
         name = f"{path.stem}-{number}.jpg"
     taken.add(name)
     return name
-
-
-def _save(path: Path, picture: Any) -> None:
-    from qcore.files import replacing
-    from qcore.imaging import write_picture
-
-    with replacing(path) as temporary:
-        write_picture(temporary, picture)

@@ -20,6 +20,8 @@ def qcore_quantizers() -> Iterator[qcore.QuantizerSpec]:
         produces=qcore.Form("openvino", encoding="native", symmetric=False),
         options=(
             qcore.Option("preset", "symmetry of activations", "mixed", str, ("mixed", "performance")),
-            qcore.Option("bias_correction", "the accurate, slower bias correction instead of the fast one", False, bool),
+            qcore.Option(
+                "bias_correction", "the accurate, slower bias correction instead of the fast one", False, bool
+            ),
         ),
     )

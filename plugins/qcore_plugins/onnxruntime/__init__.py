@@ -37,7 +37,11 @@ def qcore_quantizers() -> Iterator[qcore.QuantizerSpec]:
         produces=qcore.Form("table", encoding="ranges"),
         options=(
             qcore.Option(
-                "method", "how ranges are taken from the pictures", "moving-average", str, ("moving-average", "percentile", "minmax")
+                "method",
+                "how ranges are taken from the pictures",
+                "moving-average",
+                str,
+                ("moving-average", "percentile", "minmax"),
             ),
         ),
     )

@@ -42,7 +42,7 @@ class OnnxRuntimeBackend:
             session = onnxruntime.InferenceSession(
                 model.module.SerializeToString(), settings, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # noqa: BLE001 - the runtime raises classes of its own extension module
+        except Exception as error:
             line = str(error).strip().splitlines()[0]
             raise FileError(f"{model.notes.get('file', 'model')}: ONNX Runtime refuses it ({line})") from error
         return OnnxRuntimeSession(session, "int8" if model.form.encoding == "qdq" else str(model.form.precision))

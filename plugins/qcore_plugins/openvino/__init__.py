@@ -48,7 +48,11 @@ def qcore_backends() -> Iterator[qcore.BackendSpec]:
         ),
         options=(
             qcore.Option(
-                "precision", "precision of what is not quantized; auto lets OpenVINO choose", "f32", str, ("f32", "bf16", "f16", "auto")
+                "precision",
+                "precision of what is not quantized; auto lets OpenVINO choose",
+                "f32",
+                str,
+                ("f32", "bf16", "f16", "auto"),
             ),
             qcore.Option("threads", "CPU threads; 0 leaves the runtime's own choice", 0, int),
         ),

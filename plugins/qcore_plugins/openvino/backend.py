@@ -28,8 +28,11 @@ class OpenVinoSession:
 
 
 class OpenVinoBackend:
-    """OpenVINO on the CPU. The precision is pinned to float32 unless asked otherwise: left alone it silently runs
-    in bfloat16 where the CPU can."""
+    """OpenVINO on the CPU.
+
+    The precision is pinned to float32 unless asked otherwise: left alone it silently runs in bfloat16
+    where the CPU can.
+    """
 
     def compile(self, model: Model, *, options: Mapping[str, Any]) -> OpenVinoSession:
         """Compile for latency.

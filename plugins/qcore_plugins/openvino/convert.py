@@ -9,7 +9,7 @@ from typing import Any
 
 import openvino
 from openvino import opset13
-from openvino.passes import Manager, MatcherPass, Matcher, WrapType
+from openvino.passes import Manager, Matcher, MatcherPass, WrapType
 
 from qcore.model import Model
 from qcore.protocols import Progress

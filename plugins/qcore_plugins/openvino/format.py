@@ -75,7 +75,8 @@ class OpenVinoFormat:
 
 def _has_integer_weights(content: openvino.Model) -> bool:
     return any(
-        op.get_type_name() == "Constant" and str(op.get_element_type().to_string()) in {"i8", "u8"}
+        op.get_type_name() == "Constant"
+        and str(op.get_element_type().to_string()) in {"i8", "u8"}
         and len(op.get_output_shape(0)) == 4
         for op in content.get_ops()
     )

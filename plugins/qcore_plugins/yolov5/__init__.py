@@ -17,7 +17,9 @@ def qcore_loaders() -> Iterator[qcore.LoaderSpec]:
         produces=qcore.Form("torch", encoding="float", precision="f32"),
         options=(
             qcore.Option("imgsz", "input height and width in pixels", type=object),
-            qcore.Option("head", "how far the graph goes: raw levels or decoded boxes", "decoded", str, ("decoded", "raw")),
+            qcore.Option(
+                "head", "how far the graph goes: raw levels or decoded boxes", "decoded", str, ("decoded", "raw")
+            ),
             qcore.Option("batch", "batch size of the input", 1, int),
         ),
     )
