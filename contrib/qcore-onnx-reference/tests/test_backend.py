@@ -1,0 +1,26 @@
+import numpy as np
+import qcore
+from onnx import TensorProto, helper
+from qcore_onnx_reference import qcore_backends
+from qcore_onnx_reference.backend import ReferenceBackend
+
+
+def test_the_backend_registers_itself():
+    assert [spec.name for spec in qcore_backends()] == ["onnx-reference"]
+    assert qcore.plugins.get(qcore.BackendSpec, "onnx-reference").target.endswith("ReferenceBackend")
+
+
+def test_it_computes_what_onnx_defines():
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3])],
+    )
+    tensor = qcore.Tensor("x", "float32", (1, 3))
+    contract = qcore.Contract("test", (tensor,), (), qcore.Step("none"), qcore.Step("none"))
+    model = qcore.Model(qcore.Form("onnx", encoding="float"), helper.make_model(graph), contract)
+    session = ReferenceBackend().compile(model, options={})
+    got = session.run({"x": np.array([[-1.0, 0.0, 2.0]], np.float32)})["y"]
+    assert got.tolist() == [[0.0, 0.0, 2.0]]
+    assert session.executed_precision == "f32"

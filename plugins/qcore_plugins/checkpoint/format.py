@@ -1,0 +1,52 @@
+"""The format `checkpoint`."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from qcore.contract import Contract, Tensor
+from qcore.forms import Form
+from qcore.model import Model
+
+_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+
+
+class CheckpointFormat:
+    """Files written by `torch.save`; only read, and only by loaders."""
+
+    def sniff(self, path: Path) -> bool:
+        """A zip archive (complete or cut off) or the older pickle form."""
+        with path.open("rb") as stream:
+            head = stream.read(64)
+        if head.startswith(_LEGACY):
+            return True
+        if not head.startswith(b"PK\x03\x04"):
+            return head.startswith(b"\x80") and head[1:2] in {b"\x02", b"\x03", b"\x04", b"\x05"}
+        if not zipfile.is_zipfile(path):
+            return b"/data.pkl" in head or b"data.pkl" in head
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("data.pkl") for name in archive.namelist())
+
+    def open(self, path: Path) -> Any:
+        """The checkpoint as data; see `read_checkpoint`."""
+        from qcore_plugins.checkpoint.unpickler import read_checkpoint
+
+        return read_checkpoint(path)
+
+    def contract(self, content: Any) -> Contract | None:  # noqa: ARG002
+        """None: what a checkpoint means, its loader knows."""
+        return None
+
+    def form(self, content: Any) -> Form:  # noqa: ARG002
+        """Data for a loader, not a model yet."""
+        return Form("checkpoint")
+
+    def signature(self, content: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:  # noqa: ARG002
+        """Nothing: there is no graph."""
+        return (), ()
+
+    def write(self, model: Model, path: Path) -> list[Path]:
+        """Not done: checkpoints are read only, which is why the spec names no suffix."""
+        raise TypeError(f"{path}: {model.form} is not written as a checkpoint")

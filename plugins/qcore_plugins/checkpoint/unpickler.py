@@ -1,0 +1,184 @@
+"""Reading PyTorch checkpoints without running anything that is in them.
+
+A pickle is a program: it names callables and has them called. This reader knows the few callables that tensors and
+plain data need, turns the classes of model code into inert stand-ins, and refuses every other name before it is called.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import hashlib
+import pickle
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+from qcore.errors import FileError
+from qcore_plugins.checkpoint.standins import is_model_class, stand_in
+
+LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""How files of torch.save before version 1.6 begin."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint as data.
+
+    Attributes:
+        path: The file.
+        sha256: Of its bytes, in hexadecimal.
+        data: What was saved; objects of model classes are stand-ins.
+    """
+
+    path: Path
+    sha256: str
+    data: Any
+
+
+def _path(*parts: str) -> str:
+    return str(PurePosixPath(*map(str, parts))) if parts else "."
+
+
+def _scalar(dtype: np.dtype[Any], data: Any = b"") -> Any:
+    """A NumPy scalar; object dtypes, which would be unpickled again, are refused."""
+    if not isinstance(dtype, np.dtype) or dtype.hasobject or not isinstance(data, (bytes, str)):
+        raise pickle.UnpicklingError("a NumPy scalar of an unsafe type")
+    raw = data.encode("latin1") if isinstance(data, str) else data
+    return np.frombuffer(raw, dtype)[0]
+
+
+def _dtype(name: Any, *rest: Any) -> np.dtype[Any]:
+    if not isinstance(name, str):
+        raise pickle.UnpicklingError("a structured NumPy dtype")
+    return np.dtype(name, *rest)
+
+
+def _encode(text: str, encoding: str = "latin1") -> bytes:
+    if encoding not in {"latin1", "latin-1", "utf-8"}:
+        raise pickle.UnpicklingError(f"the codec {encoding}")
+    return text.encode(encoding)
+
+
+def _parameter(data: torch.Tensor, requires_grad: bool = False, hooks: Any = None) -> torch.Tensor:  # noqa: ARG001
+    """A parameter as the plain tensor it holds."""
+    return data
+
+
+def _storages() -> dict[str, Any]:
+    """Storage classes by name, as tokens: they are looked up by `persistent_load`, never called."""
+    names = [name for name in vars(torch) if name.endswith("Storage") and isinstance(getattr(torch, name), type)]
+    return {f"torch.{name}": getattr(torch, name) for name in names}
+
+
+ALLOWED: dict[str, Any] = {
+    "collections.OrderedDict": collections.OrderedDict,
+    "collections.defaultdict": lambda factory=None: {},  # noqa: ARG005 - data only, no factory is kept
+    "builtins.set": set,
+    "builtins.frozenset": frozenset,
+    "builtins.dict": dict,
+    "builtins.list": list,
+    "builtins.tuple": tuple,
+    "builtins.int": int,
+    "builtins.float": float,
+    "builtins.bool": bool,
+    "builtins.str": str,
+    "builtins.bytes": bytes,
+    "builtins.bytearray": bytearray,
+    "builtins.complex": complex,
+    "builtins.slice": slice,
+    "builtins.range": range,
+    "builtins.object": object,
+    "_codecs.encode": _encode,
+    "datetime.datetime": datetime.datetime,
+    "datetime.date": datetime.date,
+    "datetime.timedelta": datetime.timedelta,
+    "argparse.Namespace": SimpleNamespace,
+    "types.SimpleNamespace": SimpleNamespace,
+    "torch._utils._rebuild_tensor_v2": torch._utils._rebuild_tensor_v2,
+    "torch._utils._rebuild_tensor": torch._utils._rebuild_tensor,
+    "torch._utils._rebuild_parameter": _parameter,
+    "torch.Size": torch.Size,
+    "torch.device": torch.device,
+    "numpy.dtype": _dtype,
+    "numpy.core.multiarray.scalar": _scalar,
+    "numpy._core.multiarray.scalar": _scalar,
+    **{f"pathlib.{name}": _path for name in ("Path", "PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")},
+    **{f"pathlib._local.{name}": _path for name in ("Path", "PosixPath", "WindowsPath")},
+    **{f"torch.{name}": value for name, value in vars(torch).items() if isinstance(value, torch.dtype)},
+    **_storages(),
+}
+
+
+class _Refused(pickle.UnpicklingError):
+    """A name in the pickle that is neither data nor model code."""
+
+
+class InertUnpickler(pickle.Unpickler):
+    """An unpickler that can only build data; `torch.load` adds the tensors through `persistent_load`."""
+
+    def find_class(self, module: str, name: str) -> Callable[..., Any]:
+        """The allow-listed callable, or a stand-in for a class of model code.
+
+        Raises:
+            pickle.UnpicklingError: Any other name.
+        """
+        dotted = f"{module}.{name}".replace("__builtin__.", "builtins.")
+        if dotted in ALLOWED:
+            found: Callable[..., Any] = ALLOWED[dotted]
+            return found
+        if is_model_class(module, name):
+            return stand_in(dotted)
+        raise _Refused(dotted)
+
+
+_SAFE_PICKLE = SimpleNamespace(
+    __name__="qcore_plugins.checkpoint.unpickler",
+    Unpickler=InertUnpickler,
+    load=lambda stream, **options: InertUnpickler(stream, **options).load(),
+)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint as data.
+
+    Args:
+        path: A file written by `torch.save`, in the zip form or the older one.
+
+    Raises:
+        FileError: Not a checkpoint, damaged, TorchScript, or it names something that is not data.
+    """
+    _refuse_torchscript(path)
+    try:
+        data = torch.load(str(path), map_location="cpu", pickle_module=_SAFE_PICKLE, weights_only=False)
+    except _Refused as error:
+        raise FileError(
+            f"{path}: refused, the pickle calls {error}, which is neither data nor model code; nothing of it was run",
+            hint="do not open this file with torch.load; get the checkpoint from its authors again",
+        ) from error
+    except Exception as error:  # noqa: BLE001 - a damaged pickle can fail in any way
+        line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise FileError(
+            f"{path}: not a readable checkpoint, truncated or damaged ({line})", hint="copy or download it again"
+        ) from error
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return Checkpoint(path, digest, data)
+
+
+def _refuse_torchscript(path: Path) -> None:
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    if any("/code/" in name or name.endswith("constants.pkl") for name in names):
+        raise FileError(
+            f"{path}: a TorchScript archive, compiled code without the model's config",
+            hint="give the checkpoint it was made from (the .pt that training wrote)",
+        )
