@@ -1,8 +1,9 @@
 import numpy as np
-import qcore
 from onnx import TensorProto, helper
 from qcore_onnx_reference import qcore_backends
 from qcore_onnx_reference.backend import ReferenceBackend
+
+import qcore
 
 
 def test_the_backend_registers_itself():

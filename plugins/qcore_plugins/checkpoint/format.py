@@ -10,8 +10,6 @@ from qcore.contract import Contract, Tensor
 from qcore.forms import Form
 from qcore.model import Model
 
-_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-
 
 class CheckpointFormat:
     """Files written by `torch.save`; only read, and only by loaders."""
@@ -20,12 +18,10 @@ class CheckpointFormat:
         """A zip archive (complete or cut off) or the older pickle form."""
         with path.open("rb") as stream:
             head = stream.read(64)
-        if head.startswith(_LEGACY):
-            return True
         if not head.startswith(b"PK\x03\x04"):
             return head.startswith(b"\x80") and head[1:2] in {b"\x02", b"\x03", b"\x04", b"\x05"}
         if not zipfile.is_zipfile(path):
-            return b"/data.pkl" in head or b"data.pkl" in head
+            return b"data.pkl" in head
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith("data.pkl") for name in archive.namelist())
 

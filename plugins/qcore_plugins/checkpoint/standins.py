@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import torch
@@ -76,10 +76,10 @@ def is_model_class(module: str, name: str) -> bool:
     """Whether a pickled name is a class of model or training code; dotted attribute paths never are."""
     if "." in name:
         return False
-    return module.split(".")[0] in MODEL_PACKAGES or module.startswith(TORCH_MODULES)
+    return module.split(".", maxsplit=1)[0] in MODEL_PACKAGES or module.startswith(TORCH_MODULES)
 
 
-@lru_cache(maxsize=None)
+@cache
 def stand_in(dotted: str) -> type[StandIn]:
     """The stand-in class for a dotted path."""
     return type(dotted.rpartition(".")[2], (StandIn,), {"qualified": dotted})

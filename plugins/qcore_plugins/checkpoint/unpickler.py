@@ -23,9 +23,6 @@ import torch
 from qcore.errors import FileError
 from qcore_plugins.checkpoint.standins import is_model_class, stand_in
 
-LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
-"""How files of torch.save before version 1.6 begin."""
-
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -52,6 +49,20 @@ def _scalar(dtype: np.dtype[Any], data: Any = b"") -> Any:
         raise pickle.UnpicklingError("a NumPy scalar of an unsafe type")
     raw = data.encode("latin1") if isinstance(data, str) else data
     return np.frombuffer(raw, dtype)[0]
+
+
+class _Array:
+    """What `numpy.ndarray` pickles become: the state is read as raw numbers, never unpickled again."""
+
+    def __init__(self, *_: Any) -> None:
+        self.value: np.ndarray | None = None
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, dtype, fortran, data = state
+        raw = data.encode("latin1") if isinstance(data, str) else data
+        if not isinstance(dtype, np.dtype) or dtype.hasobject or not isinstance(raw, bytes):
+            raise pickle.UnpicklingError("a NumPy array of an unsafe type")
+        self.value = np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C").copy()
 
 
 def _dtype(name: Any, *rest: Any) -> np.dtype[Any]:
@@ -109,6 +120,9 @@ ALLOWED: dict[str, Any] = {
     "numpy.dtype": _dtype,
     "numpy.core.multiarray.scalar": _scalar,
     "numpy._core.multiarray.scalar": _scalar,
+    "numpy.core.multiarray._reconstruct": _Array,
+    "numpy._core.multiarray._reconstruct": _Array,
+    "numpy.ndarray": _Array,
     **{f"pathlib.{name}": _path for name in ("Path", "PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")},
     **{f"pathlib._local.{name}": _path for name in ("Path", "PosixPath", "WindowsPath")},
     **{f"torch.{name}": value for name, value in vars(torch).items() if isinstance(value, torch.dtype)},
@@ -162,7 +176,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"{path}: refused, the pickle calls {error}, which is neither data nor model code; nothing of it was run",
             hint="do not open this file with torch.load; get the checkpoint from its authors again",
         ) from error
-    except Exception as error:  # noqa: BLE001 - a damaged pickle can fail in any way
+    except Exception as error:
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise FileError(
             f"{path}: not a readable checkpoint, truncated or damaged ({line})", hint="copy or download it again"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -101,7 +101,8 @@ class YoloV5(nn.Module):
         outputs: list[Any] = []
         for layer, source in zip(self.model, self.sources, strict=True):
             given = [outputs[index] if index >= 0 else x for index in source]
-            outputs.append(layer(given[0] if len(given) == 1 and not isinstance(layer, (blocks.Concat, Detect)) else given))
+            several = len(given) > 1 or isinstance(layer, (blocks.Concat, Detect))
+            outputs.append(layer(given if several else given[0]))
         levels: list[Tensor] = outputs[-1]
         return levels
 
@@ -148,18 +149,19 @@ def _layer(
         counted = [repeats] if name in blocks.REPEATED else []
         arguments = [inputs[0], width, *counted, *given[1:]]
         return _repeated(lambda: blocks.WIDE[name](*arguments), 1 if counted else repeats), width
-    if name == "Concat":
-        return blocks.Concat(*given), sum(inputs)
-    if name == "Contract":
-        return blocks.Contract(*given), inputs[0] * given[0] ** 2
-    if name == "Expand":
-        return blocks.Expand(*given), inputs[0] // given[0] ** 2
-    if name == "nn.Upsample":
-        return nn.Upsample(*given), inputs[0]
-    if name == "nn.MaxPool2d":
-        return nn.MaxPool2d(*given), inputs[0]
-    if name == "nn.BatchNorm2d":
-        return nn.BatchNorm2d(inputs[0], eps=blocks.BN_EPS, momentum=blocks.BN_MOMENTUM), inputs[0]
+    makers: dict[str, Callable[[], tuple[nn.Module, int]]] = {
+        "Concat": lambda: (blocks.Concat(*given), sum(inputs)),
+        "Contract": lambda: (blocks.Contract(*given), inputs[0] * given[0] ** 2),
+        "Expand": lambda: (blocks.Expand(*given), inputs[0] // given[0] ** 2),
+        "nn.Upsample": lambda: (nn.Upsample(*given), inputs[0]),
+        "nn.MaxPool2d": lambda: (nn.MaxPool2d(*given), inputs[0]),
+        "nn.BatchNorm2d": lambda: (
+            nn.BatchNorm2d(inputs[0], eps=blocks.BN_EPS, momentum=blocks.BN_MOMENTUM),
+            inputs[0],
+        ),
+    }
+    if name in makers:
+        return makers[name]()
     raise FileError(
         f"row {index} of the config: block {name} is not supported by the YOLOv5 loader",
         hint=f"supported: {', '.join(SUPPORTED)}, and Detect as the last row",
@@ -195,7 +197,9 @@ def _stride(layer: nn.Module) -> float:
             factor /= float(module.scale_factor or 1)
     if isinstance(layer, blocks.GhostBottleneck):
         return 2.0 if isinstance(layer.shortcut, nn.Sequential) else 1.0
-    strided = [m.stride for m in layer.modules() if isinstance(m, (nn.Conv2d, nn.MaxPool2d)) and m.stride not in (1, (1, 1))]
+    strided = [
+        m.stride for m in layer.modules() if isinstance(m, (nn.Conv2d, nn.MaxPool2d)) and m.stride not in (1, (1, 1))
+    ]
     for stride in strided[:1] if not isinstance(layer, nn.Sequential) else strided:
         factor *= stride if isinstance(stride, int) else max(stride)
     return factor

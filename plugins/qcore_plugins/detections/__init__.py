@@ -1,0 +1,51 @@
+"""Detections: what every detector's postprocessor gives, and how they are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Objects found in one picture, most confident first.
+
+    Attributes:
+        xyxy: `[N, 4]` float32: left, top, right, bottom in pixels of the picture.
+        confidence: `[N]` float32, 0..1.
+        class_id: `[N]` int64, index into `names`.
+        names: Class names of the model.
+    """
+
+    xyxy: np.ndarray
+    confidence: np.ndarray
+    class_id: np.ndarray
+    names: tuple[str, ...] = field(default=(), repr=False)
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self.confidence)
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, float, str]]:
+        """Box, confidence and class name of each."""
+        for box, confidence, index in zip(self.xyxy, self.confidence, self.class_id, strict=True):
+            yield box, float(confidence), self.name(int(index))
+
+    def name(self, index: int) -> str:
+        """Name of a class; its number where the model has no name for it."""
+        return self.names[index] if index < len(self.names) else str(index)
+
+    def records(self) -> list[dict[str, Any]]:
+        """JSON-able: name, class_id, confidence, box."""
+        return [
+            {
+                "name": self.name(int(index)),
+                "class_id": int(index),
+                "confidence": round(float(confidence), 6),
+                "box": [round(float(side), 2) for side in box],
+            }
+            for box, confidence, index in zip(self.xyxy, self.confidence, self.class_id, strict=True)
+        ]

@@ -1,0 +1,253 @@
+"""The preprocessor `letterbox`: every resize-and-pad pipeline of the detector families, as parameters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from qcore.contract import Tensor
+from qcore.errors import FileError, UsageError
+
+SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+ROUNDING = {"round": round, "ceil": lambda value: math.ceil(round(value, 6)), "int": int}
+"""`ceil` sees 640.0000001, which 1080 * (640 / 1080) could give, as 640."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a contract says of `letterbox`.
+
+    Attributes:
+        fit: `contain` scales to fit both sides, `long-side` scales the longer side to the larger input side.
+        fit_within: Pixels to fit within instead of the input size: one number, or (height, width).
+        rounding: How scaled sides become whole: `round`, `ceil`, `int`.
+        interpolation: `linear`, or `area-down`: area when shrinking, linear when growing.
+        upscale: Whether smaller pictures grow.
+        pad: `center` splits the padding over both sides, `bottom-right` puts it at the end.
+        pad_value: Grey level of the padding, 0..255.
+        channels: Order of the channels in the tensor, `RGB` or `BGR`.
+        scale: Factor on pixel values; None leaves 0..255.
+        rect: Pad only to the next multiple of `stride`, so that the tensor has the picture's aspect ratio.
+        stride: Of the model, in pixels.
+    """
+
+    fit: str = "contain"
+    fit_within: Any = None
+    rounding: str = "round"
+    interpolation: str = "linear"
+    upscale: bool = True
+    pad: str = "center"
+    pad_value: int = 114
+    channels: str = "RGB"
+    scale: float | None = 1 / 255
+    rect: bool = False
+    stride: int = 32
+
+    CHOICES = {  # noqa: RUF012 - no field: it has no annotation
+        "fit": ("contain", "long-side"),
+        "rounding": tuple(ROUNDING),
+        "interpolation": ("linear", "area-down"),
+        "pad": ("center", "bottom-right"),
+        "channels": ("RGB", "BGR"),
+    }
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> Parameters:
+        """The parameters, every one known and in range.
+
+        Raises:
+            UsageError: An unknown name or value: a pipeline that is not understood must not run as another one.
+        """
+        known = [field.name for field in fields(cls)]
+        if unknown := sorted(set(given) - set(known)):
+            raise UsageError(f"letterbox has no parameter {', '.join(unknown)}", hint=f"it has: {', '.join(known)}")
+        for name, choices in cls.CHOICES.items():
+            if name in given and given[name] not in choices:
+                raise UsageError(f"letterbox: {name} {given[name]!r} is not one of {', '.join(choices)}")
+        return cls(**given)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where the picture lies in the input tensor.
+
+    Attributes:
+        picture: Height and width of the picture in pixels.
+        resized: Height and width after scaling.
+        offset: Rows above and columns left of it.
+        tensor: Height and width of the tensor.
+    """
+
+    picture: tuple[int, int]
+    resized: tuple[int, int]
+    offset: tuple[int, int]
+    tensor: tuple[int, int]
+
+    def to_tensor(self, xyxy: np.ndarray) -> np.ndarray:
+        """Boxes `[N, 4]` from picture to tensor coordinates, both in pixels."""
+        return np.asarray(xyxy, np.float64) * self._factor() + self._shift()
+
+    def to_picture(self, xyxy: np.ndarray) -> np.ndarray:
+        """Boxes `[N, 4]` from tensor to picture coordinates, not clipped."""
+        return (np.asarray(xyxy, np.float64) - self._shift()) / self._factor()
+
+    def clip(self, xyxy: np.ndarray) -> np.ndarray:
+        """Boxes `[N, 4]` in picture coordinates, cut at the picture's edges."""
+        height, width = self.picture
+        return np.clip(xyxy, 0, (width, height, width, height))
+
+    def _factor(self) -> np.ndarray:
+        y, x = (after / before for after, before in zip(self.resized, self.picture, strict=True))
+        return np.array((x, y, x, y))
+
+    def _shift(self) -> np.ndarray:
+        top, left = self.offset
+        return np.array((left, top, left, top), np.float64)
+
+
+class Letterbox:
+    """Reads pictures and makes input tensors of them."""
+
+    def __init__(self, params: Mapping[str, Any], inputs: Sequence[Tensor]) -> None:
+        """Configure from a contract.
+
+        Args:
+            params: See `Parameters`.
+            inputs: One input, `[B, 3, H, W]` with numbers for H and W.
+
+        Raises:
+            UsageError: Unknown parameters, or an input of another kind.
+        """
+        self.params = Parameters.parse(params)
+        shape = inputs[0].shape
+        if len(inputs) != 1 or len(shape) != 4 or not all(isinstance(size, int) for size in shape[2:]):
+            raise UsageError(f"letterbox wants one input [B, 3, H, W] with a fixed size, not {list(shape)}")
+        self.size = int(shape[2]), int(shape[3])
+        self.dtype = np.dtype(inputs[0].dtype)
+
+    def expand(self, source: Any) -> Sequence[Any]:
+        """Pictures that a path, a folder, a pattern, an array or an iterable of those stands for; folders sorted.
+
+        Raises:
+            FileError: A path that is not there, or a folder or pattern without a picture.
+            UsageError: Something that can be neither.
+        """
+        if isinstance(source, np.ndarray):
+            return [source]
+        if isinstance(source, (str, Path)):
+            return _paths(Path(source))
+        if isinstance(source, Iterable):
+            return [item for part in source for item in self.expand(part)]
+        raise UsageError(f"a {type(source).__name__} is no picture", hint="give a path, a folder, or arrays [H, W, 3]")
+
+    def read(self, item: Any) -> np.ndarray:
+        """One picture, `[H, W, 3]` uint8 in BGR order, EXIF orientation applied; arrays are taken as they are.
+
+        Raises:
+            FileError: Not a picture.
+        """
+        if isinstance(item, np.ndarray):
+            return _array(item)
+        try:
+            data = np.fromfile(item, np.uint8)
+        except OSError as error:
+            raise FileError(f"{item}: cannot be read ({error.strerror})", hint="check the path") from error
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        if picture is None:
+            raise FileError(f"{item}: not a readable picture", hint="copy or download it again, or leave it out")
+        return picture
+
+    def __call__(self, raw: np.ndarray) -> tuple[np.ndarray, Geometry]:
+        """`[1, 3, H, W]` for a picture `[H, W, 3]` uint8 in BGR order, and where the picture lies in it."""
+        picture, geometry = self.place(raw)
+        ordered = picture[..., ::-1] if self.params.channels == "RGB" else picture
+        planes = np.ascontiguousarray(ordered.transpose(2, 0, 1)[None]).astype(self.dtype)
+        if self.params.scale is not None:
+            planes *= self.dtype.type(self.params.scale)
+        return planes, geometry
+
+    def place(self, raw: np.ndarray) -> tuple[np.ndarray, Geometry]:
+        """The picture resized and padded, `[H, W, 3]` uint8 in BGR order, and its geometry."""
+        geometry = self.geometry(raw.shape[0], raw.shape[1])
+        height, width = geometry.resized
+        made = raw
+        if geometry.resized != geometry.picture:
+            shrinks = height < raw.shape[0] or width < raw.shape[1]
+            area = self.params.interpolation == "area-down" and shrinks
+            made = cv2.resize(raw, (width, height), interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR)
+        (top, left), (rows, columns) = geometry.offset, geometry.tensor
+        value = (self.params.pad_value,) * 3
+        border = top, rows - height - top, left, columns - width - left
+        return cv2.copyMakeBorder(made, *border, cv2.BORDER_CONSTANT, value=value), geometry
+
+    def geometry(self, height: int, width: int) -> Geometry:
+        """Where a picture of that size comes to lie."""
+        room = self._room()
+        ratio = min(room[0] / height, room[1] / width)
+        if self.params.fit == "long-side":
+            longest = max(room) / max(height, width)
+            whole = ROUNDING[self.params.rounding]
+            if whole(height * longest) <= self.size[0] and whole(width * longest) <= self.size[1]:
+                ratio = longest
+        if not self.params.upscale:
+            ratio = min(ratio, 1.0)
+        resized = self._whole(height * ratio, 0), self._whole(width * ratio, 1)
+        tensor = self.size
+        if self.params.rect:
+            stride = self.params.stride
+            tensor = tuple(math.ceil(side / stride) * stride for side in resized)  # type: ignore[assignment]
+        offset = 0, 0
+        if self.params.pad == "center":
+            # round(d - 0.1), as upstream splits an odd number of padding pixels
+            offset = tuple(round((outer - inner) / 2 - 0.1) for outer, inner in zip(tensor, resized, strict=True))  # type: ignore[assignment]
+        return Geometry((height, width), resized, offset, tensor)
+
+    def _whole(self, side: float, axis: int) -> int:
+        """A scaled side in whole pixels: at least one (panoramas), at most what the tensor has room for."""
+        return max(1, min(self.size[axis], int(ROUNDING[self.params.rounding](side))))
+
+    def _room(self) -> tuple[int, int]:
+        within = self.params.fit_within
+        if within is None:
+            return self.size
+        return (int(within), int(within)) if isinstance(within, (int, float)) else (int(within[0]), int(within[1]))
+
+
+def _paths(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+        if not found:
+            raise FileError(
+                f"{path}: no picture in this folder", hint=f"pictures end with {' '.join(sorted(SUFFIXES))}"
+            )
+        return found
+    if path.exists():
+        return [path]
+    if any(sign in path.name for sign in "*?["):
+        found = sorted(path.parent.glob(path.name))
+        if found:
+            return found
+        raise FileError(f"{path}: no file fits this pattern", hint="check the path")
+    raise FileError(f"{path}: no such file or folder", hint="check the path")
+
+
+def _array(picture: np.ndarray) -> np.ndarray:
+    """An array as BGR uint8."""
+    if (
+        picture.dtype != np.uint8
+        or picture.ndim not in (2, 3)
+        or (picture.ndim == 3 and picture.shape[2] not in (3, 4))
+    ):
+        raise FileError(
+            f"an array {picture.dtype} {list(picture.shape)} is no picture",
+            hint="pictures are uint8 [H, W, 3] in BGR order, as cv2.imread gives them",
+        )
+    if picture.ndim == 2:
+        return cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
+    return np.ascontiguousarray(picture[..., :3])

@@ -1,0 +1,58 @@
+"""How output tensors are read: from what the contract says they mean to boxes and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from qcore.contract import Tensor
+from qcore.errors import UsageError
+from qcore_plugins.heads.yolov5 import decode
+
+Reader = Callable[[Mapping[str, Any]], tuple[np.ndarray, np.ndarray]]
+"""Outputs by name -> boxes `[B, N, 4]` xyxy in input pixels and scores `[B, N, classes]`."""
+
+
+def reader(outputs: Sequence[Tensor]) -> Reader:
+    """The function that reads outputs of these meanings and stages.
+
+    Raises:
+        UsageError: No reader for them.
+    """
+    said = tuple((output.meaning, output.stage) for output in outputs)
+    names = [output.name for output in outputs]
+    if said == (("boxes-objectness-classes", "decoded"),):
+        return lambda given: _objectness(given[names[0]])
+    if said == (("boxes-classes", "decoded"),):
+        return lambda given: _classes(given[names[0]])
+    if sorted(said) == [("boxes", "decoded"), ("scores", "decoded")]:
+        where = {output.meaning: output.name for output in outputs}
+        return lambda given: (given[where["boxes"]], given[where["scores"]])
+    if said and set(said) == {("boxes-objectness-classes", "raw")}:
+        strides = [float(output.attributes["stride"]) for output in outputs]
+        pixels = [np.asarray(output.attributes["anchors"], np.float32) for output in outputs]
+        anchors = np.stack([anchor / stride for anchor, stride in zip(pixels, strides, strict=True)])
+        return lambda given: _objectness(decode([given[name] for name in names], anchors, strides))
+    listed = ", ".join(f"{output.name} ({output.meaning}, {output.stage})" for output in outputs)
+    raise UsageError(
+        f"the postprocessor yolo does not know these outputs: {listed}",
+        hint="docs/contract.md lists the meanings it reads",
+    )
+
+
+def _objectness(decoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`[B, N, 5 + classes]` with cx, cy, w, h, objectness, class scores; the score is their product."""
+    return _corners(decoded[..., :4]), decoded[..., 5:] * decoded[..., 4:5]
+
+
+def _classes(decoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`[B, 4 + classes, N]` with cx, cy, w, h, class scores."""
+    rows = decoded.transpose(0, 2, 1)
+    return _corners(rows[..., :4]), rows[..., 4:]
+
+
+def _corners(boxes: np.ndarray) -> np.ndarray:
+    half = boxes[..., 2:4] / 2
+    return np.concatenate((boxes[..., :2] - half, boxes[..., :2] + half), -1)

@@ -1,0 +1,117 @@
+"""The postprocessor `yolo`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qcore.contract import Tensor
+from qcore.errors import UsageError
+from qcore_plugins.detections import Detections
+from qcore_plugins.yolo.nms import suppress
+from qcore_plugins.yolo.outputs import reader
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a contract says of `yolo`.
+
+    Attributes:
+        confidence: Lowest score, 0..1; a score has to be greater.
+        iou: Overlap above which the weaker of two boxes goes, 0..1.
+        max_detections: Most detections in a picture.
+        multi_label: Whether one box may be reported with several classes.
+        class_agnostic: Whether boxes of different classes suppress each other.
+        max_candidates: Best boxes that enter the suppression.
+    """
+
+    confidence: float = 0.25
+    iou: float = 0.45
+    max_detections: int = 1000
+    multi_label: bool = False
+    class_agnostic: bool = False
+    max_candidates: int = 30000
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any]) -> Parameters:
+        """The parameters, every one known and in range.
+
+        Raises:
+            UsageError: An unknown name, or a threshold outside 0..1.
+        """
+        known = [field.name for field in fields(cls)]
+        if unknown := sorted(set(given) - set(known)):
+            raise UsageError(f"yolo has no parameter {', '.join(unknown)}", hint=f"it has: {', '.join(known)}")
+        made = cls(**given)
+        for name in ("confidence", "iou"):
+            if not 0 <= getattr(made, name) <= 1:
+                raise UsageError(f"{name} {getattr(made, name)} is not between 0 and 1")
+        return made
+
+
+class Yolo:
+    """From the outputs of a YOLO-type head to detections."""
+
+    def __init__(self, params: Mapping[str, Any], outputs: Sequence[Tensor], classes: Sequence[str]) -> None:
+        """Configure from a contract.
+
+        Args:
+            params: See `Parameters`.
+            outputs: Their meanings and stages choose how they are read.
+            classes: Names in the order of the class index.
+
+        Raises:
+            UsageError: Unknown parameters, or outputs whose meaning is not known here.
+        """
+        self.params = Parameters.parse(params)
+        self.names = tuple(classes)
+        self._read = reader(outputs)
+
+    def __call__(self, outputs: Mapping[str, Any], geometries: Sequence[Any]) -> list[Detections]:
+        """One `Detections` for each element of the batch, in picture coordinates, clipped to the picture."""
+        boxes, scores = self._read(outputs)
+        return [self._one(boxes[index], scores[index], geometry) for index, geometry in enumerate(geometries)]
+
+    def records(self, result: Detections) -> list[dict[str, Any]]:
+        """JSON-able records: name, class_id, confidence, box."""
+        return result.records()
+
+    def draw(self, raw: Any, result: Detections, path: Path) -> None:
+        """Write the picture with its boxes."""
+        from qcore_plugins.detections.drawing import write
+
+        write(raw, result, path)
+
+    def select(self, boxes: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Threshold and suppress.
+
+        Args:
+            boxes: `[N, 4]` xyxy in pixels.
+            scores: `[N, classes]`.
+
+        Returns:
+            Boxes `[M, 4]`, scores `[M]` and class indices `[M]`, best first.
+        """
+        said = self.params
+        if said.multi_label and scores.shape[1] > 1:
+            rows, classes = np.nonzero(scores > said.confidence)
+            best = scores[rows, classes]
+        else:
+            classes = scores.argmax(1)
+            best = scores[np.arange(len(scores)), classes]
+            rows = np.flatnonzero(best > said.confidence)
+            classes, best = classes[rows], best[rows]
+        if len(rows) > said.max_candidates:
+            chosen = np.argsort(-best, kind="stable")[: said.max_candidates]
+            rows, classes, best = rows[chosen], classes[chosen], best[chosen]
+        kept = suppress(boxes[rows], best, None if said.class_agnostic else classes, said.iou, said.max_detections)
+        return boxes[rows[kept]], best[kept], classes[kept]
+
+    def _one(self, boxes: np.ndarray, scores: np.ndarray, geometry: Any) -> Detections:
+        found, confidence, classes = self.select(boxes, scores)
+        placed = geometry.clip(geometry.to_picture(found)).astype(np.float32)
+        return Detections(placed, confidence.astype(np.float32), classes.astype(np.int64), self.names)
