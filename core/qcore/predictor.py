@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from qcore.contract import Contract
@@ -48,7 +48,7 @@ class Predictor:
         """Results in the order of the inputs, one batch of the contract's size in memory at a time.
 
         Args:
-            source: Anything that the preprocessor expands.
+            source: Anything that the preprocessor expands; of an iterator, only the next inputs are taken at a time.
             on_error: Called with an item that cannot be read, whose result then is None; by default it is raised.
         """
         for _, result in self.examine(source, on_error=on_error):
@@ -58,7 +58,8 @@ class Predictor:
         self, source: Any, *, on_error: Callable[[Any, FileError], None] | None = None
     ) -> Iterator[tuple[Any, Any]]:
         """Like `stream`, but (input as it was read, result); (None, None) for one that could not be read."""
-        items = iter(self.preprocessor.expand(source))
+        expand, lazy = self.preprocessor.expand, isinstance(source, Iterator)
+        items: Iterator[Any] = chain.from_iterable(map(expand, source)) if lazy else iter(expand(source))
         size = self.contract.inputs[0].shape[0]
         while batch := list(islice(items, size if isinstance(size, int) else 1)):
             yield from self._batch(batch, size if isinstance(size, int) else 1, on_error)
@@ -84,7 +85,17 @@ class Predictor:
 
         tensors, geometries = zip(*(self.preprocessor(raw) for raw in raws), strict=True)
         filled = [*tensors, *[tensors[-1]] * (size - len(tensors))]
-        name = self.contract.inputs[0].name
-        outputs = self.session.run({name: filled[0] if len(filled) == 1 else numpy.concatenate(filled)})
+        if len({tensor.shape for tensor in filled}) > 1:
+            raise UsageError(
+                "inputs of one batch have different shapes", hint="leave --rect out, or use a batch of one"
+            )
+        given = filled[0] if len(filled) == 1 else numpy.concatenate(filled)
+        wanted = self.contract.inputs[0]
+        if given.shape != wanted.shape and not getattr(self.session, "any_shape", False):
+            raise UsageError(
+                f"the preprocessing makes {list(given.shape)}, the model on {self.backend} takes {list(wanted.shape)}",
+                hint="leave --rect out, or run the checkpoint itself",
+            )
+        outputs = self.session.run({wanted.name: given})
         kept = {key: value[: len(tensors)] for key, value in outputs.items()}
         return list(self.postprocessor(kept, list(geometries)))

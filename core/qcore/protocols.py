@@ -105,7 +105,10 @@ class Quantizer(Protocol):
 
 
 class Session(Protocol):
-    """A compiled model."""
+    """A compiled model.
+
+    A session that takes inputs of other shapes than the contract's says so with an attribute `any_shape = True`.
+    """
 
     executed_precision: str
 

@@ -130,9 +130,9 @@ class Spec:
         module, _, attribute = self.target.partition(":")
         try:
             return getattr(import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
+        except Exception as error:
             raise PluginError(
-                f"{self.kind} {self.name}: cannot import {self.target} ({error})",
+                f"{self.kind} {self.name}: cannot import {self.target} ({type(error).__name__}: {error})",
                 hint="reinstall the plugin, or leave it out with QCORE_DISABLE_PLUGINS",
             ) from error
 

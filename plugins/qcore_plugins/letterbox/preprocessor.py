@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 
 from qcore.contract import Tensor
-from qcore.errors import FileError, UsageError
+from qcore.errors import UsageError
+from qcore_plugins import pictures
 
-SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 ROUNDING = {"round": round, "ceil": lambda value: math.ceil(round(value, 6)), "int": int}
 """`ceil` sees 640.0000001, which 1080 * (640 / 1080) could give, as 640."""
 
@@ -141,7 +141,7 @@ class Letterbox:
         if isinstance(source, np.ndarray):
             return [source]
         if isinstance(source, (str, Path)):
-            return _paths(Path(source))
+            return pictures.listed(Path(source))
         if isinstance(source, Iterable):
             return [item for part in source for item in self.expand(part)]
         raise UsageError(f"a {type(source).__name__} is no picture", hint="give a path, a folder, or arrays [H, W, 3]")
@@ -152,16 +152,7 @@ class Letterbox:
         Raises:
             FileError: Not a picture.
         """
-        if isinstance(item, np.ndarray):
-            return _array(item)
-        try:
-            data = np.fromfile(item, np.uint8)
-        except OSError as error:
-            raise FileError(f"{item}: cannot be read ({error.strerror})", hint="check the path") from error
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-        if picture is None:
-            raise FileError(f"{item}: not a readable picture", hint="copy or download it again, or leave it out")
-        return picture
+        return pictures.read(item)
 
     def __call__(self, raw: np.ndarray) -> tuple[np.ndarray, Geometry]:
         """`[1, 3, H, W]` for a picture `[H, W, 3]` uint8 in BGR order, and where the picture lies in it."""
@@ -217,37 +208,3 @@ class Letterbox:
         if within is None:
             return self.size
         return (int(within), int(within)) if isinstance(within, (int, float)) else (int(within[0]), int(within[1]))
-
-
-def _paths(path: Path) -> list[Path]:
-    if path.is_dir():
-        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-        if not found:
-            raise FileError(
-                f"{path}: no picture in this folder", hint=f"pictures end with {' '.join(sorted(SUFFIXES))}"
-            )
-        return found
-    if path.exists():
-        return [path]
-    if any(sign in path.name for sign in "*?["):
-        found = sorted(path.parent.glob(path.name))
-        if found:
-            return found
-        raise FileError(f"{path}: no file fits this pattern", hint="check the path")
-    raise FileError(f"{path}: no such file or folder", hint="check the path")
-
-
-def _array(picture: np.ndarray) -> np.ndarray:
-    """An array as BGR uint8."""
-    if (
-        picture.dtype != np.uint8
-        or picture.ndim not in (2, 3)
-        or (picture.ndim == 3 and picture.shape[2] not in (3, 4))
-    ):
-        raise FileError(
-            f"an array {picture.dtype} {list(picture.shape)} is no picture",
-            hint="pictures are uint8 [H, W, 3] in BGR order, as cv2.imread gives them",
-        )
-    if picture.ndim == 2:
-        return cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
-    return np.ascontiguousarray(picture[..., :3])
