@@ -44,7 +44,7 @@ from qcore.specs import (
 )
 
 if TYPE_CHECKING:
-    from qcore.pipeline import Pipeline
+    from qcore.pipelines import Pipeline
 
 __version__ = "0.1.0"
 
@@ -76,7 +76,7 @@ def pipeline(loader: Any = None, *, weights: str | os.PathLike[str], **options: 
         weights: The checkpoint or exported file.
         **options: Of the loader.
     """
-    from qcore.pipeline import Pipeline
+    from qcore.pipelines import Pipeline
 
     return Pipeline(plugins, Path(weights), loader, options)
 

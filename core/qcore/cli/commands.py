@@ -13,7 +13,7 @@ from qcore.cli.console import Output
 from qcore.errors import FileError, UsageError
 
 if TYPE_CHECKING:
-    from qcore.pipeline import Pipeline
+    from qcore.pipelines import Pipeline
 
 
 def host(options: argparse.Namespace) -> qcore.Plugins:
@@ -37,7 +37,7 @@ def pairs(texts: Sequence[str], flag: str) -> dict[str, Any]:
 
 def begin(options: argparse.Namespace, output: Output) -> Pipeline:
     """The pipeline that the model's arguments describe."""
-    from qcore.pipeline import Pipeline
+    from qcore.pipelines import Pipeline
 
     settings = pairs(options.loader_option, "--loader-option")
     if options.imgsz:
@@ -81,7 +81,7 @@ def list_plugins(options: argparse.Namespace, output: Output) -> int:
 def plan(options: argparse.Namespace, output: Output) -> int:
     """`qcore plan`."""
     from qcore import planner
-    from qcore.pipeline import Pipeline
+    from qcore.pipelines import Pipeline
     from qcore.specs import BackendSpec, ConverterSpec, LoaderSpec, QuantizerSpec
 
     plugins = host(options)

@@ -11,7 +11,7 @@ from qcore.errors import FileError
 from qcore.files import output_directory, replacing
 
 if TYPE_CHECKING:
-    from qcore.pipeline import Pipeline
+    from qcore.pipelines import Pipeline
 
 
 def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:

@@ -1,0 +1,52 @@
+"""Profiles: how a runtime wants a quantized graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a runtime needs to compute in integers, and what it computes right.
+
+    Attributes:
+        name: As it stands in contracts.
+        activation: Integer type of activations, `u8` or `s8`.
+        symmetric: Whether the zero point is the middle of that type.
+        every_output: Quantize what every operation makes, not only what weighted operations and sums read.
+        whole_silu: Leave nothing between x, sigmoid(x) and their product.
+        share_concat: One scale for all branches of a concatenation.
+        integer_bias: Store biases as int32 in units of input scale times weight scale.
+    """
+
+    name: str
+    activation: str
+    symmetric: bool
+    every_output: bool
+    whole_silu: bool
+    share_concat: bool
+    integer_bias: bool
+
+
+ONNXRUNTIME = Profile(
+    name="onnxruntime",
+    activation="u8",
+    symmetric=False,
+    every_output=True,
+    whole_silu=False,
+    share_concat=False,
+    integer_bias=True,
+)
+"""ONNX Runtime on a CPU runs a convolution in int8 only if its output is quantized too, and loses .02 AP where
+activations are symmetric."""
+
+OPENVINO = Profile(
+    name="openvino",
+    activation="u8",
+    symmetric=True,
+    every_output=False,
+    whole_silu=True,
+    share_concat=True,
+    integer_bias=False,
+)
+"""OpenVINO computes activations with zero point 0 wrongly (2026.4); uint8 around 128 is the same numbers."""

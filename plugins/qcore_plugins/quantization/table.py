@@ -1,0 +1,145 @@
+"""The scale table: what every calibrating quantizer makes, and all that the writer needs beside the float graph."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qcore.errors import CheckFailed
+
+if TYPE_CHECKING:
+    import onnx
+
+LIMITS = {"u8": (0, 255), "s8": (-128, 127)}
+"""Smallest and largest value of each integer type."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Which values a tensor takes.
+
+    Attributes:
+        low: Smallest.
+        high: Largest.
+        source: How that was found out.
+    """
+
+    low: float
+    high: float
+    source: str = ""
+
+    def joined(self, other: Range) -> Range:
+        """A range that holds both."""
+        return Range(min(self.low, other.low), max(self.high, other.high), self.source)
+
+    def quantization(self, activation: str, symmetric: bool) -> tuple[float, int]:
+        """Scale and zero point; zero is always exact.
+
+        Asymmetric: scale = (high - low) / 255. Symmetric: scale = max(|low|, |high|) / 127.
+
+        Args:
+            activation: `u8` or `s8`.
+            symmetric: Put the zero point into the middle.
+        """
+        first, last = LIMITS[activation]
+        if symmetric:
+            return max(abs(self.low), abs(self.high)) / 127, (first + last + 1) // 2
+        low, high = min(self.low, 0.0), max(self.high, 0.0)
+        scale = (high - low) / (last - first)
+        return scale, int(np.clip(round(first - low / scale), first, last))
+
+
+@dataclass(frozen=True)
+class WeightScale:
+    """Scales of a weight tensor.
+
+    Attributes:
+        axis: Of the output channels.
+        scale: One number a channel; the zero point is 0 and the type int8.
+    """
+
+    axis: int
+    scale: np.ndarray
+
+
+@dataclass(frozen=True)
+class ScaleTable:
+    """Ranges of activations and scales of weights, by the tensor names of a float graph.
+
+    Attributes:
+        graph: The float ONNX graph.
+        ranges: Of activations.
+        weights: Of weights.
+    """
+
+    graph: onnx.ModelProto = field(repr=False)
+    ranges: Mapping[str, Range]
+    weights: Mapping[str, WeightScale]
+
+    @classmethod
+    def make(
+        cls,
+        graph: onnx.ModelProto,
+        ranges: Mapping[str, Range],
+        weights: Mapping[str, WeightScale],
+        *,
+        needed: Iterable[str],
+    ) -> ScaleTable:
+        """A table that can be written: nothing missing, every scale a finite number above zero.
+
+        Args:
+            graph: The float graph.
+            ranges: Of activations.
+            weights: Of weights.
+            needed: Tensors that must have a range.
+
+        Raises:
+            CheckFailed: A range is missing, not finite, or empty; or a weight scale is.
+        """
+        for name in needed:
+            if name not in ranges:
+                raise CheckFailed(f"tensor {name} has no range: calibration did not see it", hint=_HINT)
+        for name, found in ranges.items():
+            if not (math.isfinite(found.low) and math.isfinite(found.high)) or found.low > found.high:
+                raise CheckFailed(f"tensor {name} has the range {found.low}..{found.high}", hint=_HINT)
+            if found.low == found.high == 0:
+                raise CheckFailed(f"tensor {name} is 0 everywhere on the calibration inputs", hint=_HINT)
+        for name, weight in weights.items():
+            if not np.isfinite(weight.scale).all() or (weight.scale <= 0).any():
+                raise CheckFailed(f"weight {name} has a scale that is not a number above 0", hint=_HINT)
+        return cls(graph, dict(ranges), dict(weights))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form; the graph is not part of it."""
+        return {
+            "ranges": {name: [found.low, found.high, found.source] for name, found in sorted(self.ranges.items())},
+            "weights": {
+                name: {"axis": weight.axis, "scale": [float(value) for value in weight.scale]}
+                for name, weight in sorted(self.weights.items())
+            },
+        }
+
+    def sha256(self) -> str:
+        """Of the canonical JSON."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+_HINT = "calibrate with more pictures, and with pictures like those the model will see"
+
+
+def weight_scale(weight: np.ndarray, axis: int) -> WeightScale:
+    """Symmetric scales, max |w| / 127 a channel. A channel of zeros gets 1: any scale gives its zeros.
+
+    Args:
+        weight: The float tensor.
+        axis: Of the output channels.
+    """
+    largest = np.abs(weight).max(axis=tuple(place for place in range(weight.ndim) if place != axis)) / 127
+    return WeightScale(axis, np.where(largest == 0, 1.0, largest).astype(np.float32))
