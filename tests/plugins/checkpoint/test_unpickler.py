@@ -1,0 +1,151 @@
+"""A checkpoint is data: nothing in it runs, and what cannot be data is refused by name."""
+
+import functools
+import os
+import pickle
+import zipfile
+from collections import OrderedDict
+
+import numpy as np
+import pytest
+import torch
+
+import qcore
+from qcore_plugins.checkpoint.format import CheckpointFormat
+from qcore_plugins.checkpoint.unpickler import read_checkpoint
+
+
+class Calls:
+    """An object whose pickle calls `function(*arguments)` when it is read."""
+
+    def __init__(self, function, *arguments):
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self):
+        return self.function, self.arguments
+
+
+def hostile(kind, target):
+    command = f"touch {target}"
+    return {
+        "os.system": Calls(os.system, command),
+        "eval": Calls(eval, f"open({str(target)!r}, 'w')"),
+        "exec": Calls(exec, f"open({str(target)!r}, 'w')"),
+        "getattr": Calls(getattr, Calls(__import__, "os"), "system"),
+        "getattr-called": Calls(map, Calls(getattr, Calls(__import__, "builtins"), "eval"), ["1"]),
+        "partial": Calls(functools.partial, os.system, command),
+        "nested": Calls(list, (Calls(os.system, command),)),
+        "nested-in-state": OrderedDict(model={"weights": [Calls(os.system, command)]}),
+        "import": Calls(__import__, "os"),
+    }[kind]
+
+
+KINDS = {
+    "os.system": "system",
+    "eval": "eval",
+    "exec": "exec",
+    "getattr": "getattr",
+    "getattr-called": "map",
+    "partial": "partial",
+    "nested": "system",
+    "nested-in-state": "system",
+    "import": "__import__",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
+def test_hostile_pickle_is_refused_by_name_and_has_no_effect(tmp_path, kind, legacy):
+    target = tmp_path / "was-here"
+    path = tmp_path / "model.pt"
+    torch.save({"model": hostile(kind, target)}, path, _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(qcore.FileError, match=f"refused, the pickle calls .*({KINDS[kind]})"):
+        qcore.load(path)
+    assert not target.exists()
+
+
+def test_the_hostile_pickles_would_have_worked(tmp_path):
+    target = tmp_path / "was-here"
+    pickle.loads(pickle.dumps(hostile("os.system", target)))
+    assert target.exists()
+
+
+def test_dotted_names_do_not_reach_through_a_model_class(tmp_path):
+    """Protocol 4 pickles may name attributes of attributes: `models.x.os.system` must not pass as a model class."""
+    stream = b"\x80\x04\x8c\x0bmodels.yolo\x8c\tos.system\x93\x8c\x04true\x85R."
+    path = tmp_path / "model.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", stream)
+        archive.writestr("archive/version", "3\n")
+        archive.writestr("archive/byteorder", "little")
+    with pytest.raises(qcore.FileError, match="refused"):
+        read_checkpoint(path)
+
+
+def test_arrays_are_read_and_object_arrays_are_not(tmp_path):
+    path = tmp_path / "model.pt"
+    torch.save({"best": np.arange(6.0).reshape(2, 3), "fitness": np.float32(0.5)}, path)
+    data = read_checkpoint(path).data
+    assert data["best"].value.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert data["fitness"] == np.float32(0.5)
+    torch.save({"best": np.array([Calls(os.system, "true")], dtype=object)}, path)
+    with pytest.raises(qcore.FileError):
+        read_checkpoint(path)
+
+
+def test_truncated_zip(tmp_path):
+    whole = tmp_path / "whole.pt"
+    torch.save({"model": torch.zeros(1000)}, whole)
+    cut = tmp_path / "cut.pt"
+    cut.write_bytes(whole.read_bytes()[:1500])
+    with pytest.raises(qcore.FileError, match=r"cut\.pt: not a readable checkpoint, truncated or damaged"):
+        qcore.load(cut)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "the file is empty"),
+        (b"these are notes, not weights\n", "not a model file of a known format"),
+        (b"\x80\x02garbage", "not a readable checkpoint"),
+    ],
+    ids=["empty", "text", "garbage"],
+)
+def test_files_that_are_no_checkpoints(tmp_path, content, message):
+    path = tmp_path / "model.pt"
+    path.write_bytes(content)
+    with pytest.raises(qcore.FileError, match=message):
+        qcore.load(path)
+
+
+def test_missing_file_and_directory(tmp_path):
+    with pytest.raises(qcore.FileError, match="no such file"):
+        qcore.load(tmp_path / "absent.pt")
+    with pytest.raises(qcore.FileError, match="is a directory"):
+        qcore.load(tmp_path)
+
+
+def test_state_dict_without_a_config_is_no_model(tmp_path):
+    path = tmp_path / "weights.pt"
+    torch.save({"layer.weight": torch.zeros(3)}, path)
+    with pytest.raises(qcore.FileError, match="no loader recognises") as caught:
+        qcore.load(path)
+    assert caught.value.hint
+
+
+def test_torchscript_is_named_as_such(tmp_path):
+    path = tmp_path / "scripted.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02}q\x00.")
+        archive.writestr("archive/constants.pkl", b"\x80\x02}q\x00.")
+        archive.writestr("archive/code/__torch__.py", "")
+    assert CheckpointFormat().sniff(path)
+    with pytest.raises(qcore.FileError, match="TorchScript"):
+        read_checkpoint(path)
+
+
+@pytest.mark.assets
+@pytest.mark.parametrize("name", ["gelan-t-filled.pt", "yolov9-t-filled.pt", "ultralytics-yolov9t-filled.pt"])
+def test_checkpoints_of_other_families_are_not_taken_for_yolov5(shared, name):
+    with pytest.raises(qcore.FileError, match="no YOLOv5 detector"):
+        qcore.load(shared / "checkpoints" / name, loader="yolov5")
