@@ -107,6 +107,14 @@ class Pipeline:
         model = loading.load(self.weights, plugins=self.plugins, loader=self.loader, options=self.options)
         return replace(self, loaded=model)
 
+    def at(self, goal: str | Form) -> Pipeline:
+        """The same pipeline, begun at its model in another format, so that several continuations convert it once.
+
+        Args:
+            goal: The format, e.g. the one that all of them pass.
+        """
+        return replace(self, loaded=replace(self, quantization=None, backend=None).model(goal))
+
     def plan(self) -> Plan:
         """The route that `build` will take. Opens the file only where its name alone leaves the form open."""
         return self._plan(self.loaded.form if self.loaded else self.start_form())

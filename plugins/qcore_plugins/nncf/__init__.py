@@ -21,6 +21,13 @@ def qcore_quantizers() -> Iterator[qcore.QuantizerSpec]:
         options=(
             qcore.Option("preset", "symmetry of activations", "mixed", str, ("mixed", "performance")),
             qcore.Option(
+                "ranges",
+                "how ranges of activations are taken from the inputs",
+                "histogram",
+                str,
+                ("histogram", "mean_minmax", "median_minmax", "minmax"),
+            ),
+            qcore.Option(
                 "bias_correction", "the accurate, slower bias correction instead of the fast one", False, bool
             ),
         ),

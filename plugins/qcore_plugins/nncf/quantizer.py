@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import os
 from collections.abc import Mapping
@@ -36,14 +38,19 @@ class NncfQuantizer:
         tail = decode_tail(model.module)
         preset = {"mixed": nncf.QuantizationPreset.MIXED, "performance": nncf.QuantizationPreset.PERFORMANCE}
         batches = progress.track(calibration, "calibrating (nncf)", len(calibration))
-        made = nncf.quantize(
-            model.module,
-            nncf.Dataset(_Once(calibration, batches)),
-            preset=preset[options["preset"]],
-            subset_size=len(calibration),
-            fast_bias_correction=not options["bias_correction"],
-            ignored_scope=nncf.IgnoredScope(names=tail, validate=False),
-        )
+        estimators = nncf.quantization.range_estimator.RangeEstimatorParametersSet
+        with contextlib.redirect_stdout(io.StringIO()):  # NNCF draws bars of its own there
+            made = nncf.quantize(
+                model.module,
+                nncf.Dataset(_Once(calibration, batches)),
+                preset=preset[options["preset"]],
+                subset_size=len(calibration),
+                fast_bias_correction=not options["bias_correction"],
+                ignored_scope=nncf.IgnoredScope(names=tail, validate=False),
+                advanced_parameters=nncf.AdvancedQuantizationParameters(
+                    activations_range_estimator_params=getattr(estimators, options["ranges"].upper())
+                ),
+            )
         tools = {**dict(model.contract.provenance.get("tools", {})), "nncf": nncf.__version__}
         contract = replace(
             model.contract,

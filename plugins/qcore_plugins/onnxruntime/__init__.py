@@ -39,9 +39,9 @@ def qcore_quantizers() -> Iterator[qcore.QuantizerSpec]:
             qcore.Option(
                 "method",
                 "how ranges are taken from the pictures",
-                "moving-average",
+                "percentile",
                 str,
-                ("moving-average", "percentile", "minmax"),
+                ("percentile", "moving-average", "minmax"),
             ),
         ),
     )

@@ -35,7 +35,7 @@ class OnnxRuntimeQuantizer:
         graph = from_onnx(model.module)
         tensors = candidates(graph)
         batches = progress.track(calibration, "calibrating (onnxruntime)", len(calibration))
-        found = ranges(model.module, tensors, batches, options["method"])
+        found = ranges(model.module, graph, batches, options["method"])
         constants = {tensor.name: tensor for tensor in model.module.graph.initializer}
         weights = {
             node.weight: weight_scale(numpy_helper.to_array(constants[node.weight]), OUTPUT_CHANNELS[node.op])

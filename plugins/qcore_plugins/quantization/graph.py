@@ -93,6 +93,12 @@ class Graph:
         return frozenset(node.name for node in self.nodes if node.name not in ahead | learned)
 
     @cached_property
+    def last(self) -> frozenset[str]:
+        """Names of the last weighted operations: only the decode reads what they make."""
+        learned = (node for node in self.nodes if node.op in WEIGHTED and node.weight and node.name not in self.tail)
+        return frozenset(node.name for node in learned if all(reader.name in self.tail for reader in self.after(node)))
+
+    @cached_property
     def silus(self) -> Mapping[str, Node]:
         """Output of each x * sigmoid(x) -> its Sigmoid."""
         found = {}

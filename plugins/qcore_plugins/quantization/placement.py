@@ -34,7 +34,8 @@ class Placement:
 
 def place(graph: Graph, profile: Profile) -> Placement:
     """Decide what is quantized for a runtime; the decode tail is not."""
-    body = [node for node in graph.nodes if node.name not in graph.tail]
+    left = graph.tail if profile.last_layer else graph.tail | graph.last
+    body = [node for node in graph.nodes if node.name not in left]
     weighted = tuple(node for node in body if node.op in WEIGHTED and node.weight)
     shared = _Shared()
     chosen = _every_output(graph, body, shared) if profile.every_output else _inputs(graph, body, shared)

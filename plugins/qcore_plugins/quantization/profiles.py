@@ -16,6 +16,7 @@ class Profile:
         every_output: Quantize what every operation makes, not only what weighted operations and sums read.
         whole_silu: Leave nothing between x, sigmoid(x) and their product.
         share_concat: One scale for all branches of a concatenation.
+        last_layer: Quantize the last weighted operations before the decode.
         integer_bias: Store biases as int32 in units of input scale times weight scale.
     """
 
@@ -25,6 +26,7 @@ class Profile:
     every_output: bool
     whole_silu: bool
     share_concat: bool
+    last_layer: bool
     integer_bias: bool
 
 
@@ -35,6 +37,7 @@ ONNXRUNTIME = Profile(
     every_output=True,
     whole_silu=False,
     share_concat=False,
+    last_layer=False,
     integer_bias=True,
 )
 """ONNX Runtime on a CPU runs a convolution in int8 only if its output is quantized too, and loses .02 AP where
@@ -47,6 +50,7 @@ OPENVINO = Profile(
     every_output=False,
     whole_silu=True,
     share_concat=True,
+    last_layer=True,
     integer_bias=False,
 )
 """OpenVINO computes activations with zero point 0 wrongly (2026.4); uint8 around 128 is the same numbers."""
