@@ -42,9 +42,9 @@ def ranges(proto: onnx.ModelProto, graph: Graph, batches: Iterable[Mapping[str, 
     gated = {gate.inputs[0] for product, gate in graph.silus.items() if _read_by_silu_only(graph, product)}
     found = {name: seen.range(method) for name, seen in watched.items() if seen.lows}
     for name in gated & set(found):
-        found[name] = replace(found[name], low=max(found[name].low, SILU_FLOOR))
+        found[name] = replace(found[name], low=max(found[name].low, min(SILU_FLOOR, found[name].high)))
     for node in graph.nodes:
-        if node.op in MOVING and all(name in found for name in node.inputs):
+        if node.op in MOVING and node.name not in graph.tail and all(name in found for name in node.inputs):
             joined = found[node.inputs[0]]
             for name in node.inputs[1:]:
                 joined = joined.joined(found[name])
