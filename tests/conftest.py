@@ -17,3 +17,38 @@ def shared() -> Path:
             "real weights and pictures are not here: set QCORE_SHARED to the folder that holds assets/ and reference/"
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def checkpoint() -> Path:
+    """The detector that ships with qcore."""
+    from qcore_plugins.demo.command import CHECKPOINT
+
+    return CHECKPOINT
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory) -> Path:
+    """A folder with labelled pictures: `images/` and `instances.json`."""
+    from qcore_plugins.demo import shapes
+
+    folder = tmp_path_factory.mktemp("pictures")
+    shapes.write(folder, 12, seed=99)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exported(checkpoint, tmp_path_factory) -> Path:
+    """That detector as ONNX, at its own size."""
+    import qcore
+
+    return qcore.pipeline(weights=checkpoint).save(tmp_path_factory.mktemp("exported"), goal="onnx")
+
+
+@pytest.fixture(scope="session")
+def int8(exported, pictures, tmp_path_factory) -> Path:
+    """And quantized for ONNX Runtime."""
+    import qcore
+
+    made = qcore.pipeline(weights=exported).quantize("onnxruntime", calibration=pictures / "images").to("onnxruntime")
+    return made.save(tmp_path_factory.mktemp("int8"))

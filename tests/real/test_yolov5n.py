@@ -1,0 +1,103 @@
+"""Real weights and real pictures: upstream's detections, upstream's accuracy, and INT8 close to it."""
+
+import numpy as np
+import onnx
+import pytest
+
+import qcore
+from qcore.progress import Silent
+
+pytestmark = [pytest.mark.assets, pytest.mark.slow]
+
+UPSTREAM_AP = 0.3012
+"""Of upstream's own code on the same 200 pictures, square 640 export, confidence .001, IoU .65."""
+
+
+@pytest.fixture(scope="module")
+def weights(shared):
+    return shared / "assets" / "weights" / "yolov5n-coco.pt"
+
+
+@pytest.fixture(scope="module")
+def exported(weights, tmp_path_factory):
+    return qcore.pipeline("yolov5", weights=weights).save(tmp_path_factory.mktemp("float"), goal="onnx")
+
+
+@pytest.fixture(scope="module")
+def evaluate(shared):
+    done = {}
+
+    def measure(file, backend):
+        if (file, backend) not in done:
+            detector = qcore.pipeline(weights=file).to(backend).following("upstream").build()
+            evaluator = qcore.plugins.get(qcore.EvaluatorSpec, "detection").create()
+            data = shared / "assets" / "coco-val" / "instances.json"
+            done[file, backend] = evaluator.evaluate(detector, data, images=None, classes=None, progress=Silent())
+        return done[file, backend]["AP"]
+
+    return measure
+
+
+def upstream_detections(shared, picture, kind, size):
+    """Class, left, top, right, bottom, confidence; the file has cx, cy, w, h in parts of the picture."""
+    rows = np.loadtxt(shared / "reference" / "yolov5-detect" / f"{picture}.{kind}.txt", ndmin=2)
+    height, width = size
+    centre, half = rows[:, 1:3] * (width, height), rows[:, 3:5] * (width, height) / 2
+    found = np.concatenate((rows[:, :1], centre - half, centre + half, rows[:, 5:]), 1)
+    return found[np.lexsort((-found[:, 5],))]
+
+
+@pytest.mark.parametrize("picture", ["bus", "zidane", "horses"])
+@pytest.mark.parametrize(
+    ("form", "kind"), [("checkpoint", "square"), ("onnx", "square"), ("checkpoint-rect", "minrect")]
+)
+def test_detections_are_upstreams(shared, weights, exported, picture, form, kind):
+    pipeline = qcore.pipeline(weights=exported if form == "onnx" else weights)
+    if form == "checkpoint-rect":
+        pipeline = pipeline.with_params(preprocess={"rect": True})
+    detector = pipeline.build()
+    path = shared / "assets" / "pictures" / f"{picture}.jpg"
+    found = detector(path)
+    expected = upstream_detections(shared, picture, kind, detector.preprocessor.read(path).shape[:2])
+    assert found.class_id.tolist() == expected[:, 0].tolist()
+    assert np.abs(found.xyxy - expected[:, 1:5]).max() < 1
+    assert np.abs(found.confidence - expected[:, 5]).max() < 0.005
+
+
+def test_loading_gives_the_decoded_module_and_its_contract(weights):
+    import torch
+
+    model = qcore.load(weights)
+    with torch.no_grad():
+        assert model.module(torch.zeros(1, 3, 640, 640)).shape == (1, 25200, 85)
+        assert model.module(torch.zeros(1, 3, 736, 1280)).shape == (1, 57960, 85)
+    assert model.contract.outputs[0].shape == (1, 25200, 85)
+    assert model.contract.classes[:2] == ("person", "bicycle")
+    assert model.contract.provenance["variant"] == "n"
+
+
+def test_float_accuracy_is_upstreams_on_torch_and_on_onnxruntime(weights, exported, evaluate):
+    assert evaluate(weights, "torch") == pytest.approx(UPSTREAM_AP, abs=0.001)
+    assert evaluate(exported, "onnxruntime") == pytest.approx(UPSTREAM_AP, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("quantizer", "backend", "loss"),
+    [("nncf", "openvino", 0.007), ("onnxruntime", "onnxruntime", 0.008), ("onnxruntime", "openvino", 0.008)],
+)
+def test_int8_accuracy(shared, weights, exported, evaluate, tmp_path, quantizer, backend, loss):
+    calibration = shared / "assets" / "coco-calib" / "images"
+    made = qcore.pipeline(weights=exported).quantize(quantizer, calibration=calibration).to(backend).save(tmp_path)
+    assert evaluate(made, backend) >= evaluate(weights, "torch") - loss
+    assert made.with_suffix(".bin" if backend == "openvino" else ".onnx").stat().st_size < exported.stat().st_size / 3
+
+
+def test_calibration_runs_at_the_models_own_shape(shared, weights, tmp_path):
+    pipeline = qcore.pipeline(weights=weights, imgsz=(736, 1280))
+    calibration = shared / "assets" / "coco-calib" / "images"
+    made = pipeline.quantize("onnxruntime", calibration=calibration, limit=4).to("onnxruntime").save(tmp_path)
+    model = qcore.load(made)
+    assert model.contract.provenance["calibration"]["shape"] == [1, 3, 736, 1280]
+    assert [d.dim_value for d in model.module.graph.input[0].type.tensor_type.shape.dim] == [1, 3, 736, 1280]
+    assert isinstance(model.module, onnx.ModelProto)
+    assert len(qcore.pipeline(weights=made).build()(shared / "assets" / "pictures" / "bus.jpg")) >= 4
