@@ -38,9 +38,10 @@ def recognise(path: str | os.PathLike[str], plugins: Plugins) -> tuple[FormatSpe
 
     Raises:
         FileError: The file is absent, empty, or of no format that a plugin knows.
+        MissingDependency: The format is known, but what reads it is not installed.
     """
     found = require(path)
-    formats = [(spec, spec.create()) for spec in plugins.specs(FormatSpec) if not spec.problems()]
+    formats = [(spec, spec.create(ready=False)) for spec in plugins.specs(FormatSpec)]
     matching = [(spec, made) for spec, made in formats if made.sniff(found)]
     if len(matching) > 1:
         named = [entry for entry in matching if entry[0].suffix == found.suffix]
@@ -55,6 +56,7 @@ def recognise(path: str | os.PathLike[str], plugins: Plugins) -> tuple[FormatSpe
             f"{found}: could be any of {', '.join(spec.name for spec, _ in matching)}",
             hint="leave one of the plugins out with QCORE_DISABLE_PLUGINS",
         )
+    matching[0][0].load()
     return matching[0]
 
 

@@ -47,7 +47,7 @@ class Format(Protocol):
     """Files of one format."""
 
     def sniff(self, path: Path) -> bool:
-        """Whether the content of the file is of this format; cheap, and imports no framework."""
+        """Whether the content of the file is of this format; cheap, and works where the framework is not installed."""
         ...
 
     def open(self, path: Path) -> Any:

@@ -113,14 +113,17 @@ class Spec:
         found = ((requirement.problem(), requirement.install) for requirement in self.requires)
         return [(problem, install) for problem, install in found if problem]
 
-    def load(self) -> Any:
-        """The target: imported, and instantiated where it is a class without arguments to take.
+    def load(self, *, ready: bool = True) -> Any:
+        """The target, imported.
+
+        Args:
+            ready: Refuse where a requirement is not met.
 
         Raises:
             MissingDependency: A requirement is not met.
             PluginError: The target cannot be imported.
         """
-        if problems := self.problems():
+        if ready and (problems := self.problems()):
             raise MissingDependency(
                 f"{self.kind} {self.name}: {'; '.join(problem for problem, _ in problems)}",
                 hint=" && ".join(dict.fromkeys(install for _, install in problems)),
@@ -136,9 +139,9 @@ class Spec:
                 hint="reinstall the plugin, or leave it out with QCORE_DISABLE_PLUGINS",
             ) from error
 
-    def create(self) -> Any:
-        """An instance of the target, made without arguments."""
-        target = self.load()
+    def create(self, *, ready: bool = True) -> Any:
+        """An instance of the target, made without arguments; `ready` and errors as in `load`."""
+        target = self.load(ready=ready)
         return target() if isinstance(target, type) else target
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:

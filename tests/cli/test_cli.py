@@ -57,7 +57,7 @@ def test_list_plugins_names_every_bundled_component(run):
 
 def test_list_plugins_as_a_table(run):
     _, out, _ = run("list-plugins", "--kind", "quantizer")
-    assert out.splitlines()[0].split()[:4] == ["KIND", "NAME", "STATUS", "PLUGIN"]
+    assert out.splitlines()[0].split()[:4] == ["KIND", "NAME", "PLUGIN", "VERSION"]
     assert "nncf" in out
     assert "letterbox" not in out
 

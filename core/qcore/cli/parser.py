@@ -32,7 +32,8 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         from qcore import __version__
 
-        parser.exit(0, f"qcore {__version__}\n")
+        sys.stdout.write(f"qcore {__version__}\n")
+        parser.exit(0)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
