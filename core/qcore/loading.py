@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from qcore.contract import Contract
-from qcore.errors import FileError, UsageError
+from qcore.errors import FileError, PluginError, UsageError
 from qcore.files import publish, require
 from qcore.forms import Form
 from qcore.manager import Plugins
@@ -41,7 +42,7 @@ def recognise(path: str | os.PathLike[str], plugins: Plugins) -> tuple[FormatSpe
         MissingDependency: The format is known, but what reads it is not installed.
     """
     found = require(path)
-    formats = [(spec, spec.create(ready=False)) for spec in plugins.specs(FormatSpec)]
+    formats = list(_formats(plugins))
     matching = [(spec, made) for spec, made in formats if made.sniff(found)]
     if len(matching) > 1:
         named = [entry for entry in matching if entry[0].suffix == found.suffix]
@@ -58,6 +59,15 @@ def recognise(path: str | os.PathLike[str], plugins: Plugins) -> tuple[FormatSpe
         )
     matching[0][0].load()
     return matching[0]
+
+
+def _formats(plugins: Plugins) -> Iterator[tuple[FormatSpec, Format]]:
+    """All formats whose code can be imported; a broken one must not keep the others from their files."""
+    for spec in plugins.specs(FormatSpec):
+        try:
+            yield spec, spec.create(ready=False)
+        except PluginError as error:
+            logging.getLogger("qcore").warning("%s", error.message)
 
 
 def open_file(path: str | os.PathLike[str], plugins: Plugins) -> Opened:

@@ -152,10 +152,13 @@ def quantize(options: argparse.Namespace, output: Output) -> int:
     from qcore.calibration import LIMIT
     from qcore.files import output_directory
 
+    limit = LIMIT if options.calib_limit is None else options.calib_limit
+    if limit < 1:
+        raise UsageError(f"--calib-limit {limit} is not a positive number")
     pipeline = begin(options, output).quantize(
         options.quantizer,
         calibration=options.calib,
-        limit=options.calib_limit or LIMIT,
+        limit=limit,
         seed=options.calib_seed,
         **pairs(options.quantizer_option, "--quantizer-option"),
     )

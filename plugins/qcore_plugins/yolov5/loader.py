@@ -90,9 +90,12 @@ class YoloV5Loader:
         config, weights, names, source = found
         network = build(config, weights, names, source, str(content.path))
         stride = int(max(network.strides))
-        size = input_size(options.get("imgsz") or _trained_size(content, stride), stride)
+        wanted = options.get("imgsz")
+        size = input_size(_trained_size(content, stride) if wanted is None else wanted, stride)
         raw = options.get("head") == "raw"
-        batch = int(options.get("batch") or 1)
+        batch = int(options.get("batch", 1))
+        if batch < 1:
+            raise UsageError(f"batch {batch} is not a positive number")
         levels = [(size[0] // int(s), size[1] // int(s)) for s in network.strides]
         anchors = (network.detect.anchors * torch.tensor(network.strides).view(-1, 1, 1)).tolist()
         na, no = network.detect.na, network.detect.no
