@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+WIDE = 240
+"""Columns where nobody looks on: a pipe or a file should get whole lines."""
+
 
 @dataclass
 class Output:
@@ -28,7 +31,8 @@ class Output:
         """A rich console on standard output, or on standard error."""
         from rich.console import Console
 
-        return Console(stderr=error, highlight=False, soft_wrap=not sys.stdout.isatty())
+        shown = (sys.stderr if error else sys.stdout).isatty()
+        return Console(stderr=error, highlight=False, width=None if shown else WIDE)
 
     def result(self, document: Any) -> None:
         """Print the JSON document of `--json`."""
@@ -39,12 +43,23 @@ class Output:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+        table = Table(
+            title=title or None,
+            title_justify="left",
+            box=None,
+            padding=(0, 2, 0, 0),
+            pad_edge=False,
+            header_style="bold",
+            show_header=any(columns),
+        )
         for column in columns:
             table.add_column(column, overflow="fold")
         for row in rows:
             table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-        self.console().print(table)
+        console = self.console()
+        with console.capture() as captured:
+            console.print(table)
+        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
     def say(self, message: str) -> None:
         """A line of the result; silent under `--json`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ class Demo:
         ]
         output.note("timing, all in turns")
         self._time(results)
-        drawn = self._draw(results[-1].predictor, out)
+        drawn = self._draw(results[-1].file, out)
         self._report(results, drawn, time.monotonic() - start, output)
         return 0
 
@@ -91,17 +92,19 @@ class Demo:
         preprocessor = results[0].predictor.preprocessor
         tensor, _ = preprocessor(preprocessor.read(pictures[0]))
         name = results[0].predictor.contract.inputs[0].name
-        runs = {
-            str(place): lambda session=result.predictor.session: session.run({name: tensor})
-            for place, result in enumerate(results)
-        }
-        for place, milliseconds in interleaved(runs, rounds=60).items():
-            results[int(place)].milliseconds = milliseconds
+        for backend in dict.fromkeys(
+            result.backend for result in results
+        ):  # threads of two runtimes disturb each other
+            compared = [result for result in results if result.backend == backend]
+            runs = {
+                str(place): partial(one.predictor.session.run, {name: tensor}) for place, one in enumerate(compared)
+            }
+            for place, milliseconds in interleaved(runs, rounds=60).items():
+                compared[int(place)].milliseconds = milliseconds
 
-    def _draw(self, predictor: Predictor, out: Path) -> list[Path]:
-        detector = Predictor(
-            predictor.contract, predictor.session, predictor.preprocessor, predictor.postprocessor, predictor.backend
-        )
+    def _draw(self, file: Path, out: Path) -> list[Path]:
+        """Some pictures with what the INT8 file finds at its own thresholds."""
+        detector = Pipeline(qcore.plugins, file).build()
         folder = out / "annotated"
         folder.mkdir(exist_ok=True)
         pictures = sorted((out / "labelled" / "images").iterdir())[:SHOWN]
@@ -117,7 +120,7 @@ class Demo:
             plain = next(other for other in results if other.backend == result.backend and other.quantizer is None)
             rows.append(
                 {
-                    "quantizer": result.quantizer or "none (float)",
+                    "quantizer": result.quantizer or "float",
                     "backend": result.backend,
                     "executed_precision": result.predictor.executed_precision,
                     "AP": round(result.figures["AP"], 4),
