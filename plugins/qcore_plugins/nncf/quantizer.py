@@ -13,6 +13,7 @@ from typing import Any
 from qcore.forms import Form
 from qcore.model import Model
 from qcore.protocols import CalibrationData, Progress
+from qcore_plugins.nncf.graph import from_openvino
 
 
 def _import() -> Any:
@@ -35,7 +36,7 @@ class NncfQuantizer:
         Presets: `mixed` has asymmetric activations, which SiLU networks need; `performance` is symmetric.
         """
         nncf = _import()
-        tail = decode_tail(model.module)
+        tail = sorted(from_openvino(model.module).tail)
         preset = {"mixed": nncf.QuantizationPreset.MIXED, "performance": nncf.QuantizationPreset.PERFORMANCE}
         batches = progress.track(calibration, "calibrating (nncf)", len(calibration))
         estimators = nncf.quantization.range_estimator.RangeEstimatorParametersSet
@@ -70,36 +71,3 @@ class _Once:
     def __iter__(self) -> Any:
         first, self._first = self._first, None
         return iter(first if first is not None else self._data)
-
-
-_WEIGHTED = {"Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul"}
-
-
-def decode_tail(model: Any) -> list[str]:
-    """Names of the operations from which no further learned convolution is reached, those convolutions excluded.
-
-    A convolution whose input has passed a SoftMax is part of the decode (the expectation over distance bins).
-    """
-    ops = list(model.get_ordered_ops())
-    after_softmax: set[str] = set()
-    for op in ops:
-        sources = [value.get_node().get_friendly_name() for value in op.input_values()]
-        if op.get_type_name() == "Softmax" or any(name in after_softmax for name in sources):
-            after_softmax.add(op.get_friendly_name())
-    reaches: set[str] = set()
-    for op in reversed(ops):
-        targets = [target.get_node() for output in op.outputs() for target in output.get_target_inputs()]
-        if any(
-            target.get_friendly_name() in reaches
-            or (target.get_type_name() in _WEIGHTED and target.get_friendly_name() not in after_softmax)
-            for target in targets
-        ):
-            reaches.add(op.get_friendly_name())
-    skip = {"Parameter", "Constant", "Result"}
-    return [
-        op.get_friendly_name()
-        for op in ops
-        if op.get_friendly_name() not in reaches
-        and op.get_type_name() not in skip
-        and not (op.get_type_name() in _WEIGHTED and op.get_friendly_name() not in after_softmax)
-    ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from qcore.errors import FileError
@@ -47,6 +46,8 @@ def read(item: Any) -> np.ndarray:
     Raises:
         FileError: Not a picture.
     """
+    import cv2
+
     if isinstance(item, np.ndarray):
         return _array(item)
     try:
@@ -70,6 +71,8 @@ def _array(picture: np.ndarray) -> np.ndarray:
             f"an array {picture.dtype} {list(picture.shape)} is no picture",
             hint="pictures are uint8 [H, W, 3] in BGR order, as cv2.imread gives them",
         )
+    import cv2
+
     if picture.ndim == 2:
         return cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
     return np.ascontiguousarray(picture[..., :3])

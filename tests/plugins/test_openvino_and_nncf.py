@@ -1,0 +1,94 @@
+"""What OpenVINO is given: SiLU as one operation, a float tail, activations that it computes right."""
+
+import numpy as np
+import onnx
+import openvino
+import pytest
+from onnx import helper, numpy_helper
+
+import qcore
+from qcore_plugins.nncf.graph import from_openvino
+
+
+@pytest.fixture(scope="module")
+def model(exported):
+    return qcore.pipeline(weights=exported).model("openvino").module
+
+
+def kinds(model):
+    return [op.get_type_name() for op in model.get_ops()]
+
+
+def test_every_silu_is_one_operation(model):
+    convolutions = kinds(model).count("Convolution")
+    assert kinds(model).count("Swish") == convolutions - 3  # the last one of each level has no activation
+    assert kinds(model).count("Sigmoid") <= 3  # of the decode
+
+
+def test_the_tail_begins_behind_the_last_convolutions(model):
+    graph = from_openvino(model)
+    assert len(graph.last) == 3
+    behind = {node.op for node in graph.nodes if node.name in graph.tail}
+    assert "Sigmoid" in behind
+    assert not behind & {"Conv", "Swish", "MaxPool"}
+
+
+def test_nncf_leaves_the_tail_float(exported, pictures):
+    base = qcore.pipeline(weights=exported).to("openvino")
+    made = base.quantize("nncf", calibration=pictures / "images", limit=4).model().module
+    tail = from_openvino(base.model().module).tail
+    quantized = [op for op in made.get_ops() if op.get_type_name() == "FakeQuantize"]
+    readers = {reader.get_node().get_friendly_name() for op in quantized for reader in op.output(0).get_target_inputs()}
+    assert len(quantized) > 20
+    assert readers & tail == set()
+
+
+def test_the_file_survives_writing_and_reading(exported, pictures, tmp_path):
+    pipeline = qcore.pipeline(weights=exported).to("openvino")
+    picture = next((pictures / "images").iterdir())
+    before = pipeline.build()(picture)
+    after = qcore.pipeline(weights=pipeline.save(tmp_path)).build()(picture)
+    assert before.xyxy == pytest.approx(after.xyxy, abs=1e-3)
+    (tmp_path / "shapes.bin").unlink()
+    with pytest.raises(qcore.FileError, match=r"its weights shapes\.bin are missing"):
+        qcore.load(tmp_path / "shapes.xml")
+
+
+def pair(kind, point):
+    """Conv with quantized input and weights; activations of the given integer type."""
+    rng = np.random.default_rng(0)
+    constants = {
+        "s": np.array(0.02, np.float32), "z": np.array(point, kind),
+        "w": rng.integers(-127, 127, (16, 16, 3, 3)).astype(np.int8),
+        "ws": np.full(16, 0.01, np.float32), "wz": np.zeros(16, np.int8),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        helper.make_node("DequantizeLinear", ["w", "ws", "wz"], ["wd"], axis=0),
+        helper.make_node("Conv", ["d", "wd"], ["y"], pads=[1, 1, 1, 1]),
+    ]
+    shape = [1, 16, 16, 16]
+    graph = helper.make_graph(
+        nodes, "g",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, shape)],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )  # fmt: skip
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+
+
+def computed_alike(model):
+    import onnxruntime
+
+    x = np.random.default_rng(1).normal(0, 1, (1, 16, 16, 16)).astype(np.float32)
+    expected = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})[0]
+    core = openvino.Core()
+    compiled = core.compile_model(
+        core.read_model(model.SerializeToString()), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}
+    )
+    return bool(np.abs(compiled(x)[0] - expected).max() < 0.01 * np.abs(expected).max())
+
+
+def test_openvino_computes_uint8_activations_right():
+    assert computed_alike(pair(np.uint8, 128))
