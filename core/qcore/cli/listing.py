@@ -6,12 +6,18 @@ import shutil
 import sys
 from collections.abc import Sequence
 
+from qcore.specs import KINDS
+
 COLUMNS = ("kind", "name", "plugin", "version", "distribution", "status", "hint")
+NARROW = 20
+"""Columns below which a summary is left out; a hint never is."""
 _COLOURS = {"missing": "33", "conflict": "33", "broken": "31", "incompatible": "31", "disabled": "2"}
 
 
 def render(rows: Sequence[dict[str, str]]) -> str:
     """Rows as text; what is usable shows its summary in the last column, the rest how to mend it."""
+    order = [kind.kind for kind in KINDS]
+    rows = sorted(rows, key=lambda row: order.index(row["kind"]) if row["kind"] in order else len(order))
     cells = [
         [row[column] for column in COLUMNS[:-1]] + [row["hint"] if row["status"] != "ok" else row["summary"]]
         for row in rows
@@ -19,12 +25,12 @@ def render(rows: Sequence[dict[str, str]]) -> str:
     head = [column.upper() for column in COLUMNS[:-1]] + ["SUMMARY OR HINT"]
     widths = [max(len(row[index]) for row in [head, *cells]) for index in range(len(head))]
     terminal = sys.stdout.isatty()
-    room = max(shutil.get_terminal_size().columns - sum(widths[:-1]) - 2 * (len(head) - 1), 24) if terminal else None
+    room = shutil.get_terminal_size().columns - sum(widths[:-1]) - 2 * (len(head) - 1) if terminal else None
     lines = []
     for row in [head, *cells]:
         last = row[-1]
-        if room and len(last) > room and row[-2] == "ok":
-            last = last[: room - 1] + "…"
+        if room is not None and len(last) > room and row[-2] == "ok":
+            last = last[: room - 1] + "…" if room > NARROW else ""
         line = "  ".join([cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)] + [last]).rstrip()
         colour = _COLOURS.get(row[-2]) if terminal else None
         lines.append(f"\x1b[{colour}m{line}\x1b[0m" if colour else line)
