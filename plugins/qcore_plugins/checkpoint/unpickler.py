@@ -10,11 +10,12 @@ import collections
 import datetime
 import hashlib
 import pickle
+import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from types import SimpleNamespace
+from types import BuiltinFunctionType, FunctionType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -43,12 +44,31 @@ def _path(*parts: str) -> str:
     return str(PurePosixPath(*map(str, parts))) if parts else "."
 
 
-def _scalar(dtype: np.dtype[Any], data: Any = b"") -> Any:
-    """A NumPy scalar; object dtypes, which would be unpickled again, are refused."""
-    if not isinstance(dtype, np.dtype) or dtype.hasobject or not isinstance(data, (bytes, str)):
+class _Dtype:
+    """What `numpy.dtype` pickles become: NumPy's own would take flags and fields from the file unchecked."""
+
+    def __init__(self, name: Any = "", *_: Any) -> None:
+        if not isinstance(name, str) or not re.fullmatch(r"[biufc?SU]\d{0,4}", name):
+            raise pickle.UnpicklingError(f"the NumPy type {name!r}")
+        self.dtype = np.dtype(name)
+
+    def __setstate__(self, state: Any) -> None:
+        if isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", ">"):
+            self.dtype = self.dtype.newbyteorder(state[1])
+
+    def values(self, data: Any) -> np.ndarray:
+        """The numbers in some bytes."""
+        raw = data.encode("latin1") if isinstance(data, str) else data
+        if not isinstance(raw, bytes):
+            raise pickle.UnpicklingError("NumPy data that is not bytes")
+        return np.frombuffer(raw, self.dtype)
+
+
+def _scalar(dtype: Any, data: Any = b"") -> Any:
+    """A NumPy scalar."""
+    if not isinstance(dtype, _Dtype):
         raise pickle.UnpicklingError("a NumPy scalar of an unsafe type")
-    raw = data.encode("latin1") if isinstance(data, str) else data
-    return np.frombuffer(raw, dtype)[0]
+    return dtype.values(data)[0]
 
 
 class _Array:
@@ -59,16 +79,9 @@ class _Array:
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, dtype, fortran, data = state
-        raw = data.encode("latin1") if isinstance(data, str) else data
-        if not isinstance(dtype, np.dtype) or dtype.hasobject or not isinstance(raw, bytes):
+        if not isinstance(dtype, _Dtype):
             raise pickle.UnpicklingError("a NumPy array of an unsafe type")
-        self.value = np.frombuffer(raw, dtype).reshape(shape, order="F" if fortran else "C").copy()
-
-
-def _dtype(name: Any, *rest: Any) -> np.dtype[Any]:
-    if not isinstance(name, str):
-        raise pickle.UnpicklingError("a structured NumPy dtype")
-    return np.dtype(name, *rest)
+        self.value = dtype.values(data).reshape(shape, order="F" if fortran else "C").copy()
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
@@ -82,10 +95,25 @@ def _parameter(data: torch.Tensor, requires_grad: bool = False, hooks: Any = Non
     return data
 
 
-def _storages() -> dict[str, Any]:
-    """Storage classes by name, as tokens: they are looked up by `persistent_load`, never called."""
-    names = [name for name in vars(torch) if name.endswith("Storage") and isinstance(getattr(torch, name), type)]
-    return {f"torch.{name}": getattr(torch, name) for name in names}
+class _Call:
+    """An allow-listed function. It is sealed: on the function itself the opcode BUILD would set attributes."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call it."""
+        return self._function(*arguments)
+
+    def __setstate__(self, state: Any) -> None:
+        """Refuse.
+
+        Raises:
+            pickle.UnpicklingError: Always.
+        """
+        raise pickle.UnpicklingError("the pickle changes what it may only call")
 
 
 ALLOWED: dict[str, Any] = {
@@ -117,7 +145,7 @@ ALLOWED: dict[str, Any] = {
     "torch._utils._rebuild_parameter": _parameter,
     "torch.Size": torch.Size,
     "torch.device": torch.device,
-    "numpy.dtype": _dtype,
+    "numpy.dtype": _Dtype,
     "numpy.core.multiarray.scalar": _scalar,
     "numpy._core.multiarray.scalar": _scalar,
     "numpy.core.multiarray._reconstruct": _Array,
@@ -126,7 +154,11 @@ ALLOWED: dict[str, Any] = {
     **{f"pathlib.{name}": _path for name in ("Path", "PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")},
     **{f"pathlib._local.{name}": _path for name in ("Path", "PosixPath", "WindowsPath")},
     **{f"torch.{name}": value for name, value in vars(torch).items() if isinstance(value, torch.dtype)},
-    **_storages(),
+}
+
+
+ALLOWED |= {
+    name: _Call(value) for name, value in ALLOWED.items() if isinstance(value, (FunctionType, BuiltinFunctionType))
 }
 
 

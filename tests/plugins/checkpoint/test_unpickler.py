@@ -82,6 +82,21 @@ def test_dotted_names_do_not_reach_through_a_model_class(tmp_path):
         read_checkpoint(path)
 
 
+@pytest.mark.parametrize("name", ["torch._utils\n_rebuild_tensor_v2", "collections\nOrderedDict"])
+def test_a_pickle_cannot_change_what_it_may_use(tmp_path, name):
+    """GLOBAL name, then BUILD with (None, {"__doc__": "changed"}), which sets attributes."""
+    stream = b"\x80\x02c" + name.encode() + b"\nN}U\x07__doc__U\x07changeds\x86b."
+    path = tmp_path / "model.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", stream)
+        archive.writestr("archive/version", "3\n")
+        archive.writestr("archive/byteorder", "little")
+    with pytest.raises(qcore.FileError):
+        read_checkpoint(path)
+    assert torch._utils._rebuild_tensor_v2.__doc__ != "changed"
+    assert OrderedDict.__doc__ != "changed"
+
+
 def test_arrays_are_read_and_object_arrays_are_not(tmp_path):
     path = tmp_path / "model.pt"
     torch.save({"best": np.arange(6.0).reshape(2, 3), "fitness": np.float32(0.5)}, path)
