@@ -104,7 +104,8 @@ class Pipeline:
         """The same pipeline with its float model loaded, so that several continuations load it once."""
         if self.loaded:
             return self
-        model = loading.load(self.weights, plugins=self.plugins, loader=self.loader, options=self.options)
+        with self.progress.step(f"reading {self.weights}"):
+            model = loading.load(self.weights, plugins=self.plugins, loader=self.loader, options=self.options)
         return replace(self, loaded=model)
 
     def at(self, goal: str | Form) -> Pipeline:
@@ -153,7 +154,8 @@ class Pipeline:
         for leg in plan.legs:
             if isinstance(leg.spec, QuantizerSpec):
                 model = this._quantized(model)
-            else:
+                continue
+            with self.progress.step(f"{leg.source.format} to {leg.result.format} ({leg.spec.name})"):
                 model = leg.spec.create().convert(model, options=leg.spec.settings({}), progress=self.progress)
         return model
 
@@ -197,14 +199,15 @@ class Pipeline:
             this = this.to(this._default_backend())
         model = this.model()
         assert this.backend is not None  # noqa: S101 - set above
-        return predictor(
-            model,
-            this.backend,
-            plugins=self.plugins,
-            options=this.backend_options,
-            protocol=self.protocol,
-            overrides=self.overrides,
-        )
+        with self.progress.step(f"compiling for {this.backend.name}"):
+            return predictor(
+                model,
+                this.backend,
+                plugins=self.plugins,
+                options=this.backend_options,
+                protocol=self.protocol,
+                overrides=self.overrides,
+            )
 
     def _default_backend(self) -> BackendSpec:
         assert self.loaded is not None  # noqa: S101 - build() has loaded it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -14,6 +15,11 @@ class Silent:
     def track(self, items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:  # noqa: ARG002
         """Yield the items."""
         yield from items
+
+    @contextmanager
+    def step(self, description: str) -> Iterator[None]:  # noqa: ARG002
+        """Nothing."""
+        yield
 
     def say(self, message: str) -> None:
         """Log the message."""

@@ -7,6 +7,7 @@ Arrays are NumPy arrays wherever they cross a border between components.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -24,6 +25,10 @@ class Progress(Protocol):
 
     def track(self, items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
         """Yield the items, showing how far the loop is."""
+        ...
+
+    def step(self, description: str) -> AbstractContextManager[None]:
+        """Show that something goes on whose end cannot be told; not around `track`."""
         ...
 
     def say(self, message: str) -> None:

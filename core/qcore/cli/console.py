@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -91,7 +92,7 @@ class Bars:
 
     def track(self, items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
         """Yield the items behind a bar that shows count, rate and remaining time, and goes away at the end."""
-        if self._output.quiet or not sys.stderr.isatty():
+        if not self._shown:
             yield from items
             return
         from rich import progress
@@ -104,6 +105,19 @@ class Bars:
         )
         with progress.Progress(*columns, console=self._output.console(error=True), transient=True) as bar:
             yield from bar.track(items, total=total, description=description)
+
+    @contextmanager
+    def step(self, description: str) -> Iterator[None]:
+        """A spinner that goes away at the end."""
+        if not self._shown:
+            yield
+            return
+        with self._output.console(error=True).status(description):
+            yield
+
+    @property
+    def _shown(self) -> bool:
+        return not self._output.quiet and sys.stderr.isatty()
 
     def say(self, message: str) -> None:
         """A line on standard error."""

@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -38,12 +38,11 @@ class NncfQuantizer:
         nncf = _import()
         tail = sorted(from_openvino(model.module).tail)
         preset = {"mixed": nncf.QuantizationPreset.MIXED, "performance": nncf.QuantizationPreset.PERFORMANCE}
-        batches = progress.track(calibration, "calibrating (nncf)", len(calibration))
         estimators = nncf.quantization.range_estimator.RangeEstimatorParametersSet
         with contextlib.redirect_stdout(io.StringIO()):  # NNCF draws bars of its own there
             made = nncf.quantize(
                 model.module,
-                nncf.Dataset(_Once(calibration, batches)),
+                nncf.Dataset(_Passes(calibration, progress)),
                 preset=preset[options["preset"]],
                 subset_size=len(calibration),
                 fast_bias_correction=not options["bias_correction"],
@@ -61,13 +60,12 @@ class NncfQuantizer:
         return model.evolve(form=form, module=made, contract=contract)
 
 
-class _Once:
-    """The data for NNCF, which goes over it several times: the first pass shows progress."""
+class _Passes:
+    """The data for NNCF, which goes over it several times: each pass shows how far it is."""
 
-    def __init__(self, data: CalibrationData, first: Any) -> None:
-        self._data = data
-        self._first: Any = first
+    def __init__(self, data: CalibrationData, progress: Progress) -> None:
+        self._data, self._progress, self._passes = data, progress, 0
 
-    def __iter__(self) -> Any:
-        first, self._first = self._first, None
-        return iter(first if first is not None else self._data)
+    def __iter__(self) -> Iterator[Any]:
+        self._passes += 1
+        yield from self._progress.track(self._data, f"calibrating (nncf, pass {self._passes})", len(self._data))
