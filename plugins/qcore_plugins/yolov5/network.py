@@ -12,20 +12,6 @@ from qcore_plugins.heads.yolov5 import decode
 from qcore_plugins.layers.rows import Blocks, Layers, resolve
 from qcore_plugins.yolov5 import blocks
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "SiLU": nn.SiLU,
-    "ReLU": nn.ReLU,
-    "ReLU6": nn.ReLU6,
-    "LeakyReLU": nn.LeakyReLU,
-    "Hardswish": nn.Hardswish,
-    "Mish": nn.Mish,
-    "GELU": nn.GELU,
-    "ELU": nn.ELU,
-    "Sigmoid": nn.Sigmoid,
-    "Identity": nn.Identity,
-}
-"""Activations by class name; a config's expression is looked up here, never evaluated."""
-
 
 class Detect(nn.Module):
     """The head: one 1x1 convolution a level."""

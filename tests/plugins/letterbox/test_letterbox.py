@@ -7,13 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import qcore
+from qcore_plugins.layers.contracts import LETTERBOX
 from qcore_plugins.letterbox.preprocessor import Letterbox
-from qcore_plugins.yolov5.loader import PREPROCESS, PROTOCOLS
+from qcore_plugins.yolov5.loader import PROTOCOLS
 
 PIPELINES = {
-    "yolov5-detect-square": PREPROCESS,
-    "yolov5-detect-minrect": {**PREPROCESS, "rect": True},
-    "yolov5-val-square": {**PREPROCESS, **PROTOCOLS["upstream"]["preprocess"]},
+    "yolov5-detect-square": LETTERBOX,
+    "yolov5-detect-minrect": {**LETTERBOX, "rect": True},
+    "yolov5-val-square": {**LETTERBOX, **PROTOCOLS["upstream"]["preprocess"]},
     "yolonas-coco": {"fit_within": 636},
     "yolonas-custom": {"fit": "long-side", "pad": "bottom-right", "channels": "BGR", "scale": None},
 }

@@ -1,0 +1,74 @@
+"""The detector in a checkpoint: config, weights and names, however they were saved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from qcore_plugins.checkpoint.standins import StandIn, state_dict
+from qcore_plugins.checkpoint.unpickler import Checkpoint
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a checkpoint holds of one model.
+
+    Attributes:
+        config: The dict of rows, with the class count of the training.
+        weights: State dict.
+        names: Class names; empty where the file has none.
+        family: As a plain dictionary says it; empty for a pickled module.
+        source: The pickled module, where there is one.
+    """
+
+    config: dict[str, Any]
+    weights: dict[str, Tensor]
+    names: list[str]
+    family: str = ""
+    source: StandIn | None = None
+
+    @property
+    def head(self) -> str:
+        """Name of the last row's block."""
+        return str(self.config["head"][-1][2])
+
+    @property
+    def package(self) -> str:
+        """Top-level package of the pickled class: `models` for the upstream repositories, `ultralytics`."""
+        return self.source.qualified.split(".")[0] if self.source else ""
+
+
+def stored(content: Checkpoint) -> Stored | None:
+    """The model in a checkpoint whose config is a list of rows, or None.
+
+    Understood are pickled modules, `ema` before `model`, and plain dictionaries with the keys family, config,
+    state_dict and names.
+    """
+    data = content.data
+    if isinstance(data, Mapping) and isinstance(data.get("state_dict"), Mapping) and "family" in data:
+        if not _is_config(data.get("config")):
+            return None
+        names = [str(name) for name in data.get("names", ())]
+        return Stored(dict(data["config"]), dict(data["state_dict"]), names, str(data["family"]))
+    module = data
+    if isinstance(data, Mapping):
+        module = data.get("ema") if isinstance(data.get("ema"), StandIn) else data.get("model")
+    if not isinstance(module, StandIn):
+        return None
+    config = module.state.get("yaml")
+    if not isinstance(config, Mapping) or not _is_config(config):
+        return None
+    names = module.state.get("names")
+    listed = [names[key] for key in sorted(names)] if isinstance(names, Mapping) else list(names or ())
+    count = module.state.get("nc")
+    merged = {**config, "nc": int(config["nc"] if count is None else count)}
+    return Stored(merged, state_dict(module), [str(name) for name in listed], "", module)
+
+
+def _is_config(config: Any) -> bool:
+    if not isinstance(config, Mapping) or "nc" not in config:
+        return False
+    return bool(config.get("head")) and all(len(row) == 4 for part in ("backbone", "head") for row in config[part])

@@ -1,0 +1,108 @@
+"""The parts of a contract that the detector families share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from qcore.contract import Contract, Step, Tensor
+from qcore.errors import FileError, UsageError
+
+LETTERBOX: dict[str, Any] = {
+    "fit": "contain",
+    "fit_within": None,
+    "rounding": "round",
+    "interpolation": "linear",
+    "upscale": True,
+    "pad": "center",
+    "pad_value": 114,
+    "channels": "RGB",
+    "scale": 1 / 255,
+    "rect": False,
+    "stride": 32,
+}
+"""How YOLOv5 and YOLOv9 feed pictures in detection."""
+
+
+def contract(
+    shape: Sequence[int | str],
+    outputs: Sequence[Tensor],
+    names: Sequence[str],
+    *,
+    preprocess: Mapping[str, Any],
+    postprocess: Mapping[str, Any],
+    protocols: Mapping[str, Any],
+    provenance: Mapping[str, Any] | None = None,
+) -> Contract:
+    """A detector's contract; the input is called `images`."""
+    return Contract(
+        task="detection",
+        inputs=(Tensor("images", "float32", tuple(shape), "NCHW"),),
+        outputs=tuple(outputs),
+        preprocess=Step("letterbox", preprocess),
+        postprocess=Step("yolo", postprocess),
+        classes=tuple(names),
+        protocols=protocols,
+        provenance=provenance or {},
+    )
+
+
+def input_size(wanted: Any, stride: int) -> tuple[int, int]:
+    """Height and width from one number or two.
+
+    Raises:
+        UsageError: Not one or two positive multiples of the stride.
+    """
+    try:
+        sizes = (int(wanted), int(wanted)) if isinstance(wanted, (int, str, float)) else tuple(map(int, wanted))
+    except (TypeError, ValueError):
+        raise UsageError(f"input size {wanted!r} is not one or two numbers") from None
+    if len(sizes) != 2 or any(size <= 0 or size % stride for size in sizes):
+        fit = " ".join(str(max(stride, math.ceil(size / stride) * stride)) for size in sizes)
+        raise UsageError(
+            f"input size {' x '.join(map(str, sizes))} does not fit: this model needs multiples of {stride}",
+            hint=f"--imgsz {fit}",
+        )
+    return sizes[0], sizes[1]
+
+
+def input_shape(options: Mapping[str, Any], stride: int, trained: int) -> tuple[int, int, int, int]:
+    """`[B, 3, H, W]` from the options `imgsz` and `batch`.
+
+    Raises:
+        UsageError: A size that is no multiple of the stride, or a batch below 1.
+    """
+    wanted = options.get("imgsz")
+    batch = int(options.get("batch", 1))
+    if batch < 1:
+        raise UsageError(f"batch {batch} is not a positive number")
+    return (batch, 3, *input_size(trained if wanted is None else wanted, stride))
+
+
+def exported_input(inputs: Sequence[Tensor], family: str) -> Tensor:
+    """The one input of an exported file.
+
+    Raises:
+        FileError: There are more, or it is no picture.
+    """
+    if len(inputs) != 1 or len(inputs[0].shape) != 4:
+        raise FileError(f"a {family} export has one input [B, 3, H, W], this file has {shapes(inputs)}")
+    return Tensor(inputs[0].name, inputs[0].dtype, inputs[0].shape, "NCHW")
+
+
+def class_names(names: Sequence[str] | None, count: int) -> list[str]:
+    """The names given, or numbers.
+
+    Raises:
+        FileError: Another number of names than of classes.
+    """
+    given = list(names) if names else [str(index) for index in range(count)]
+    if len(given) != count:
+        raise FileError(f"{len(given)} class names for an output with {count} classes", hint="check --names")
+    return given
+
+
+def shapes(tensors: Sequence[Tensor]) -> str:
+    """Names and shapes, for errors."""
+    return ", ".join(f"{tensor.name} {list(tensor.shape)}" for tensor in tensors)
