@@ -9,6 +9,7 @@ import numpy as np
 
 from qcore.contract import Tensor
 from qcore.errors import UsageError
+from qcore_plugins.heads.dfl import decode_joined
 from qcore_plugins.heads.yolov5 import decode
 
 Reader = Callable[[Mapping[str, Any]], tuple[np.ndarray, np.ndarray]]
@@ -35,6 +36,10 @@ def reader(outputs: Sequence[Tensor]) -> Reader:
         pixels = [np.asarray(output.attributes["anchors"], np.float32) for output in outputs]
         anchors = np.stack([anchor / stride for anchor, stride in zip(pixels, strides, strict=True)])
         return lambda given: _objectness(decode([given[name] for name in names], anchors, strides))
+    if said and set(said) == {("boxes-classes", "raw")}:
+        steps = [float(output.attributes["stride"]) for output in outputs]
+        bins = np.asarray(outputs[0].attributes["bins"], np.float32)
+        return lambda given: _classes(decode_joined([given[name] for name in names], steps, bins))
     listed = ", ".join(f"{output.name} ({output.meaning}, {output.stage})" for output in outputs)
     raise UsageError(
         f"the postprocessor yolo does not know these outputs: {listed}",

@@ -65,11 +65,11 @@ class YoloV9(Layers):
             FileError: A row names a block that is not supported.
         """
         rows = resolve(config)
-        self_sets = BRANCHES.get(rows[-1].name, 1)
-        rows = reached([*rows[:-1], _main(rows[-1], self_sets)])
+        sets = BRANCHES.get(rows[-1].name, 1)
+        rows = reached([*rows[:-1], _main(rows[-1], sets)])
         grouped = "DDetect" in rows[-1].name
         super().__init__(config, rows, _blocks(style, grouped))
-        self.sets = self_sets
+        self.sets = sets
         self.config = dict(config)
         self.nc = int(config["nc"])
         self.names = list(names) or [str(index) for index in range(self.nc)]
@@ -93,21 +93,22 @@ class YoloV9(Layers):
 
     def converted(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The weights of the checkpoint under this network's keys; those of auxiliary branches are left out."""
-        place = {number: index for index, number in enumerate(self.numbers)}
-        last = len(self.numbers) - 1
-        main = dict(zip(LETTERS[self.sets], LETTERS[1], strict=True))
-        found: dict[str, Tensor] = {}
-        for key, value in weights.items():
-            _, number, rest = key.split(".", 2)
-            if int(number) not in place:
-                continue
-            if place[int(number)] == last:
-                member, _, below = rest.partition(".")
-                if member not in main and self.sets > 1:
-                    continue
-                rest = f"{main.get(member, member)}.{below}"
-            found[f"model.{place[int(number)]}.{rest}"] = value
-        return found
+        renamed = {key: self.renamed(key) for key in weights}
+        return {here: weights[key] for key, here in renamed.items() if here is not None}
+
+    def renamed(self, key: str) -> str | None:
+        """This network's name for a part of the checkpoint's; None where it has none."""
+        _, number, rest = (*key.split(".", 2), "", "")[:3]
+        if not number.isdigit() or int(number) not in self.numbers:
+            return None
+        place = self.numbers.index(int(number))
+        if place == len(self.numbers) - 1:
+            main = dict(zip(LETTERS[self.sets], LETTERS[1], strict=True))
+            member, dot, below = rest.partition(".")
+            if member not in main:
+                return None if self.sets > 1 else f"model.{place}.{rest}"
+            rest = f"{main[member]}{dot}{below}"
+        return f"model.{place}.{rest}"
 
 
 def _main(head: Row, sets: int) -> Row:

@@ -1,0 +1,25 @@
+"""YOLOv9: t, s, m, c, e and their gelan forms, from upstream and from ultralytics checkpoints."""
+
+from collections.abc import Iterator
+
+import qcore
+
+
+@qcore.hookimpl
+def qcore_loaders() -> Iterator[qcore.LoaderSpec]:
+    """The loader `yolov9`."""
+    yield qcore.LoaderSpec(
+        name="yolov9",
+        summary="YOLOv9 and GELAN detectors (t to e); a dual head becomes the inference model",
+        target="qcore_plugins.yolov9.loader:YoloV9Loader",
+        requires=(qcore.Requirement("torch", "torch", extra="torch"),),
+        format="checkpoint",
+        produces=qcore.Form("torch", encoding="float", precision="f32"),
+        options=(
+            qcore.Option("imgsz", "input height and width in pixels", type=object),
+            qcore.Option(
+                "head", "how far the graph goes: raw levels or decoded boxes", "decoded", str, ("decoded", "raw")
+            ),
+            qcore.Option("batch", "batch size of the input", 1, int),
+        ),
+    )

@@ -1,0 +1,197 @@
+"""The loader `yolov9`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor, nn
+
+from qcore.contract import Contract
+from qcore.contract import Tensor as TensorSpec
+from qcore.errors import FileError
+from qcore.forms import Form
+from qcore.model import Model
+from qcore_plugins.checkpoint.stored import Stored, stored
+from qcore_plugins.checkpoint.unpickler import Checkpoint
+from qcore_plugins.layers import weights as strict
+from qcore_plugins.layers.contracts import LETTERBOX, class_names, contract, exported_input, input_shape, shapes
+from qcore_plugins.yolov9.head import BINS
+from qcore_plugins.yolov9.network import BRANCHES, YoloV9
+
+POSTPROCESS: dict[str, Any] = {
+    "confidence": 0.25,
+    "iou": 0.45,
+    "max_detections": 1000,
+    "multi_label": False,
+    "class_agnostic": False,
+}
+PROTOCOLS: dict[str, Any] = {
+    "upstream": {
+        "preprocess": {"fit": "long-side", "rounding": "int", "interpolation": "area-down"},
+        "postprocess": {"confidence": 0.001, "iou": 0.7, "max_detections": 300, "multi_label": True},
+    }
+}
+"""Upstream's val pipeline and thresholds."""
+MEANING = "boxes-classes"
+
+
+class RawHead(nn.Module):
+    """The network without its decode: one output a level."""
+
+    def __init__(self, network: YoloV9) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Raw levels `[B, 64 + nc, ny, nx]`."""
+        return tuple(self.network.raw(x))
+
+
+class YoloV9Loader:
+    """YOLOv9 checkpoints of the upstream repository and of the ultralytics package."""
+
+    def matches(self, content: Checkpoint) -> str | None:
+        """A few words on the model, or None where the file holds no YOLOv9 detector."""
+        found = detector(content)
+        if found is None:
+            return None
+        return f"YOLOv9 {variant(found)}, {found.config['nc']} classes, head {found.head}"
+
+    def load(self, content: Checkpoint, *, options: Mapping[str, Any]) -> Model:
+        """The float inference model with its contract; a dual head is converted.
+
+        Options: `imgsz` (int or (height, width)), `head` (`decoded` or `raw`), `batch`.
+
+        Raises:
+            FileError: The config names an unsupported block, or keys or shapes do not fit.
+            UsageError: The input size is not a multiple of the largest stride.
+        """
+        found = detector(content)
+        if found is None:
+            raise FileError(
+                f"{content.path}: no YOLOv9 detector inside", hint=f"qcore inspect {content.path} without --loader"
+            )
+        network = build(found, str(content.path))
+        stride = int(max(network.strides))
+        shape = input_shape(options, stride, 640)
+        raw = options.get("head") == "raw"
+        said = contract(
+            shape,
+            _raw(network, shape) if raw else [_decoded(network, shape)],
+            network.names,
+            preprocess={**LETTERBOX, "stride": stride},
+            postprocess=POSTPROCESS,
+            protocols=PROTOCOLS,
+            provenance={
+                "family": "yolov9",
+                "variant": variant(found),
+                "source": {"file": content.path.name, "sha256": content.sha256},
+            },
+        )
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        notes = {"parameters": f"{parameters:,}", "strides": ", ".join(f"{s:g}" for s in network.strides)}
+        if network.sets > 1:
+            notes["converted"] = f"from {found.head}: the main branch is kept, {network.sets - 1} auxiliary dropped"
+        form = Form("torch", encoding="float", precision="f32")
+        return Model(form, (RawHead(network) if raw else network).eval(), said, notes)
+
+    def describe(
+        self,
+        inputs: Sequence[TensorSpec],
+        outputs: Sequence[TensorSpec],
+        *,
+        names: Sequence[str] | None,
+        options: Mapping[str, Any],  # noqa: ARG002
+    ) -> Contract:
+        """The contract of a file that another exporter wrote from a YOLOv9 model with a decoded head.
+
+        Raises:
+            FileError: Its input or output is not of that kind, or the number of names is another.
+        """
+        picture = exported_input(inputs, "YOLOv9")
+        decoded = [tensor for tensor in outputs if len(tensor.shape) == 3]
+        if len(decoded) != 1 or not isinstance(decoded[0].shape[1], int):
+            raise FileError(f"a YOLOv9 export has one output [B, 4 + classes, N], this file has {shapes(outputs)}")
+        output = replace(decoded[0], meaning=MEANING, stage="decoded")
+        given = class_names(names, int(decoded[0].shape[1]) - 4)
+        said = contract(
+            picture.shape, [output], given, preprocess=LETTERBOX, postprocess=POSTPROCESS, protocols=PROTOCOLS
+        )
+        return replace(said, inputs=(picture,))
+
+
+def build(found: Stored, file: str) -> YoloV9:
+    """The inference network with its weights, strict about keys and shapes.
+
+    Raises:
+        FileError: A key is missing, left over, or of another shape; or the config cannot be built.
+    """
+    network: YoloV9 = strict.built(lambda: YoloV9(found.config, found.names, style=style(found)), file)
+    strict.set_activations(network, found.config, found.source, network.renamed)
+    strict.fill(network, network.converted(found.weights), file)
+    return network
+
+
+def style(found: Stored) -> str:
+    """Whose class branch the head has: `upstream`, or ultralytics' `legacy` or `depthwise`."""
+    if found.package != "ultralytics":
+        return "upstream"
+    return "depthwise" if any(".cv3.0.0.0.conv.weight" in key for key in found.weights) else "legacy"
+
+
+def detector(content: Checkpoint) -> Stored | None:
+    """The YOLOv9 detector in a checkpoint, or None: a head with bins, and blocks that only YOLOv9 has.
+
+    Raises:
+        FileError: A YOLOv9 body with a head for another task, or one without suppression.
+    """
+    found = stored(content)
+    if found is None or found.family not in ("", "yolov9"):
+        return None
+    blocks = {row[2] for part in ("backbone", "head") for row in found.config[part]}
+    if not blocks & {"RepNCSPELAN4", "ELAN1", "SPPELAN"}:
+        return None
+    if found.head not in BRANCHES:
+        raise FileError(
+            f"{content.path}: a YOLOv9 checkpoint whose head is {found.head}, which is not a detector's",
+            hint=f"supported heads: {', '.join(sorted(BRANCHES))}",
+        )
+    if any("one2one_cv" in key for key in found.weights):
+        raise FileError(f"{content.path}: an end-to-end head (one2one branches) is not supported by the yolov9 loader")
+    return found if any(".dfl" in key for key in found.weights) else None
+
+
+def variant(found: Stored) -> str:
+    """`t`, `s`, `m`, `c`, `e` or `custom`, by the widths of the first layers and the number of rows."""
+    rows = [row for part in ("backbone", "head") for row in found.config[part]]
+    named = [row for row in rows if row[2] in ("Conv", "ELAN1", "RepNCSPELAN4")]
+    if any(row[2] == "CBLinear" for row in rows) and len(rows) > 40:
+        return "e"
+    first = tuple(int(row[3][0]) for row in named[:3])
+    return {(16, 32, 32): "t", (32, 64, 64): "s", (32, 64, 128): "m", (64, 128, 256): "c"}.get(first, "custom")
+
+
+def _levels(network: YoloV9, shape: Sequence[int]) -> list[tuple[int, int]]:
+    return [(shape[2] // int(stride), shape[3] // int(stride)) for stride in network.strides]
+
+
+def _decoded(network: YoloV9, shape: Sequence[int]) -> TensorSpec:
+    cells = sum(height * width for height, width in _levels(network, shape))
+    return TensorSpec("output0", "float32", (shape[0], 4 + network.nc, cells), None, MEANING, "decoded")
+
+
+def _raw(network: YoloV9, shape: Sequence[int]) -> list[TensorSpec]:
+    return [
+        TensorSpec(
+            f"raw{index}",
+            "float32",
+            (shape[0], 4 * BINS + network.nc, *level),
+            None,
+            MEANING,
+            "raw",
+            {"stride": int(network.strides[index]), "bins": network.detect.dfl.bins.tolist()},
+        )
+        for index, level in enumerate(_levels(network, shape))
+    ]
