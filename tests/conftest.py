@@ -1,6 +1,8 @@
 """What several tests share."""
 
+import json
 import os
+import runpy
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,39 @@ def shared() -> Path:
             "real weights and pictures are not here: set QCORE_SHARED to the folder that holds assets/ and reference/"
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def upstream(shared):
+    """Family and name -> the stored document, weights by the fill rule, the input, and upstream's outputs by name."""
+    rule = runpy.run_path(str(shared / "reference" / "fill_rule.py"))
+
+    def filled(family, name):
+        import numpy as np
+        import torch
+
+        folder = shared / "reference" / family
+        document = json.loads((folder / f"{name}.json").read_text())
+        weights = {}
+        for key, (shape, kind) in document["state_dict"].items():
+            if key in document["kept"]:
+                weights[key] = torch.tensor(document["kept"][key])
+            elif kind.startswith("float"):
+                weights[key] = torch.from_numpy(rule["fill"](key, tuple(shape), document["gain"]))
+            else:
+                weights[key] = torch.zeros(shape, dtype=torch.long)
+        picture = torch.from_numpy(rule["image"](*document["input"][2:]))
+        return document, weights, picture, dict(np.load(folder / f"{name}.npz"))
+
+    return filled
+
+
+@pytest.fixture(scope="session")
+def apart():
+    """Largest difference of two arrays, as a part of the largest value of the second."""
+    import numpy as np
+
+    return lambda got, expected: float(np.abs(np.asarray(got) - expected).max() / np.abs(expected).max())
 
 
 @pytest.fixture(scope="session")

@@ -110,6 +110,8 @@ def load(
     known = {option.name for option in spec.options}
     return_options = {name: value for name, value in options.items() if value is not None or name in known}
     model: Model = spec.create().load(opened.content, options=spec.settings(return_options))
+    if "assumed" in model.notes:
+        logging.getLogger("qcore").warning("%s: assumed: %s", path, model.notes["assumed"])
     return model.evolve(notes={"file": str(path), "loader": spec.name, **model.notes})
 
 

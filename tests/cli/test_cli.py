@@ -298,7 +298,7 @@ def test_a_contract_that_does_not_fit_the_file_is_refused(run, exported, tmp_pat
     (tmp_path / "c.json").write_text(json.dumps(said))
     code, _, err = run("contract", "attach", exported, "--contract", tmp_path / "c.json", "-o", tmp_path / "o")
     assert code == 6
-    assert "[1, 3, 320, 320] in the file and [1, 3, 640, 640] in the contract" in err
+    assert "[1, 3, 416, 416] in the file and [1, 3, 640, 640] in the contract" in err
 
 
 def test_an_export_does_not_replace_what_it_was_made_from(run, exported, pictures):

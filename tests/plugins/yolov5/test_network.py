@@ -1,9 +1,5 @@
 """The rebuilt YOLOv5: upstream's outputs, upstream's parameter counts, upstream's BatchNorm."""
 
-import json
-import runpy
-
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -79,31 +75,15 @@ def test_custom_classes_and_anchors_shape_the_head():
     assert torch.equal(network.detect.anchors[1] * 16, torch.tensor([[8.0, 9.0], [20.0, 21.0]]))
 
 
-def filled(shared, name):
-    """The network filled by the rule, its input, and what upstream made of it."""
-    rule = runpy.run_path(str(shared / "reference" / "fill_rule.py"))
-    document = json.loads((shared / "reference" / "yolov5" / f"{name}.json").read_text())
-    weights = {}
-    for key, (shape, kind) in document["state_dict"].items():
-        if key in document["kept"]:
-            weights[key] = torch.tensor(document["kept"][key])
-        elif kind.startswith("float"):
-            weights[key] = torch.from_numpy(rule["fill"](key, tuple(shape), document["gain"]))
-        else:
-            weights[key] = torch.zeros(shape, dtype=torch.long)
-    expected = np.load(shared / "reference" / "yolov5" / f"{name}.npz")["out0"]
-    return build(document["config"], weights, [], None, name), rule["image"](*document["input"][2:]), expected
-
-
 @pytest.mark.assets
 @pytest.mark.parametrize("name", ["yolov5n", "yolov5s", "yolov5n6"])
 @pytest.mark.parametrize("folded", [False, True], ids=["as-trained", "folded"])
-def test_output_is_upstreams(shared, name, folded):
-    network, picture, expected = filled(shared, name)
+def test_output_is_upstreams(upstream, apart, name, folded):
+    document, weights, picture, outputs = upstream("yolov5", name)
+    network = build(document["config"], weights, [], None, name)
     module = fold_batchnorm(network) if folded else network
     assert any(isinstance(part, nn.BatchNorm2d) for part in module.modules()) != folded
     with torch.no_grad():
-        got = module(torch.from_numpy(picture)).numpy()
+        got = module(picture).numpy()
     for part in (slice(0, 4), slice(4, None)):
-        apart = np.abs(got[..., part] - expected[..., part]).max() / np.abs(expected[..., part]).max()
-        assert apart < 5e-6
+        assert apart(got[..., part], outputs["out0"][..., part]) < 5e-6

@@ -1,0 +1,238 @@
+"""The loader `yolonas`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor, nn
+
+from qcore.contract import Contract
+from qcore.contract import Tensor as TensorSpec
+from qcore.errors import FileError
+from qcore.forms import Form
+from qcore.model import Model
+from qcore_plugins.checkpoint.unpickler import Checkpoint
+from qcore_plugins.layers import weights as strict
+from qcore_plugins.layers.contracts import LETTERBOX, class_names, contract, exported_input, input_shape, shapes
+from qcore_plugins.yolonas.network import YoloNas, read_shapes
+from qcore_plugins.yolonas.processing import PIPELINES, letterbox, trained_size
+
+POSTPROCESS: dict[str, Any] = {
+    "confidence": 0.25,
+    "iou": 0.7,
+    "max_detections": 300,
+    "multi_label": True,
+    "class_agnostic": False,
+    "max_candidates": 1024,
+}
+PROTOCOLS: dict[str, Any] = {"upstream": {"postprocess": {"confidence": 0.01}}}
+"""Upstream's validation keeps everything above .01."""
+COCO_CLASSES = 80
+DECIDING = "heads.head1.cls_pred.weight"
+"""A key that every YOLO-NAS detector has."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a checkpoint holds of a YOLO-NAS.
+
+    Attributes:
+        weights: State dict without prefixes.
+        processing: `processing_params` of the file, or None.
+    """
+
+    weights: dict[str, Tensor]
+    processing: Mapping[str, Any] | None
+
+
+class RawHead(nn.Module):
+    """The network without its decode: one output a level."""
+
+    def __init__(self, network: YoloNas) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Raw levels `[B, 68 + nc, ny, nx]`."""
+        return tuple(self.network.raw(x))
+
+
+class YoloNasLoader:
+    """YOLO-NAS checkpoints of super-gradients: `ema_net`, `net`, or a bare state dict."""
+
+    def matches(self, content: Checkpoint) -> str | None:
+        """A few words on the model, or None where the file holds no YOLO-NAS detector."""
+        found = detector(content)
+        return f"YOLO-NAS, {found.weights[DECIDING].shape[0]} classes" if found else None
+
+    def load(self, content: Checkpoint, *, options: Mapping[str, Any]) -> Model:
+        """The float model with its contract.
+
+        Options: `imgsz` (int or (height, width)), `head` (`decoded` or `raw`), `batch`, and `preprocessing` for files
+        that do not say theirs.
+
+        Raises:
+            FileError: Keys or shapes do not fit, or the preprocessing is unknown.
+            UsageError: The input size is not a multiple of 32.
+        """
+        found = detector(content)
+        if found is None:
+            raise FileError(
+                f"{content.path}: no YOLO-NAS detector inside", hint=f"qcore inspect {content.path} without --loader"
+            )
+        network = build(found.weights, str(content.path))
+        said = found.processing or {}
+        processor = said.get("image_processor")
+        size = trained_size(processor) if processor is not None else None
+        shape = input_shape(options if options.get("imgsz") is not None else {**options, "imgsz": size}, 32, 640)
+        pixels, assumed = preprocessing(
+            options.get("preprocessing"), processor, network.nc, shape[2:], str(content.path)
+        )
+        network.names = class_names(said.get("class_names"), network.nc)
+        thresholds = {name: float(said[key]) for name, key in (("confidence", "conf"), ("iou", "iou")) if said.get(key)}
+        raw = options.get("head") == "raw"
+        made = contract(
+            shape,
+            _raw(network, shape) if raw else _decoded(network, shape),
+            network.names,
+            preprocess={**LETTERBOX, **pixels},
+            postprocess={**POSTPROCESS, **thresholds},
+            protocols=PROTOCOLS,
+            provenance={
+                "family": "yolonas",
+                "variant": network.shapes.variant,
+                "source": {"file": content.path.name, "sha256": content.sha256},
+            },
+        )
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        notes = {"parameters": f"{parameters:,}", "strides": ", ".join(f"{s:g}" for s in network.strides), **assumed}
+        form = Form("torch", encoding="float", precision="f32")
+        return Model(form, (RawHead(network) if raw else network).eval(), made, notes)
+
+    def describe(
+        self,
+        inputs: Sequence[TensorSpec],
+        outputs: Sequence[TensorSpec],
+        *,
+        names: Sequence[str] | None,
+        options: Mapping[str, Any],  # noqa: ARG002
+    ) -> Contract:
+        """The contract of a file that another exporter wrote from a YOLO-NAS with boxes and scores as outputs.
+
+        The preprocessing is that of the COCO weights; `--preprocess` changes it.
+
+        Raises:
+            FileError: Its input or outputs are not of that kind, or the number of names is another.
+        """
+        picture = exported_input(inputs, "YOLO-NAS")
+        boxes = [tensor for tensor in outputs if len(tensor.shape) == 3 and tensor.shape[2] == 4]
+        scores = [tensor for tensor in outputs if len(tensor.shape) == 3 and tensor not in boxes]
+        if len(boxes) != 1 or len(scores) != 1 or not isinstance(scores[0].shape[2], int):
+            raise FileError(
+                f"a YOLO-NAS export has boxes [B, N, 4] and scores [B, N, classes], this file has {shapes(outputs)}"
+            )
+        described = {boxes[0].name: "boxes", scores[0].name: "scores"}
+        said = [
+            replace(tensor, meaning=described[tensor.name], stage="decoded")
+            for tensor in outputs
+            if tensor.name in described
+        ]
+        made = contract(
+            picture.shape,
+            said,
+            class_names(names, int(scores[0].shape[2])),
+            preprocess={**LETTERBOX, **PIPELINES["coco"]},
+            postprocess=POSTPROCESS,
+            protocols=PROTOCOLS,
+        )
+        return replace(made, inputs=(picture,))
+
+
+def build(weights: Mapping[str, Tensor], file: str) -> YoloNas:
+    """The network with its weights, strict about keys and shapes.
+
+    Raises:
+        FileError: A key is missing, left over, or of another shape.
+    """
+    try:
+        network = YoloNas(read_shapes(weights))
+    except KeyError as error:
+        raise FileError(f"{file}: a YOLO-NAS without the tensor {error}") from error
+    strict.fill(network, weights, file)
+    return network
+
+
+def preprocessing(
+    wanted: str | None, processor: Any, classes: int, size: tuple[int, ...], file: str
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Parameters of the letterbox, and what was assumed.
+
+    Raises:
+        FileError: The file does not say, and nothing can be assumed.
+    """
+    if wanted is not None:
+        return PIPELINES[wanted], {"preprocessing": f"{wanted}, as asked for"}
+    if processor is not None:
+        return letterbox(processor, (size[0], size[1]), file), {"preprocessing": "from processing_params in the file"}
+    hint = "--loader-option preprocessing=coco, custom or roboflow"
+    if classes != COCO_CLASSES:
+        raise FileError(
+            f"{file}: the file does not say what pixels it was trained on, and {classes} classes are not COCO's",
+            hint=f"say it with {hint}; custom is the recipe for YOLO-format data: BGR, 0..255",
+        )
+    return PIPELINES["coco"], {
+        "assumed": f"preprocessing of the COCO weights, because the file does not say and has 80 classes; else {hint}"
+    }
+
+
+def detector(content: Checkpoint) -> Found | None:
+    """The YOLO-NAS detector in a checkpoint, or None.
+
+    Raises:
+        FileError: A YOLO-NAS for another task.
+    """
+    data = content.data
+    if not isinstance(data, Mapping):
+        return None
+    inner = next((data[key] for key in ("ema_net", "net") if isinstance(data.get(key), Mapping)), data)
+    weights = {str(key): value for key, value in inner.items() if isinstance(value, Tensor)}
+    if weights and all(key.startswith("module.") for key in weights):
+        weights = {key.removeprefix("module."): value for key, value in weights.items()}
+    if not any(key.startswith("neck.neck1.") for key in weights):
+        return None
+    if any(".pose_pred" in key or ".pose_convs" in key for key in weights):
+        raise FileError(f"{content.path}: a YOLO-NAS pose checkpoint; the yolonas loader reads detectors (s, m, l)")
+    if DECIDING not in weights:
+        raise FileError(f"{content.path}: a YOLO-NAS without the tensor {DECIDING}", hint="detectors s, m, l are read")
+    said = data.get("processing_params")
+    return Found(weights, said if isinstance(said, Mapping) else None)
+
+
+def _cells(network: YoloNas, shape: Sequence[int]) -> list[tuple[int, int]]:
+    return [(shape[2] // int(stride), shape[3] // int(stride)) for stride in network.strides]
+
+
+def _decoded(network: YoloNas, shape: Sequence[int]) -> list[TensorSpec]:
+    count = sum(height * width for height, width in _cells(network, shape))
+    return [
+        TensorSpec("boxes", "float32", (shape[0], count, 4), None, "boxes", "decoded"),
+        TensorSpec("scores", "float32", (shape[0], count, network.nc), None, "scores", "decoded"),
+    ]
+
+
+def _raw(network: YoloNas, shape: Sequence[int]) -> list[TensorSpec]:
+    bins = network.bins.tolist()
+    return [
+        TensorSpec(
+            f"raw{index}",
+            "float32",
+            (shape[0], 4 * len(bins) + network.nc, *level),
+            None,
+            "boxes-classes",
+            "raw",
+            {"stride": int(network.strides[index]), "bins": bins},
+        )
+        for index, level in enumerate(_cells(network, shape))
+    ]
