@@ -57,6 +57,14 @@ class Pipeline:
     target: str | None = None
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     protocol: str | None = None
+    preprocess: Mapping[str, Any] = field(default_factory=dict)
+
+    def preprocessed(self, **params: Any) -> Pipeline:
+        """Change parameters of the preprocessor in the model's contract, for everything that follows and is written.
+
+        For a model that was trained on other pixels than its family's own.
+        """
+        return replace(self, preprocess={**self.preprocess, **params}, loaded=None)
 
     def quantize(
         self, quantizer: Any, *, calibration: Any, limit: int | None = LIMIT, seed: int = SEED, **options: Any
@@ -106,6 +114,10 @@ class Pipeline:
             return self
         with self.progress.step(f"reading {self.weights}"):
             model = loading.load(self.weights, plugins=self.plugins, loader=self.loader, options=self.options)
+        if self.preprocess:
+            step = model.contract.preprocess.updated(self.preprocess)
+            model = model.evolve(contract=replace(model.contract, preprocess=step))
+            self.preprocessor(model.contract)
         return replace(self, loaded=model)
 
     def at(self, goal: str | Form) -> Pipeline:

@@ -44,7 +44,8 @@ def begin(options: argparse.Namespace, output: Output) -> Pipeline:
         if len(options.imgsz) > 2:
             raise UsageError(f"--imgsz takes one number or two, not {len(options.imgsz)}")
         settings["imgsz"] = options.imgsz[0] if len(options.imgsz) == 1 else tuple(options.imgsz)
-    return Pipeline(host(options), Path(options.model), options.loader, settings, output.progress)
+    made = Pipeline(host(options), Path(options.model), options.loader, settings, output.progress)
+    return made.preprocessed(**pairs(options.preprocess, "--preprocess"))
 
 
 def running(options: argparse.Namespace, output: Output) -> Pipeline:

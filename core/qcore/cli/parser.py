@@ -207,6 +207,13 @@ def _model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--loader-option", action="append", default=[], metavar="NAME=VALUE", help="further setting of the loader"
     )
+    parser.add_argument(
+        "--preprocess",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="parameter of the preprocessor, where the model was trained on other pixels than the contract says",
+    )
 
 
 def _out(parser: argparse.ArgumentParser, *, required: bool = True) -> None:

@@ -33,6 +33,7 @@ class Parameters:
         pad_value: Grey level of the padding, 0..255.
         channels: Order of the channels in the tensor, `RGB` or `BGR`.
         scale: Factor on pixel values; None leaves 0..255.
+        picture_aspect: True width / height of pictures that were stored stretched; None for square pixels.
         rect: Pad only to the next multiple of `stride`, so that the tensor has the picture's aspect ratio.
         stride: Of the model, in pixels.
     """
@@ -46,6 +47,7 @@ class Parameters:
     pad_value: int = 114
     channels: str = "RGB"
     scale: float | None = 1 / 255
+    picture_aspect: float | None = None
     rect: bool = False
     stride: int = 32
 
@@ -70,7 +72,10 @@ class Parameters:
         for name, choices in cls.CHOICES.items():
             if name in given and given[name] not in choices:
                 raise UsageError(f"letterbox: {name} {given[name]!r} is not one of {', '.join(choices)}")
-        return cls(**given)
+        made = cls(**given)
+        if made.picture_aspect is not None and not made.picture_aspect > 0:
+            raise UsageError(f"letterbox: picture_aspect {made.picture_aspect} is not above 0")
+        return made
 
 
 @dataclass(frozen=True)
@@ -179,6 +184,9 @@ class Letterbox:
 
     def geometry(self, height: int, width: int) -> Geometry:
         """Where a picture of that size comes to lie."""
+        stored = height, width
+        if self.params.picture_aspect is not None:
+            height = max(1, round(width / self.params.picture_aspect))
         room = self._room()
         ratio = min(room[0] / height, room[1] / width)
         if self.params.fit == "long-side":
@@ -197,7 +205,7 @@ class Letterbox:
         if self.params.pad == "center":
             # round(d - 0.1), as upstream splits an odd number of padding pixels
             offset = tuple(round((outer - inner) / 2 - 0.1) for outer, inner in zip(tensor, resized, strict=True))  # type: ignore[assignment]
-        return Geometry((height, width), resized, offset, tensor)
+        return Geometry(stored, resized, offset, tensor)
 
     def _whole(self, side: float, axis: int) -> int:
         """A scaled side in whole pixels: at least one (panoramas), at most what the tensor has room for."""

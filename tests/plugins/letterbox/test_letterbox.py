@@ -40,11 +40,12 @@ def test_pixels_are_upstreams(shared, pipeline, picture):
     size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
     pipeline=st.sampled_from(list(PIPELINES.values())),
     upscale=st.booleans(),
+    aspect=st.none() | st.floats(0.2, 5),
     corners=st.lists(st.tuples(*[st.floats(0, 1)] * 4), min_size=1, max_size=5),
 )
 @settings(max_examples=300, deadline=None)
-def test_boxes_come_back_where_they_were(height, width, size, pipeline, upscale, corners):
-    box = letterbox(size[0] * 32, size[1] * 32, **{**pipeline, "upscale": upscale})
+def test_boxes_come_back_where_they_were(height, width, size, pipeline, upscale, aspect, corners):
+    box = letterbox(size[0] * 32, size[1] * 32, **{**pipeline, "upscale": upscale, "picture_aspect": aspect})
     geometry = box.geometry(height, width)
     xyxy = np.array(corners) * (width, height, width, height)
     assert np.abs(geometry.to_picture(geometry.to_tensor(xyxy)) - xyxy).max() < 1e-3
@@ -70,6 +71,12 @@ def test_tensor_values_channels_and_padding():
     assert np.allclose(tensor[0, :, 0, 0], 114 / 255)
     raw, _ = letterbox(32, 32, upscale=False, channels="BGR", scale=None)(picture)
     assert raw[0, :, 15, 15].tolist() == [255.0, 0.0, 0.0]
+
+
+def test_stretched_pictures_get_their_aspect_ratio_back():
+    geometry = letterbox(640, 640, picture_aspect=16 / 9).geometry(640, 640)
+    assert (geometry.resized, geometry.offset) == ((360, 640), (140, 0))
+    assert geometry.to_tensor(np.array([[0, 0, 640, 640]])).tolist() == [[0, 140, 640, 500]]
 
 
 def test_a_model_of_736x1280_gets_736x1280():
