@@ -27,6 +27,7 @@ def qcore_quantizers() -> Iterator[qcore.QuantizerSpec]:
                 str,
                 ("histogram", "mean_minmax", "median_minmax", "minmax"),
             ),
+            qcore.Option("last_layer", "quantize the last convolutions before the decode", True, bool),
             qcore.Option(
                 "bias_correction", "the accurate, slower bias correction instead of the fast one", False, bool
             ),

@@ -36,7 +36,8 @@ class NncfQuantizer:
         Presets: `mixed` has asymmetric activations, which SiLU networks need; `performance` is symmetric.
         """
         nncf = _import()
-        tail = sorted(from_openvino(model.module).tail)
+        graph = from_openvino(model.module)
+        tail = sorted(graph.tail if options["last_layer"] else graph.tail | graph.last)
         preset = {"mixed": nncf.QuantizationPreset.MIXED, "performance": nncf.QuantizationPreset.PERFORMANCE}
         estimators = nncf.quantization.range_estimator.RangeEstimatorParametersSet
         with contextlib.redirect_stdout(io.StringIO()):  # NNCF draws bars of its own there

@@ -25,6 +25,26 @@ def qcore_formats() -> Iterator[qcore.FormatSpec]:
 
 
 @qcore.hookimpl
+def qcore_loaders() -> Iterator[qcore.LoaderSpec]:
+    """The loader `onnx`, for files without a contract."""
+    yield qcore.LoaderSpec(
+        name="onnx",
+        summary="Detectors that exist only as an ONNX file from elsewhere, cut to the raw model where need be",
+        target="qcore_plugins.onnx.loader:OnnxLoader",
+        requires=(_ONNX,),
+        format="onnx",
+        produces=qcore.Form("onnx", encoding="float", precision="f32"),
+        options=(
+            qcore.Option("family", "loader whose outputs and preprocessing the file has, where shapes do not tell"),
+            qcore.Option("names", "file with class names, one a line"),
+            qcore.Option("input", "tensor to cut at: the picture as the raw model takes it"),
+            qcore.Option("output", "tensors to cut at, separated by commas: what the raw model gives"),
+            qcore.Option("imgsz", "height and width of a dynamic input", type=object),
+        ),
+    )
+
+
+@qcore.hookimpl
 def qcore_converters() -> Iterator[qcore.ConverterSpec]:
     """The converter `torch-onnx`."""
     yield qcore.ConverterSpec(

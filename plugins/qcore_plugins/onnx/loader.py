@@ -1,0 +1,154 @@
+"""The loader `onnx`: detectors that exist only as an ONNX file from elsewhere."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+import qcore
+from qcore.contract import Tensor
+from qcore.errors import FileError, UsageError
+from qcore.forms import Form
+from qcore.model import Model
+from qcore_plugins.onnx.format import OnnxFormat
+
+CELLS = (8, 16, 32)
+"""Strides of the three levels that the families have."""
+ANCHORS = 3
+"""Boxes a cell of YOLOv5."""
+
+
+class OnnxLoader:
+    """A float graph, cut to the raw model where it has pre- or postprocessing inside, with its family's contract."""
+
+    def matches(self, content: onnx.ModelProto) -> str | None:  # noqa: ARG002
+        """None: what a file without a contract means, a person has to say, with `--loader onnx`."""
+        return None
+
+    def load(self, content: onnx.ModelProto, *, options: Mapping[str, Any]) -> Model:
+        """The model with a contract.
+
+        Options: `family` (found from the output shapes where only one has them), `names` (a file, one name a line),
+        `input` and `output` (tensors to cut at), `imgsz` (of a dynamic input).
+
+        Raises:
+            FileError: The graph is no detector of the family, or is quantized already.
+            UsageError: The family is open, or a tensor to cut at is not there.
+        """
+        formats = OnnxFormat()
+        if formats.form(content).encoding != "float":
+            raise FileError("the ONNX file is quantized already", hint="give the float file it was made from")
+        graph = cut(content, options.get("input"), options.get("output"))
+        graph = sized(graph, options.get("imgsz"))
+        inputs, outputs = formats.signature(graph)
+        family = options.get("family") or guess(inputs, outputs)
+        names = _names(options.get("names")) or _stored_names(content)
+        loader = qcore.plugins.get(qcore.LoaderSpec, family).create()
+        if not hasattr(loader, "describe"):
+            raise UsageError(f"loader {family} cannot describe exported files")
+        contract = loader.describe(inputs, outputs, names=names, options={})
+        said = {"family": family, "variant": "exported elsewhere"}
+        notes = {"assumed": f"outputs and preprocessing of {family}; --preprocess changes the latter"}
+        made = replace(contract, provenance={**contract.provenance, **said})
+        return Model(Form("onnx", encoding="float", precision="f32"), graph, made, notes)
+
+
+def cut(content: onnx.ModelProto, first: str | None, last: str | None) -> onnx.ModelProto:
+    """The part of a graph between two tensors; None stands for its own input or outputs.
+
+    Args:
+        content: The whole graph.
+        first: Name of the tensor that becomes the input.
+        last: Names of the tensors that become outputs, separated by commas.
+
+    Raises:
+        UsageError: A tensor is not in the graph.
+    """
+    if first is None and last is None:
+        return content
+    inferred = onnx.shape_inference.infer_shapes(content)
+    there = {name for node in inferred.graph.node for name in (*node.input, *node.output)}
+    starts = [first] if first else [value.name for value in inferred.graph.input]
+    ends = last.split(",") if last else [value.name for value in inferred.graph.output]
+    if missing := [name for name in (*starts, *ends) if name not in there]:
+        raise UsageError(
+            f"the graph has no tensor {', '.join(missing)}", hint="a viewer such as netron shows the names of tensors"
+        )
+    made = onnx.utils.Extractor(inferred).extract_model(starts, ends)
+    del made.graph.value_info[:]
+    return made
+
+
+def sized(graph: onnx.ModelProto, wanted: Any) -> onnx.ModelProto:
+    """The graph with a fixed input `[B, 3, H, W]`; a dynamic batch becomes 1.
+
+    Raises:
+        UsageError: The size is open and was not given, or is fixed and another was given.
+    """
+    made = onnx.ModelProto()
+    made.CopyFrom(graph)
+    dims = made.graph.input[0].type.tensor_type.shape.dim
+    if len(dims) != 4:
+        return made
+    if not dims[0].dim_value:
+        dims[0].dim_value = 1
+    sizes = (wanted, wanted) if isinstance(wanted, int) else wanted
+    for dim, size in zip(dims[2:], sizes or (None, None), strict=True):
+        if dim.dim_value and size and dim.dim_value != int(size):
+            raise UsageError(f"the graph's input is fixed to {dim.dim_value}, not {size}", hint="leave --imgsz out")
+        if not dim.dim_value and size is None:
+            raise UsageError("the graph's input has no fixed size", hint="say it with --imgsz HEIGHT WIDTH")
+        dim.dim_value = dim.dim_value or int(size)
+    for value in made.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    del made.graph.value_info[:]
+    return onnx.shape_inference.infer_shapes(made)
+
+
+def guess(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> str:
+    """The family that alone has outputs of these shapes.
+
+    Raises:
+        UsageError: None has, or more than one.
+    """
+    _, _, height, width = inputs[0].shape if len(inputs) == 1 and len(inputs[0].shape) == 4 else (0, 0, 0, 0)
+    cells = sum((int(height) // stride) * (int(width) // stride) for stride in CELLS) if height and width else -1
+    shapes = [output.shape for output in outputs]
+    found = []
+    if len(shapes) == 1 and len(shapes[0]) == 3:
+        found += ["yolov5"] if shapes[0][1] == ANCHORS * cells else []
+        found += ["yolov9"] if shapes[0][2] == cells else []
+    if len(shapes) == 2 and all(len(shape) == 3 and shape[1] == cells for shape in shapes):
+        found += ["yolonas"] if [shape[2] for shape in shapes].count(4) == 1 else []
+    if len(found) != 1:
+        listed = ", ".join(f"{output.name} {list(output.shape)}" for output in outputs)
+        raise UsageError(
+            f"which family this is cannot be told from its outputs: {listed}",
+            hint="say it with --loader-option family=yolov5, yolov9 or yolonas, and cut with input= and output=",
+        )
+    return found[0]
+
+
+def _names(path: str | None) -> list[str] | None:
+    if path is None:
+        return None
+    if not Path(path).is_file():
+        raise FileError(f"{path}: no such file", hint="names= takes a file with one class name a line")
+    return [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _stored_names(content: onnx.ModelProto) -> list[str] | None:
+    """Names that exporters write into the metadata, as the text of a dict or list."""
+    for entry in content.metadata_props:
+        if entry.key == "names":
+            try:
+                said = ast.literal_eval(entry.value)
+            except (ValueError, SyntaxError):
+                return None
+            return [str(said[key]) for key in sorted(said)] if isinstance(said, dict) else [str(name) for name in said]
+    return None
