@@ -18,6 +18,7 @@ class Form:
         symmetric: Whether activation zero points are the middle of the range.
         precision: Type of everything that is not quantized (`f32`, `f16`).
         profile: Name of the runtime profile the quantized graph was written for.
+        head: How far the graph goes, where a converter changes that, e.g. `nms`.
     """
 
     format: str
@@ -26,6 +27,7 @@ class Form:
     symmetric: bool | None = None
     precision: str | None = None
     profile: str | None = None
+    head: str | None = None
 
     def accepts(self, other: Form) -> bool:
         """Whether `other` fits this form read as a pattern."""
@@ -46,6 +48,7 @@ class Form:
             {True: "symmetric", False: "asymmetric", None: None}[self.symmetric],
             self.precision,
             f"profile {self.profile}" if self.profile else None,
+            f"head {self.head}" if self.head else None,
         ]
         said = ", ".join(word for word in words if word)
         return f"{self.format} ({said})" if said else self.format

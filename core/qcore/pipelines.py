@@ -58,6 +58,11 @@ class Pipeline:
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     protocol: str | None = None
     preprocess: Mapping[str, Any] = field(default_factory=dict)
+    head: str | None = None
+
+    def ending(self, head: str | None) -> Pipeline:
+        """Let the result have a head that a converter makes, e.g. `nms`; None leaves the loader's."""
+        return replace(self, head=head)
 
     def preprocessed(self, **params: Any) -> Pipeline:
         """Change parameters of the preprocessor in the model's contract, for everything that follows and is written.
@@ -126,7 +131,7 @@ class Pipeline:
         Args:
             goal: The format, e.g. the one that all of them pass.
         """
-        return replace(self, loaded=replace(self, quantization=None, backend=None).model(goal))
+        return replace(self, loaded=replace(self, quantization=None, backend=None, head=None).model(goal))
 
     def plan(self) -> Plan:
         """The route that `build` will take. Opens the file only where its name alone leaves the form open."""
@@ -150,6 +155,7 @@ class Pipeline:
             backend=None if goal else self.backend,
             goal=goal,
             through=self.target,
+            head=self.head,
         )
 
     def model(self, goal: str | Form | None = None) -> Model:

@@ -115,6 +115,7 @@ def find(
     backend: BackendSpec | None = None,
     goal: Form | None = None,
     through: str | None = None,
+    head: str | None = None,
 ) -> Plan:
     """The cheapest route.
 
@@ -125,6 +126,7 @@ def find(
         backend: What has to accept the result.
         goal: Or a form that has to be reached, e.g. `Form("onnx")`, without a backend.
         through: Name of a profile that the quantized graph has to be written for.
+        head: Head that the result has to have.
 
     Raises:
         NoRoute: There is none; says what can be reached and what would be accepted.
@@ -143,7 +145,8 @@ def find(
         if (form, quantized, passed) in seen:
             continue
         seen.add((form, quantized, passed))
-        if quantized and passed and (rank := _rank(form, backend, goal)) is not None:
+        fits = quantized and passed and head in (None, form.head)
+        if fits and (rank := _rank(form, backend, goal)) is not None:
             total = cost + LESS_FITTING * rank
             if best is None or total < best[0]:
                 best = total, Plan(start, legs, backend)

@@ -91,7 +91,8 @@ class Predictor:
             )
         given = filled[0] if len(filled) == 1 else numpy.concatenate(filled)
         wanted = self.contract.inputs[0]
-        if given.shape != wanted.shape and not getattr(self.session, "any_shape", False):
+        fixed = [(got, size) for got, size in zip(given.shape, wanted.shape, strict=True) if isinstance(size, int)]
+        if any(got != size for got, size in fixed) and not getattr(self.session, "any_shape", False):
             raise UsageError(
                 f"the preprocessing makes {list(given.shape)}, the model on {self.backend} takes {list(wanted.shape)}",
                 hint="leave --rect out, or run the checkpoint itself",

@@ -38,14 +38,20 @@ def pairs(texts: Sequence[str], flag: str) -> dict[str, Any]:
 def begin(options: argparse.Namespace, output: Output) -> Pipeline:
     """The pipeline that the model's arguments describe."""
     from qcore.pipelines import Pipeline
+    from qcore.specs import ConverterSpec
 
     settings = pairs(options.loader_option, "--loader-option")
     if options.imgsz:
         if len(options.imgsz) > 2:
             raise UsageError(f"--imgsz takes one number or two, not {len(options.imgsz)}")
         settings["imgsz"] = options.imgsz[0] if len(options.imgsz) == 1 else tuple(options.imgsz)
-    made = Pipeline(host(options), Path(options.model), options.loader, settings, output.progress)
-    return made.preprocessed(**pairs(options.preprocess, "--preprocess"))
+    plugins = host(options)
+    made_by_converters = {spec.produces.head for spec in plugins.specs(ConverterSpec)} - {None}
+    ending = options.head if options.head in made_by_converters else None
+    given = {"batch": options.batch, "head": None if ending else options.head}
+    settings |= {name: value for name, value in given.items() if value is not None}
+    made = Pipeline(plugins, Path(options.model), options.loader, settings, output.progress)
+    return made.preprocessed(**pairs(options.preprocess, "--preprocess")).ending(ending)
 
 
 def running(options: argparse.Namespace, output: Output) -> Pipeline:

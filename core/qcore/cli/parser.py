@@ -204,6 +204,10 @@ def _model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--imgsz", type=int, nargs="+", metavar="PX", help="input size: one number, or height and width"
     )
+    parser.add_argument("--batch", metavar="N", help="batch size of the input, or dynamic")
+    parser.add_argument(
+        "--head", metavar="HEAD", help="how far the graph goes: raw, decoded, or nms where it is written"
+    )
     parser.add_argument(
         "--loader-option", action="append", default=[], metavar="NAME=VALUE", help="further setting of the loader"
     )

@@ -43,7 +43,8 @@ class DetectionEvaluator:
         mapping = match_classes(predictor.contract.classes, dataset.names, classes or {})
         unknown = [name for index, name in enumerate(dataset.names) if index not in mapping.values()]
         if unknown:
-            progress.say(f"classes of the data that the model does not have are left out: {', '.join(unknown)}")
+            listed = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
+            progress.say(f"classes of the data that the model does not have are left out: {listed}")
         collected = _Collected(dataset, mapping)
         skipped: list[str] = []
 

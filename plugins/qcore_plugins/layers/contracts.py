@@ -24,6 +24,9 @@ LETTERBOX: dict[str, Any] = {
 }
 """How YOLOv5 and YOLOv9 feed pictures in detection."""
 
+DYNAMIC = "batch"
+"""Name of a dynamic batch dimension."""
+
 
 def contract(
     shape: Sequence[int | str],
@@ -67,17 +70,27 @@ def input_size(wanted: Any, stride: int) -> tuple[int, int]:
     return sizes[0], sizes[1]
 
 
-def input_shape(options: Mapping[str, Any], stride: int, trained: int) -> tuple[int, int, int, int]:
-    """`[B, 3, H, W]` from the options `imgsz` and `batch`.
+def input_shape(options: Mapping[str, Any], stride: int, trained: int) -> tuple[int | str, int, int, int]:
+    """`[B, 3, H, W]` from the options `imgsz` and `batch`; a dynamic batch is called `batch`.
 
     Raises:
-        UsageError: A size that is no multiple of the stride, or a batch below 1.
+        UsageError: A size that is no multiple of the stride, or a batch that is neither a number from 1 nor `dynamic`.
     """
     wanted = options.get("imgsz")
-    batch = int(options.get("batch", 1))
-    if batch < 1:
-        raise UsageError(f"batch {batch} is not a positive number")
-    return (batch, 3, *input_size(trained if wanted is None else wanted, stride))
+    return (batch_size(options.get("batch", 1)), 3, *input_size(trained if wanted is None else wanted, stride))
+
+
+def batch_size(wanted: Any) -> int | str:
+    """A number from 1, or the name of the dynamic dimension.
+
+    Raises:
+        UsageError: Neither.
+    """
+    if wanted == "dynamic":
+        return DYNAMIC
+    if not str(wanted).isdigit() or int(wanted) < 1:
+        raise UsageError(f"batch {wanted} is neither a positive number nor dynamic")
+    return int(wanted)
 
 
 def exported_input(inputs: Sequence[Tensor], family: str) -> Tensor:

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from qcore.forms import Form
 from qcore.model import Model
 from qcore.protocols import CalibrationData, Progress
 from qcore_plugins.nncf.graph import from_openvino
@@ -57,7 +56,7 @@ class NncfQuantizer:
             model.contract,
             provenance={**model.contract.provenance, "tools": tools, "quantization": {"float_tail": len(tail)}},
         )
-        form = Form("openvino", encoding="native", symmetric=False, precision=model.form.precision)
+        form = replace(model.form, encoding="native", symmetric=False)
         return model.evolve(form=form, module=made, contract=contract)
 
 

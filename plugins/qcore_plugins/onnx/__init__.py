@@ -55,3 +55,11 @@ def qcore_converters() -> Iterator[qcore.ConverterSpec]:
         accepts=(qcore.Form("torch", encoding="float"),),
         produces=qcore.Form("onnx"),
     )
+    yield qcore.ConverterSpec(
+        name="onnx-nms",
+        summary="Non-maximum suppression into the graph: counts, boxes, scores, classes",
+        target="qcore_plugins.onnx.nms:AppendNms",
+        requires=(_ONNX,),
+        accepts=(qcore.Form("onnx"),),
+        produces=qcore.Form("onnx", head="nms"),
+    )

@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 import torch
 
+from qcore.contract import Tensor
 from qcore.errors import CheckFailed
 from qcore.forms import Form
 from qcore.model import Model
@@ -22,6 +23,8 @@ from qcore_plugins.folding import fold_batchnorm
 
 OPSET = 20
 """What torch's exporter writes natively; every runtime supported here reads it."""
+DYNAMIC_PROBE = 2
+"""Size of a dynamic dimension during the export; torch.export takes 1 for a constant."""
 RELATIVE, ABSOLUTE = 1e-4, 1e-4
 """Allowed difference between the file and the module: float32 rounding in another order gives about 1e-6."""
 
@@ -39,7 +42,7 @@ class TorchToOnnx:
         module = fold_batchnorm(model.module).eval()
         probe = tuple(_probe(tensor.shape, index) for index, tensor in enumerate(contract.inputs))
         with _quiet(), torch.no_grad():
-            program = torch.export.export(module, probe)
+            program = torch.export.export(module, probe, dynamic_shapes=_dynamic(contract.inputs))
             made = torch.onnx.export(
                 program,
                 (),
@@ -78,9 +81,18 @@ def verify(proto: onnx.ModelProto, probe: tuple[torch.Tensor, ...], expected: An
             )
 
 
+def _dynamic(inputs: Sequence[Tensor]) -> tuple[dict[int, Any], ...] | None:
+    """Named dimensions for torch.export, by axis; None where all are fixed."""
+    named = [{axis: size for axis, size in enumerate(given.shape) if isinstance(size, str)} for given in inputs]
+    if not any(named):
+        return None
+    dims = {name: torch.export.Dim(name, min=1) for axes in named for name in axes.values()}
+    return tuple({axis: dims[name] for axis, name in axes.items()} for axes in named)
+
+
 def _probe(shape: tuple[Any, ...], seed: int) -> torch.Tensor:
     """A smooth random picture in 0..1: noise that is constant over 8x8 pixels, so that activations look natural."""
-    sizes = [size if isinstance(size, int) else 1 for size in shape]
+    sizes = [size if isinstance(size, int) else DYNAMIC_PROBE for size in shape]
     rng = np.random.default_rng(seed)
     coarse = rng.random((*sizes[:2], -(-sizes[2] // 8), -(-sizes[3] // 8)), dtype=np.float32)
     fine = coarse.repeat(8, axis=2).repeat(8, axis=3)[:, :, : sizes[2], : sizes[3]]

@@ -54,8 +54,9 @@ class OnnxFormat:
 
         precision = "f16" if content.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT16 else "f32"
         quantizers = [node for node in content.graph.node if node.op_type == "QuantizeLinear"]
+        head = "nms" if any(node.op_type == "NonMaxSuppression" for node in content.graph.node) else None
         if not any(node.op_type == "DequantizeLinear" for node in content.graph.node):
-            return Form("onnx", encoding="float", precision=precision)
+            return Form("onnx", encoding="float", precision=precision, head=head)
         constants = {tensor.name: tensor for tensor in content.graph.initializer}
         points = [constants[node.input[2]] for node in quantizers if len(node.input) > 2 and node.input[2] in constants]
         unsigned = any(point.data_type == onnx.TensorProto.UINT8 for point in points) or not points
@@ -70,6 +71,7 @@ class OnnxFormat:
             symmetric=symmetric,
             precision=precision,
             profile=said.get("profile"),
+            head=head,
         )
 
     def signature(self, content: onnx.ModelProto) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:

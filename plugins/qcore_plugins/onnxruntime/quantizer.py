@@ -45,4 +45,8 @@ class OnnxRuntimeQuantizer:
         table = ScaleTable.make(model.module, found, weights, needed=tensors)
         tools = {**dict(model.contract.provenance.get("tools", {})), "onnxruntime": onnxruntime.__version__}
         contract = replace(model.contract, provenance={**model.contract.provenance, "tools": tools})
-        return model.evolve(form=Form("table", encoding="ranges", precision="f32"), module=table, contract=contract)
+        return model.evolve(
+            form=Form("table", encoding="ranges", precision="f32", head=model.form.head),
+            module=table,
+            contract=contract,
+        )

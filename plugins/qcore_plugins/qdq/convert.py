@@ -35,6 +35,7 @@ class TableToQdq:
             symmetric=profile.symmetric,
             precision="f32",
             profile=profile.name,
+            head=model.form.head,
         )
         return model.evolve(form=form, module=write(model.module, profile), contract=contract)
 

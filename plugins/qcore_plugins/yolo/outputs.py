@@ -47,6 +47,13 @@ def reader(outputs: Sequence[Tensor]) -> Reader:
     )
 
 
+def suppressed_names(outputs: Sequence[Tensor]) -> list[str]:
+    """Names of counts, boxes, scores and classes where the suppression is inside the graph; else nothing."""
+    names = {output.meaning: output.name for output in outputs if output.stage == "nms"}
+    wanted = ("counts", "boxes", "scores", "classes")
+    return [names[meaning] for meaning in wanted] if set(names) == set(wanted) else []
+
+
 def _objectness(decoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """`[B, N, 5 + classes]` with cx, cy, w, h, objectness, class scores; the score is their product."""
     return _corners(decoded[..., :4]), decoded[..., 5:] * decoded[..., 4:5]

@@ -13,7 +13,7 @@ from qcore.contract import Tensor
 from qcore.errors import UsageError
 from qcore_plugins.detections import Detections
 from qcore_plugins.yolo.nms import suppress
-from qcore_plugins.yolo.outputs import reader
+from qcore_plugins.yolo.outputs import reader, suppressed_names
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,19 @@ class Yolo:
         """
         self.params = Parameters.parse(params)
         self.names = tuple(classes)
-        self._read = reader(outputs)
+        self._suppressed = suppressed_names(outputs)
+        if self._suppressed:
+            self._check(outputs[0].attributes)
+        else:
+            self._read = reader(outputs)
 
     def __call__(self, outputs: Mapping[str, Any], geometries: Sequence[Any]) -> list[Detections]:
         """One `Detections` for each element of the batch, in picture coordinates, clipped to the picture."""
+        if self._suppressed:
+            given = [outputs[name] for name in self._suppressed]
+            return [
+                self._cut(*(value[index] for value in given), geometry) for index, geometry in enumerate(geometries)
+            ]
         boxes, scores = self._read(outputs)
         return [self._one(boxes[index], scores[index], geometry) for index, geometry in enumerate(geometries)]
 
@@ -110,6 +119,25 @@ class Yolo:
             rows, classes, best = rows[chosen], classes[chosen], best[chosen]
         kept = suppress(boxes[rows], best, None if said.class_agnostic else classes, said.iou, said.max_detections)
         return boxes[rows[kept]], best[kept], classes[kept]
+
+    def _check(self, baked: Mapping[str, Any]) -> None:
+        """Refuse thresholds that the suppression inside the graph has gone beyond."""
+        said = self.params
+        lower = said.confidence < float(baked.get("confidence", 0))
+        if lower or said.iou != float(baked.get("iou", said.iou)):
+            raise UsageError(
+                f"this file suppresses inside its graph, at confidence {baked.get('confidence')} and IoU "
+                f"{baked.get('iou')}: it cannot run at {said.confidence} and {said.iou}",
+                hint="use a file with --head decoded for that",
+            )
+
+    def _cut(
+        self, count: np.ndarray, boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, geometry: Any
+    ) -> Detections:
+        """What the graph found, above the threshold."""
+        found = np.flatnonzero(scores[: int(count[0])] > self.params.confidence)[: self.params.max_detections]
+        placed = geometry.clip(geometry.to_picture(boxes[found])).astype(np.float32)
+        return Detections(placed, scores[found].astype(np.float32), classes[found].astype(np.int64), self.names)
 
     def _one(self, boxes: np.ndarray, scores: np.ndarray, geometry: Any) -> Detections:
         found, confidence, classes = self.select(boxes, scores)

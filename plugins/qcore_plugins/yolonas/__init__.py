@@ -20,7 +20,7 @@ def qcore_loaders() -> Iterator[qcore.LoaderSpec]:
             qcore.Option(
                 "head", "how far the graph goes: raw levels or decoded boxes", "decoded", str, ("decoded", "raw")
             ),
-            qcore.Option("batch", "batch size of the input", 1, int),
+            qcore.Option("batch", "batch size of the input, or dynamic", 1, object),
             qcore.Option(
                 "preprocessing",
                 "pixels the model was trained on, where the file does not say",

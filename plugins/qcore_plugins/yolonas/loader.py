@@ -210,11 +210,11 @@ def detector(content: Checkpoint) -> Found | None:
     return Found(weights, said if isinstance(said, Mapping) else None)
 
 
-def _cells(network: YoloNas, shape: Sequence[int]) -> list[tuple[int, int]]:
+def _cells(network: YoloNas, shape: Sequence[Any]) -> list[tuple[int, int]]:
     return [(shape[2] // int(stride), shape[3] // int(stride)) for stride in network.strides]
 
 
-def _decoded(network: YoloNas, shape: Sequence[int]) -> list[TensorSpec]:
+def _decoded(network: YoloNas, shape: Sequence[Any]) -> list[TensorSpec]:
     count = sum(height * width for height, width in _cells(network, shape))
     return [
         TensorSpec("boxes", "float32", (shape[0], count, 4), None, "boxes", "decoded"),
@@ -222,7 +222,7 @@ def _decoded(network: YoloNas, shape: Sequence[int]) -> list[TensorSpec]:
     ]
 
 
-def _raw(network: YoloNas, shape: Sequence[int]) -> list[TensorSpec]:
+def _raw(network: YoloNas, shape: Sequence[Any]) -> list[TensorSpec]:
     bins = network.bins.tolist()
     return [
         TensorSpec(

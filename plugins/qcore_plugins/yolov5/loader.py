@@ -167,16 +167,16 @@ def _trained_size(content: Checkpoint, stride: int) -> int:
     return 1280 if stride == 64 else 640
 
 
-def _levels(network: YoloV5, shape: Sequence[int]) -> list[tuple[int, int]]:
+def _levels(network: YoloV5, shape: Sequence[Any]) -> list[tuple[int, int]]:
     return [(shape[2] // int(stride), shape[3] // int(stride)) for stride in network.strides]
 
 
-def _decoded(network: YoloV5, shape: Sequence[int]) -> TensorSpec:
+def _decoded(network: YoloV5, shape: Sequence[Any]) -> TensorSpec:
     rows = network.detect.na * sum(height * width for height, width in _levels(network, shape))
     return TensorSpec("output0", "float32", (shape[0], rows, network.detect.no), None, MEANING, "decoded")
 
 
-def _raw(network: YoloV5, shape: Sequence[int]) -> list[TensorSpec]:
+def _raw(network: YoloV5, shape: Sequence[Any]) -> list[TensorSpec]:
     anchors = (network.detect.anchors * torch.tensor(network.strides).view(-1, 1, 1)).tolist()
     return [
         TensorSpec(

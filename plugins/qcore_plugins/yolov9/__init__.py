@@ -20,6 +20,6 @@ def qcore_loaders() -> Iterator[qcore.LoaderSpec]:
             qcore.Option(
                 "head", "how far the graph goes: raw levels or decoded boxes", "decoded", str, ("decoded", "raw")
             ),
-            qcore.Option("batch", "batch size of the input", 1, int),
+            qcore.Option("batch", "batch size of the input, or dynamic", 1, object),
         ),
     )

@@ -173,16 +173,16 @@ def variant(found: Stored) -> str:
     return {(16, 32, 32): "t", (32, 64, 64): "s", (32, 64, 128): "m", (64, 128, 256): "c"}.get(first, "custom")
 
 
-def _levels(network: YoloV9, shape: Sequence[int]) -> list[tuple[int, int]]:
+def _levels(network: YoloV9, shape: Sequence[Any]) -> list[tuple[int, int]]:
     return [(shape[2] // int(stride), shape[3] // int(stride)) for stride in network.strides]
 
 
-def _decoded(network: YoloV9, shape: Sequence[int]) -> TensorSpec:
+def _decoded(network: YoloV9, shape: Sequence[Any]) -> TensorSpec:
     cells = sum(height * width for height, width in _levels(network, shape))
     return TensorSpec("output0", "float32", (shape[0], 4 + network.nc, cells), None, MEANING, "decoded")
 
 
-def _raw(network: YoloV9, shape: Sequence[int]) -> list[TensorSpec]:
+def _raw(network: YoloV9, shape: Sequence[Any]) -> list[TensorSpec]:
     return [
         TensorSpec(
             f"raw{index}",
