@@ -143,8 +143,9 @@ def choose_loader(opened: Opened, plugins: Plugins, loader: Any = None) -> Loade
     if opened.spec.suffix:
         raise no_contract(opened.path)
     names = ", ".join(sorted(spec.name for spec in candidates)) or "none"
+    inside = f", {opened.format.about(opened.content)}" if hasattr(opened.format, "about") else ""
     raise FileError(
-        f"{opened.path}: a {opened.spec.name} file that no loader recognises (there are: {names})",
+        f"{opened.path}: a {opened.spec.name} file that no loader recognises (there are: {names}){inside}",
         hint="qcore list-plugins shows the loaders; a plugin can add one",
     )
 
@@ -153,7 +154,8 @@ def no_contract(path: Path) -> FileError:
     """The refusal of an exported file that carries no contract."""
     return FileError(
         f"{path}: no contract inside, so its preprocessing and outputs are unknown",
-        hint=f"qcore contract attach {path} --family FAMILY --names names.txt, or export it again with qcore export",
+        hint=f"qcore contract attach {path} --family FAMILY --names names.txt, or export it again with qcore export; "
+        f"to quantize it, qcore list-plugins --kind loader shows which loader reads such files",
     )
 
 

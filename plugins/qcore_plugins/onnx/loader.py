@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import onnx
 
-import qcore
-from qcore.contract import Tensor
 from qcore.errors import FileError, UsageError
 from qcore.forms import Form
 from qcore.model import Model
+from qcore_plugins.exported.description import describe
 from qcore_plugins.onnx.format import OnnxFormat
-
-CELLS = (8, 16, 32)
-"""Strides of the three levels that the families have."""
-ANCHORS = 3
-"""Boxes a cell of YOLOv5."""
 
 
 class OnnxLoader:
@@ -45,17 +37,8 @@ class OnnxLoader:
             raise FileError("the ONNX file is quantized already", hint="give the float file it was made from")
         graph = cut(content, options.get("input"), options.get("output"))
         graph = sized(graph, options.get("imgsz"))
-        inputs, outputs = formats.signature(graph)
-        family = options.get("family") or guess(inputs, outputs)
-        names = _names(options.get("names")) or _stored_names(content)
-        loader = qcore.plugins.get(qcore.LoaderSpec, family).create()
-        if not hasattr(loader, "describe"):
-            raise UsageError(f"loader {family} cannot describe exported files")
-        contract = loader.describe(inputs, outputs, names=names, options={})
-        said = {"family": family, "variant": "exported elsewhere"}
-        notes = {"assumed": f"outputs and preprocessing of {family}; --preprocess changes the latter"}
-        made = replace(contract, provenance={**contract.provenance, **said})
-        return Model(Form("onnx", encoding="float", precision="f32"), graph, made, notes)
+        contract, notes = describe(*formats.signature(graph), options=options, stored=_stored_names(content))
+        return Model(Form("onnx", encoding="float", precision="f32"), graph, contract, notes)
 
 
 def cut(content: onnx.ModelProto, first: str | None, last: str | None) -> onnx.ModelProto:
@@ -108,38 +91,6 @@ def sized(graph: onnx.ModelProto, wanted: Any) -> onnx.ModelProto:
         value.type.tensor_type.ClearField("shape")
     del made.graph.value_info[:]
     return onnx.shape_inference.infer_shapes(made)
-
-
-def guess(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> str:
-    """The family that alone has outputs of these shapes.
-
-    Raises:
-        UsageError: None has, or more than one.
-    """
-    _, _, height, width = inputs[0].shape if len(inputs) == 1 and len(inputs[0].shape) == 4 else (0, 0, 0, 0)
-    cells = sum((int(height) // stride) * (int(width) // stride) for stride in CELLS) if height and width else -1
-    shapes = [output.shape for output in outputs]
-    found = []
-    if len(shapes) == 1 and len(shapes[0]) == 3:
-        found += ["yolov5"] if shapes[0][1] == ANCHORS * cells else []
-        found += ["yolov9"] if shapes[0][2] == cells else []
-    if len(shapes) == 2 and all(len(shape) == 3 and shape[1] == cells for shape in shapes):
-        found += ["yolonas"] if [shape[2] for shape in shapes].count(4) == 1 else []
-    if len(found) != 1:
-        listed = ", ".join(f"{output.name} {list(output.shape)}" for output in outputs)
-        raise UsageError(
-            f"which family this is cannot be told from its outputs: {listed}",
-            hint="say it with --loader-option family=yolov5, yolov9 or yolonas, and cut with input= and output=",
-        )
-    return found[0]
-
-
-def _names(path: str | None) -> list[str] | None:
-    if path is None:
-        return None
-    if not Path(path).is_file():
-        raise FileError(f"{path}: no such file", hint="names= takes a file with one class name a line")
-    return [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
 def _stored_names(content: onnx.ModelProto) -> list[str] | None:

@@ -20,6 +20,24 @@ def qcore_formats() -> Iterator[qcore.FormatSpec]:
 
 
 @qcore.hookimpl
+def qcore_loaders() -> Iterator[qcore.LoaderSpec]:
+    """The loader `openvino`, for files without a contract."""
+    yield qcore.LoaderSpec(
+        name="openvino",
+        summary="Detectors that exist only as an OpenVINO file from elsewhere",
+        target="qcore_plugins.openvino.loader:OpenVinoLoader",
+        requires=(_OPENVINO,),
+        format="openvino",
+        produces=qcore.Form("openvino", encoding="float", precision="f32"),
+        options=(
+            qcore.Option("family", "loader whose outputs and preprocessing the file has, where shapes do not tell"),
+            qcore.Option("names", "file with class names, one a line"),
+            qcore.Option("imgsz", "height and width of a dynamic input", type=object),
+        ),
+    )
+
+
+@qcore.hookimpl
 def qcore_converters() -> Iterator[qcore.ConverterSpec]:
     """The converter `onnx-openvino`; int8 activations are left out because OpenVINO computes them wrongly."""
     yield qcore.ConverterSpec(

@@ -1,0 +1,1 @@
+"""Contracts for exported files from elsewhere."""
