@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qcore.contract import Contract
+from qcore.contract import Contract, Tensor
 from qcore.errors import FileError, PluginError, UsageError
 from qcore.files import publish, require
 from qcore.forms import Form
@@ -148,6 +148,30 @@ def choose_loader(opened: Opened, plugins: Plugins, loader: Any = None) -> Loade
         f"{opened.path}: a {opened.spec.name} file that no loader recognises (there are: {names}){inside}",
         hint="qcore list-plugins shows the loaders; a plugin can add one",
     )
+
+
+def describe(
+    family: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], *, names: Sequence[str] | None, plugins: Plugins
+) -> Contract:
+    """The contract of an exported file that follows the conventions of a family.
+
+    Args:
+        family: Name of the loader.
+        inputs: Of the file.
+        outputs: Of the file.
+        names: Class names; None for those that the description makes up.
+        plugins: Where loaders come from.
+
+    Raises:
+        UsageError: The loader describes no exported files.
+        FileError: The tensors are not the family's, or the number of names is another.
+    """
+    spec = plugins.get(LoaderSpec, family)
+    if spec.describes is None:
+        known = ", ".join(other.name for other in plugins.specs(LoaderSpec) if other.describes is not None)
+        raise UsageError(f"loader {spec.name} describes no exported files", hint=f"these do: {known or 'none'}")
+    made: Contract = spec.resolve(spec.describes)(inputs, outputs, names=names)
+    return made
 
 
 def no_contract(path: Path) -> FileError:

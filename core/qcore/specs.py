@@ -128,14 +128,22 @@ class Spec:
                 f"{self.kind} {self.name}: {'; '.join(problem for problem, _ in problems)}",
                 hint=" && ".join(dict.fromkeys(install for _, install in problems)),
             )
-        if not isinstance(self.target, str):
-            return self.target
-        module, _, attribute = self.target.partition(":")
+        return self.resolve(self.target)
+
+    def resolve(self, target: Any) -> Any:
+        """What a dotted target stands for; anything else stands for itself.
+
+        Raises:
+            PluginError: It cannot be imported.
+        """
+        if not isinstance(target, str):
+            return target
+        module, _, attribute = target.partition(":")
         try:
             return getattr(import_module(module), attribute)
         except Exception as error:
             raise PluginError(
-                f"{self.kind} {self.name}: cannot import {self.target} ({type(error).__name__}: {error})",
+                f"{self.kind} {self.name}: cannot import {target} ({type(error).__name__}: {error})",
                 hint="reinstall the plugin, or leave it out with QCORE_DISABLE_PLUGINS",
             ) from error
 
@@ -166,11 +174,14 @@ class LoaderSpec(Spec):
     Attributes:
         format: Name of the format whose content it reads.
         produces: Form of the model it returns.
+        describes: `package.module:function` that gives the contract of an exported file of this family, from its
+            inputs, outputs and class names; needs none of the loader's requirements. None where there is no such thing.
     """
 
     kind: ClassVar[str] = "loader"
     format: str
     produces: Form
+    describes: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)

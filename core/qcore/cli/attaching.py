@@ -10,10 +10,9 @@ from typing import Any
 from qcore.contract import Contract, Tensor
 from qcore.errors import FileError, UsageError
 from qcore.files import publish, require, sha256
-from qcore.loading import open_file
+from qcore.loading import describe, open_file
 from qcore.manager import Plugins
 from qcore.model import Model
-from qcore.specs import LoaderSpec
 
 
 def attach(
@@ -50,13 +49,7 @@ def attach(
     if document:
         contract = Contract.from_json(require(document).read_text(encoding="utf-8"), source=document)
     else:
-        loader = plugins.get(LoaderSpec, family).create()
-        if not hasattr(loader, "describe"):
-            raise UsageError(
-                f"loader {family} cannot describe exported files",
-                hint="write the contract yourself and give --contract",
-            )
-        contract = loader.describe(inputs, outputs, names=names, options={})
+        contract = describe(str(family), inputs, outputs, names=names, plugins=plugins)
         said = {"family": family, "source": {"file": source.name, "sha256": sha256(source)}}
         contract = replace(contract, provenance={**contract.provenance, **said})
     contract = replace(contract, preprocess=contract.preprocess.updated(preprocess or {}))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import qcore
+from qcore import loading
 from qcore.contract import Contract, Tensor
 from qcore.errors import FileError, UsageError
 
@@ -33,11 +34,8 @@ def describe(
         UsageError: The family is open.
     """
     family = options.get("family") or guess(inputs, outputs)
-    loader = qcore.plugins.get(qcore.LoaderSpec, family).create()
-    if not hasattr(loader, "describe"):
-        raise UsageError(f"loader {family} cannot describe exported files")
     names = _names(options.get("names")) or stored
-    contract = loader.describe(inputs, outputs, names=names, options={})
+    contract = loading.describe(family, inputs, outputs, names=names, plugins=qcore.plugins)
     said = {"family": family, "variant": "exported elsewhere"}
     notes = {"assumed": f"outputs and preprocessing of {family}; --preprocess changes the latter"}
     return replace(contract, provenance={**contract.provenance, **said}), notes

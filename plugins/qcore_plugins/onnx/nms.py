@@ -61,6 +61,15 @@ class _Graph:
         self.proto = onnx.ModelProto()
         self.proto.CopyFrom(proto)
         self._count = 0
+        for node in self.proto.graph.node:  # the names of the four outputs have to be free
+            for names in (node.input, node.output):
+                for place, name in enumerate(names):
+                    names[place] = self.free(name)
+
+    @staticmethod
+    def free(name: str) -> str:
+        """Another name for a tensor that has one of the four outputs'."""
+        return f"decoded_{name}" if name in OUTPUTS else name
 
     def add(self, op: str, *inputs: str, outputs: int = 1, name: str = "", **attributes: Any) -> Any:
         """Add a node; gives the name of its output, or the names."""
@@ -96,7 +105,7 @@ def _decoded(graph: _Graph, outputs: Sequence[Tensor]) -> tuple[str, str]:
     """Boxes `[B, M, 4]` left, top, right, bottom and scores `[B, M, classes]`."""
     said = [(output.meaning, output.stage) for output in outputs]
     if said == [("boxes", "decoded"), ("scores", "decoded")]:
-        return outputs[0].name, outputs[1].name
+        return graph.free(outputs[0].name), graph.free(outputs[1].name)
     if said == [("boxes-objectness-classes", "decoded")]:
         whole = outputs[0].name
         scores = graph.add("Mul", graph.slice(whole, 5, 2**31 - 1, 2), graph.slice(whole, 4, 5, 2))

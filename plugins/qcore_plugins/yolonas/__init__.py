@@ -13,6 +13,7 @@ def qcore_loaders() -> Iterator[qcore.LoaderSpec]:
         summary="YOLO-NAS detectors (s, m, l) from super-gradients checkpoints",
         target="qcore_plugins.yolonas.loader:YoloNasLoader",
         requires=(qcore.Requirement("torch", "torch", extra="torch"),),
+        describes="qcore_plugins.yolonas.contract:describe",
         format="checkpoint",
         produces=qcore.Form("torch", encoding="float", precision="f32"),
         options=(

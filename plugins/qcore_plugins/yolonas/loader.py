@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
-from qcore.contract import Contract
 from qcore.contract import Tensor as TensorSpec
 from qcore.errors import FileError
 from qcore.forms import Form
 from qcore.model import Model
 from qcore_plugins.checkpoint.unpickler import Checkpoint
 from qcore_plugins.layers import weights as strict
-from qcore_plugins.layers.contracts import LETTERBOX, class_names, contract, exported_input, input_shape, shapes
+from qcore_plugins.layers.contracts import LETTERBOX, class_names, contract, input_shape
+from qcore_plugins.yolonas.contract import POSTPROCESS, PROTOCOLS
 from qcore_plugins.yolonas.network import YoloNas, read_shapes
-from qcore_plugins.yolonas.processing import PIPELINES, letterbox, trained_size
+from qcore_plugins.yolonas.pipelines import PIPELINES
+from qcore_plugins.yolonas.processing import letterbox, trained_size
 
-POSTPROCESS: dict[str, Any] = {
-    "confidence": 0.25,
-    "iou": 0.7,
-    "max_detections": 300,
-    "multi_label": True,
-    "class_agnostic": False,
-    "max_candidates": 1024,
-}
-PROTOCOLS: dict[str, Any] = {"upstream": {"postprocess": {"confidence": 0.01}}}
-"""Upstream's validation keeps everything above .01."""
 COCO_CLASSES = 80
 DECIDING = "heads.head1.cls_pred.weight"
 """A key that every YOLO-NAS detector has."""
@@ -110,44 +101,6 @@ class YoloNasLoader:
         notes = {"parameters": f"{parameters:,}", "strides": ", ".join(f"{s:g}" for s in network.strides), **assumed}
         form = Form("torch", encoding="float", precision="f32")
         return Model(form, (RawHead(network) if raw else network).eval(), made, notes)
-
-    def describe(
-        self,
-        inputs: Sequence[TensorSpec],
-        outputs: Sequence[TensorSpec],
-        *,
-        names: Sequence[str] | None,
-        options: Mapping[str, Any],  # noqa: ARG002
-    ) -> Contract:
-        """The contract of a file that another exporter wrote from a YOLO-NAS with boxes and scores as outputs.
-
-        The preprocessing is that of the COCO weights; `--preprocess` changes it.
-
-        Raises:
-            FileError: Its input or outputs are not of that kind, or the number of names is another.
-        """
-        picture = exported_input(inputs, "YOLO-NAS")
-        boxes = [tensor for tensor in outputs if len(tensor.shape) == 3 and tensor.shape[2] == 4]
-        scores = [tensor for tensor in outputs if len(tensor.shape) == 3 and tensor not in boxes]
-        if len(boxes) != 1 or len(scores) != 1 or not isinstance(scores[0].shape[2], int):
-            raise FileError(
-                f"a YOLO-NAS export has boxes [B, N, 4] and scores [B, N, classes], this file has {shapes(outputs)}"
-            )
-        described = {boxes[0].name: "boxes", scores[0].name: "scores"}
-        said = [
-            replace(tensor, meaning=described[tensor.name], stage="decoded")
-            for tensor in outputs
-            if tensor.name in described
-        ]
-        made = contract(
-            picture.shape,
-            said,
-            class_names(names, int(scores[0].shape[2])),
-            preprocess={**LETTERBOX, **PIPELINES["coco"]},
-            postprocess=POSTPROCESS,
-            protocols=PROTOCOLS,
-        )
-        return replace(made, inputs=(picture,))
 
 
 def build(weights: Mapping[str, Tensor], file: str) -> YoloNas:

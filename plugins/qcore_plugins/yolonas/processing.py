@@ -8,13 +8,6 @@ from typing import Any
 from qcore.errors import FileError
 from qcore_plugins.checkpoint.standins import StandIn
 
-PIPELINES: dict[str, dict[str, Any]] = {
-    "coco": {"fit_within": 636},
-    "custom": {"fit": "long-side", "pad": "bottom-right", "channels": "BGR", "scale": None},
-    "roboflow": {"fit": "long-side", "rounding": "int", "pad": "bottom-right", "channels": "BGR"},
-}
-"""What differs from the defaults of the letterbox: COCO pretrained, the recipe for YOLO-format data, the one for
-Roboflow data."""
 IGNORED = {"ImagePermute"}
 """Steps that every tensor goes through anyway."""
 

@@ -13,6 +13,7 @@ def qcore_loaders() -> Iterator[qcore.LoaderSpec]:
         summary="YOLOv5 detectors (n to x, P5 and P6) from upstream checkpoints",
         target="qcore_plugins.yolov5.loader:YoloV5Loader",
         requires=(qcore.Requirement("torch", "torch", extra="torch"),),
+        describes="qcore_plugins.yolov5.contract:describe",
         format="checkpoint",
         produces=qcore.Form("torch", encoding="float", precision="f32"),
         options=(

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from qcore.contract import Contract
 from qcore.contract import Tensor as TensorSpec
 from qcore.errors import FileError
 from qcore.forms import Form
@@ -18,26 +16,12 @@ from qcore_plugins.checkpoint.standins import StandIn
 from qcore_plugins.checkpoint.stored import Stored, stored
 from qcore_plugins.checkpoint.unpickler import Checkpoint
 from qcore_plugins.layers import weights as strict
-from qcore_plugins.layers.contracts import LETTERBOX, class_names, contract, exported_input, input_shape, shapes
+from qcore_plugins.layers.contracts import LETTERBOX, contract, input_shape
+from qcore_plugins.yolov5.contract import MEANING, POSTPROCESS, PROTOCOLS
 from qcore_plugins.yolov5.network import YoloV5
 
-POSTPROCESS: dict[str, Any] = {
-    "confidence": 0.25,
-    "iou": 0.45,
-    "max_detections": 1000,
-    "multi_label": False,
-    "class_agnostic": False,
-}
-PROTOCOLS: dict[str, Any] = {
-    "upstream": {
-        "preprocess": {"fit": "long-side", "rounding": "ceil", "interpolation": "area-down"},
-        "postprocess": {"confidence": 0.001, "iou": 0.65, "max_detections": 300, "multi_label": True},
-    }
-}
-"""Upstream's val pipeline; IoU .65 is what its published COCO figures were made with."""
 MULTIPLES = {(0.33, 0.25): "n", (0.33, 0.5): "s", (0.67, 0.75): "m", (1.0, 1.0): "l", (1.33, 1.25): "x"}
 """(depth_multiple, width_multiple) of the published variants."""
-MEANING = "boxes-objectness-classes"
 
 
 class RawHead(nn.Module):
@@ -97,30 +81,6 @@ class YoloV5Loader:
         notes = {"parameters": f"{parameters:,}", "strides": ", ".join(f"{s:g}" for s in network.strides)}
         form = Form("torch", encoding="float", precision="f32")
         return Model(form, (RawHead(network) if raw else network).eval(), said, notes)
-
-    def describe(
-        self,
-        inputs: Sequence[TensorSpec],
-        outputs: Sequence[TensorSpec],
-        *,
-        names: Sequence[str] | None,
-        options: Mapping[str, Any],  # noqa: ARG002
-    ) -> Contract:
-        """The contract of a file that another exporter wrote from a YOLOv5 model with a decoded head.
-
-        Raises:
-            FileError: Its input or output is not of that kind, or the number of names is another.
-        """
-        picture = exported_input(inputs, "YOLOv5")
-        decoded = [tensor for tensor in outputs if len(tensor.shape) == 3]
-        if len(decoded) != 1 or not isinstance(decoded[0].shape[2], int):
-            raise FileError(f"a YOLOv5 export has one output [B, N, 5 + classes], this file has {shapes(outputs)}")
-        output = replace(decoded[0], meaning=MEANING, stage="decoded")
-        given = class_names(names, int(decoded[0].shape[2]) - 5)
-        said = contract(
-            picture.shape, [output], given, preprocess=LETTERBOX, postprocess=POSTPROCESS, protocols=PROTOCOLS
-        )
-        return replace(said, inputs=(picture,))
 
 
 def build(

@@ -13,6 +13,7 @@ def qcore_loaders() -> Iterator[qcore.LoaderSpec]:
         summary="YOLOv9 and GELAN detectors (t to e); a dual head becomes the inference model",
         target="qcore_plugins.yolov9.loader:YoloV9Loader",
         requires=(qcore.Requirement("torch", "torch", extra="torch"),),
+        describes="qcore_plugins.yolov9.contract:describe",
         format="checkpoint",
         produces=qcore.Form("torch", encoding="float", precision="f32"),
         options=(

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
 
-from qcore.contract import Contract
 from qcore.contract import Tensor as TensorSpec
 from qcore.errors import FileError
 from qcore.forms import Form
@@ -16,25 +14,10 @@ from qcore.model import Model
 from qcore_plugins.checkpoint.stored import Stored, stored
 from qcore_plugins.checkpoint.unpickler import Checkpoint
 from qcore_plugins.layers import weights as strict
-from qcore_plugins.layers.contracts import LETTERBOX, class_names, contract, exported_input, input_shape, shapes
+from qcore_plugins.layers.contracts import LETTERBOX, contract, input_shape
+from qcore_plugins.yolov9.contract import MEANING, POSTPROCESS, PROTOCOLS
 from qcore_plugins.yolov9.head import BINS
 from qcore_plugins.yolov9.network import BRANCHES, YoloV9
-
-POSTPROCESS: dict[str, Any] = {
-    "confidence": 0.25,
-    "iou": 0.45,
-    "max_detections": 1000,
-    "multi_label": False,
-    "class_agnostic": False,
-}
-PROTOCOLS: dict[str, Any] = {
-    "upstream": {
-        "preprocess": {"fit": "long-side", "rounding": "int", "interpolation": "area-down"},
-        "postprocess": {"confidence": 0.001, "iou": 0.7, "max_detections": 300, "multi_label": True},
-    }
-}
-"""Upstream's val pipeline and thresholds."""
-MEANING = "boxes-classes"
 
 
 class RawHead(nn.Module):
@@ -96,30 +79,6 @@ class YoloV9Loader:
             notes["converted"] = f"from {found.head}: the main branch is kept, {network.sets - 1} auxiliary dropped"
         form = Form("torch", encoding="float", precision="f32")
         return Model(form, (RawHead(network) if raw else network).eval(), said, notes)
-
-    def describe(
-        self,
-        inputs: Sequence[TensorSpec],
-        outputs: Sequence[TensorSpec],
-        *,
-        names: Sequence[str] | None,
-        options: Mapping[str, Any],  # noqa: ARG002
-    ) -> Contract:
-        """The contract of a file that another exporter wrote from a YOLOv9 model with a decoded head.
-
-        Raises:
-            FileError: Its input or output is not of that kind, or the number of names is another.
-        """
-        picture = exported_input(inputs, "YOLOv9")
-        decoded = [tensor for tensor in outputs if len(tensor.shape) == 3]
-        if len(decoded) != 1 or not isinstance(decoded[0].shape[1], int):
-            raise FileError(f"a YOLOv9 export has one output [B, 4 + classes, N], this file has {shapes(outputs)}")
-        output = replace(decoded[0], meaning=MEANING, stage="decoded")
-        given = class_names(names, int(decoded[0].shape[1]) - 4)
-        said = contract(
-            picture.shape, [output], given, preprocess=LETTERBOX, postprocess=POSTPROCESS, protocols=PROTOCOLS
-        )
-        return replace(said, inputs=(picture,))
 
 
 def build(found: Stored, file: str) -> YoloV9:

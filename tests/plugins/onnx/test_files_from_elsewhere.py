@@ -1,0 +1,107 @@
+"""Files without a contract: what they are is said, or told from shapes that only one family has."""
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+import qcore
+from qcore.contract import Tensor
+from qcore_plugins.exported.description import guess
+
+
+@pytest.fixture
+def bare(exported, tmp_path):
+    """An export without its contract."""
+    model = onnx.load(str(exported))
+    del model.metadata_props[:]
+    onnx.save(model, str(tmp_path / "bare.onnx"))
+    return tmp_path / "bare.onnx"
+
+
+def outputs(*shapes):
+    return [Tensor(f"out{index}", "float32", shape) for index, shape in enumerate(shapes)]
+
+
+@pytest.mark.parametrize(
+    ("size", "shapes", "family"),
+    [
+        ((640, 640), [(1, 25200, 85)], "yolov5"),
+        ((736, 1280), [(1, 57960, 6)], "yolov5"),
+        ((640, 640), [(1, 84, 8400)], "yolov9"),
+        ((480, 640), [(1, 29, 6300)], "yolov9"),
+        ((640, 640), [(1, 8400, 4), (1, 8400, 80)], "yolonas"),
+        ((640, 640), [(1, 8400, 1), (1, 8400, 4)], "yolonas"),
+    ],
+)
+def test_the_family_is_told_from_shapes(size, shapes, family):
+    assert guess([Tensor("images", "float32", (1, 3, *size))], outputs(*shapes)) == family
+
+
+@pytest.mark.parametrize("shapes", [[(1, 300, 6)], [(1, 8400, 4), (1, 8400, 4)], [("N", 7)], [(1, 8400, 84)]])
+def test_what_is_ambiguous_is_refused(shapes):
+    with pytest.raises(qcore.UsageError, match="which family this is cannot be told") as caught:
+        guess([Tensor("images", "float32", (1, 3, 640, 640))], outputs(*shapes))
+    assert "family=" in caught.value.hint
+
+
+def test_without_the_loader_a_bare_file_is_refused(bare):
+    with pytest.raises(qcore.FileError, match="no contract inside"):
+        qcore.pipeline(weights=bare).build()
+
+
+def test_with_it_the_file_finds_what_it_found_before(bare, exported, pictures):
+    picture = pictures / "images" / "0000.png"
+    names = bare.with_name("names.txt")
+    names.write_text("ellipse\nrectangle\ntriangle\nstar\n")
+    before = qcore.pipeline(weights=exported).build()(picture)
+    after = qcore.pipeline("onnx", weights=bare, names=str(names)).build()(picture)
+    assert after.records() == before.records()
+
+
+def test_the_same_for_an_openvino_file(bare, exported, pictures):
+    openvino = pytest.importorskip("openvino")
+    openvino.save_model(openvino.Core().read_model(str(bare)), str(bare.with_suffix(".xml")), compress_to_fp16=False)
+    picture = pictures / "images" / "0000.png"
+    before = qcore.pipeline(weights=exported).build()(picture)
+    base = qcore.pipeline("openvino", weights=bare.with_suffix(".xml"))
+    after = base.to("openvino").build()(picture)
+    assert after.xyxy == pytest.approx(before.xyxy, abs=0.01)
+    small = base.quantize("nncf", calibration=pictures / "images").to("openvino").build()
+    assert small.executed_precision.startswith("int8")
+    assert len(small(picture)) > 0
+
+
+def test_a_graph_with_pre_and_postprocessing_is_cut(bare, exported, pictures):
+    """Scaling put before the raw model and a transposition behind it, both with what belongs to them left out."""
+    model = onnx.load(str(bare))
+    name, out = model.graph.input[0].name, model.graph.output[0].name
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.append(helper.make_node("Mul", ["picture", "factor"], [name], "scaling"))
+    model.graph.node.extend(nodes)
+    model.graph.node.append(helper.make_node("Transpose", [out], ["turned"], "turning", perm=[0, 2, 1]))
+    model.graph.initializer.append(helper.make_tensor("factor", TensorProto.FLOAT, [], [1 / 255]))
+    model.graph.input[0].CopyFrom(helper.make_tensor_value_info("picture", TensorProto.FLOAT, [1, 3, 416, 416]))
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("turned", TensorProto.FLOAT, [1, 9, 10647]))
+    onnx.save(model, str(bare))
+    picture = pictures / "images" / "0000.png"
+    cut = qcore.pipeline("onnx", weights=bare, input=name, output=out).build()(picture)
+    assert cut.xyxy == pytest.approx(qcore.pipeline(weights=exported).build()(picture).xyxy, abs=1e-3)
+    with pytest.raises(qcore.UsageError, match="the graph has no tensor nowhere"):
+        qcore.pipeline("onnx", weights=bare, input="nowhere", output=out).build()
+
+
+def test_a_quantized_file_is_refused(int8):
+    with pytest.raises(qcore.FileError, match="quantized already"):
+        qcore.load(int8, loader="onnx")
+
+
+def test_a_checkpoint_nobody_takes_is_described(tmp_path):
+    import torch
+
+    rows = {"nc": 3, "backbone": [[-1, 1, "Conv", [16, 3, 2]]], "head": [[[0], 1, "Detect", ["nc"]]]}
+    torch.save({"family": "yolov8", "config": rows, "state_dict": {}}, tmp_path / "v8.pt")
+    with pytest.raises(qcore.FileError, match="no loader recognises") as caught:
+        qcore.load(tmp_path / "v8.pt")
+    assert "family 'yolov8' with the head Detect and the blocks Conv, Detect" in caught.value.message
+    assert "yolonas, yolov5, yolov9" in caught.value.message
