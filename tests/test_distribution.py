@@ -66,6 +66,20 @@ def test_the_base_install_predicts(environment, exported, pictures):
     assert json.loads(done.stdout)[0]["results"]
 
 
+def test_the_base_install_attaches_a_contract(environment, exported, pictures, tmp_path):
+    import onnx
+
+    bare = onnx.load(str(exported))
+    del bare.metadata_props[:]
+    onnx.save(bare, str(tmp_path / "bare.onnx"))
+    names = tmp_path / "names.txt"
+    names.write_text("ellipse\nrectangle\ntriangle\nstar\n")
+    attach = ("contract", "attach", tmp_path / "bare.onnx", "--family", "yolov5", "--names", names, "--in-place")
+    environment("qcore", *attach)
+    done = environment("qcore", "predict", tmp_path / "bare.onnx", pictures / "images" / "0000.png", "--json")
+    assert json.loads(done.stdout)[0]["results"]
+
+
 def test_the_base_install_quantizes_an_export(environment, exported, pictures, tmp_path):
     environment(
         "qcore", "quantize", exported, "--calib", pictures / "images", "--quantizer", "onnxruntime",
