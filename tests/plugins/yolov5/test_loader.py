@@ -115,3 +115,14 @@ def test_an_upstream_pickle_is_read_without_upstreams_code(shared):
     assert model.contract.inputs[0].shape == (1, 3, 64, 96)
     with torch.no_grad():
         assert model.module(torch.zeros(1, 3, 64, 96)).shape == (1, 3 * (96 + 24 + 6), 85)
+
+
+@pytest.mark.assets
+def test_the_checkpoint_is_the_reference(shared, upstream, apart):
+    """The same fill rule, stored in half precision."""
+    _, _, picture, outputs = upstream("yolov5", "yolov5n")
+    model = qcore.load(shared / "checkpoints" / "yolov5n-filled.pt", imgsz=tuple(picture.shape[2:]))
+    with torch.no_grad():
+        got = model.module(picture).numpy()
+    for part in (slice(0, 4), slice(4, None)):
+        assert apart(got[..., part], outputs["out0"][..., part]) < 5e-4
