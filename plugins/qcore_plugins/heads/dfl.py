@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from qcore_plugins.heads.arrays import constant, library
 
 
 def boxes_and_logits(levels: Sequence[Any], strides: Sequence[float], bins: Any) -> tuple[Any, Any]:
@@ -24,7 +25,7 @@ def boxes_and_logits(levels: Sequence[Any], strides: Sequence[float], bins: Any)
     Returns:
         Boxes `[B, 4, N]` left, top, right, bottom in pixels, and logits `[B, nc, N]`; cells row by row, levels joined.
     """
-    xp = np if isinstance(levels[0], np.ndarray) else sys.modules["torch"]
+    xp, _ = library(levels[0])
     boxes, logits = [], []
     for level, stride in zip(levels, strides, strict=True):
         batch, channels, ny, nx = level.shape
@@ -33,7 +34,7 @@ def boxes_and_logits(levels: Sequence[Any], strides: Sequence[float], bins: Any)
         parts = flat[:, : 4 * count].reshape(batch, 4, count, ny * nx)
         sides = (_softmax(parts, xp) * bins.reshape(1, 1, count, 1)).sum(2)
         columns, rows = np.meshgrid(np.arange(nx) + 0.5, np.arange(ny) + 0.5)
-        middle = _constant(np.stack((columns.ravel(), rows.ravel())), flat, xp)[None]
+        middle = constant(np.stack((columns.ravel(), rows.ravel())), flat)[None]
         boxes.append(xp.concatenate((middle - sides[:, :2], middle + sides[:, 2:]), 1) * stride)
         logits.append(flat[:, 4 * count :])
     return xp.concatenate(boxes, 2), xp.concatenate(logits, 2)
@@ -42,7 +43,7 @@ def boxes_and_logits(levels: Sequence[Any], strides: Sequence[float], bins: Any)
 def decode_joined(levels: Sequence[Any], strides: Sequence[float], bins: Any) -> Any:
     """`[B, 4 + nc, N]`: cx, cy, w, h in pixels and class scores; YOLOv9's layout. See `boxes_and_logits`."""
     boxes, logits = boxes_and_logits(levels, strides, bins)
-    xp, sigmoid = _library(logits)
+    xp, sigmoid = library(logits)
     low, high = boxes[:, :2], boxes[:, 2:]
     return xp.concatenate(((low + high) / 2, high - low, sigmoid(logits)), 1)
 
@@ -50,21 +51,8 @@ def decode_joined(levels: Sequence[Any], strides: Sequence[float], bins: Any) ->
 def decode_apart(levels: Sequence[Any], strides: Sequence[float], bins: Any) -> tuple[Any, Any]:
     """Boxes `[B, N, 4]` left, top, right, bottom in pixels and scores `[B, N, nc]`; YOLO-NAS's layout."""
     boxes, logits = boxes_and_logits(levels, strides, bins)
-    _, sigmoid = _library(logits)
+    _, sigmoid = library(logits)
     return boxes.swapaxes(1, 2), sigmoid(logits).swapaxes(1, 2)
-
-
-def _library(sample: Any) -> tuple[Any, Any]:
-    if isinstance(sample, np.ndarray):
-        return np, sigmoid
-    torch = sys.modules["torch"]
-    return torch, torch.sigmoid
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    """Without overflow for large negative logits: exp only ever sees -|x|."""
-    small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1.0, small) / (1.0 + small)
 
 
 def _softmax(parts: Any, xp: Any) -> Any:
@@ -72,8 +60,3 @@ def _softmax(parts: Any, xp: Any) -> Any:
         return xp.softmax(parts, 2)
     raised = np.exp(parts - parts.max(2, keepdims=True))
     return raised / raised.sum(2, keepdims=True)
-
-
-def _constant(values: np.ndarray, like: Any, xp: Any) -> Any:
-    single = values.astype(np.float32)
-    return single if xp is np else xp.from_numpy(single).to(like.device, like.dtype)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from qcore_plugins.heads.arrays import constant, library
 
 
 def decode(levels: Sequence[Any], anchors: Any, strides: Sequence[float]) -> Any:
@@ -24,33 +25,20 @@ def decode(levels: Sequence[Any], anchors: Any, strides: Sequence[float]) -> Any
         `[B, N, 5 + nc]`: cx, cy, w, h in input pixels, objectness, class scores; rows ordered by level, anchor,
         row, column.
     """
-    xp, sigmoid = _library(levels[0])
+    xp, sigmoid = library(levels[0])
     rows = []
     for logits, anchor, stride in zip(levels, anchors, strides, strict=True):
         batch, na, ny, nx, no = logits.shape
         s = sigmoid(logits)
-        grid = _grid(ny, nx, logits, xp)
+        grid = _grid(ny, nx, logits)
         centre = (s[..., 0:2] * 2.0 - 0.5 + grid) * stride
         size = (s[..., 2:4] * 2.0) ** 2 * (anchor * stride).reshape(1, na, 1, 1, 2)
         rows.append(xp.concatenate((centre, size, s[..., 4:]), -1).reshape(batch, na * ny * nx, no))
     return xp.concatenate(rows, 1)
 
 
-def _library(sample: Any) -> tuple[Any, Any]:
-    if isinstance(sample, np.ndarray):
-        return np, _sigmoid
-    torch = sys.modules["torch"]
-    return torch, torch.sigmoid
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    """Without overflow for large negative logits: exp only ever sees -|x|."""
-    small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1.0, small) / (1.0 + small)
-
-
-def _grid(ny: int, nx: int, like: Any, xp: Any) -> Any:
+def _grid(ny: int, nx: int, like: Any) -> Any:
     """Column and row of each cell, `[1, 1, ny, nx, 2]`."""
     columns, rows = np.meshgrid(np.arange(nx, dtype=np.float32), np.arange(ny, dtype=np.float32))
     cells = np.stack((columns, rows), -1)[None, None]
-    return cells if xp is np else xp.from_numpy(cells).to(like.device, like.dtype)
+    return constant(cells, like)

@@ -24,6 +24,14 @@ LETTERBOX: dict[str, Any] = {
 }
 """How YOLOv5 and YOLOv9 feed pictures in detection."""
 
+DETECT: dict[str, Any] = {
+    "confidence": 0.25,
+    "iou": 0.45,
+    "max_detections": 1000,
+    "multi_label": False,
+    "class_agnostic": False,
+}
+"""Their thresholds in detection."""
 DYNAMIC = "batch"
 """Name of a dynamic batch dimension."""
 

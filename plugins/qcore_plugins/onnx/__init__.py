@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import qcore
+from qcore_plugins.layers.options import DESCRIBING
 
 _ONNX = qcore.Requirement("onnx", "onnx", ">=1.17")
 _EXPORT = (
@@ -35,11 +36,9 @@ def qcore_loaders() -> Iterator[qcore.LoaderSpec]:
         format="onnx",
         produces=qcore.Form("onnx", encoding="float", precision="f32"),
         options=(
-            qcore.Option("family", "loader whose outputs and preprocessing the file has, where shapes do not tell"),
-            qcore.Option("names", "file with class names, one a line"),
+            *DESCRIBING,
             qcore.Option("input", "tensor to cut at: the picture as the raw model takes it"),
             qcore.Option("output", "tensors to cut at, separated by commas: what the raw model gives"),
-            qcore.Option("imgsz", "height and width of a dynamic input", type=object),
         ),
     )
 

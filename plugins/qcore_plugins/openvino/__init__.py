@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import qcore
+from qcore_plugins.layers.options import DESCRIBING
 
 _OPENVINO = qcore.Requirement("openvino", "openvino", ">=2025.0", extra="openvino")
 
@@ -29,11 +30,7 @@ def qcore_loaders() -> Iterator[qcore.LoaderSpec]:
         requires=(_OPENVINO,),
         format="openvino",
         produces=qcore.Form("openvino", encoding="float", precision="f32"),
-        options=(
-            qcore.Option("family", "loader whose outputs and preprocessing the file has, where shapes do not tell"),
-            qcore.Option("names", "file with class names, one a line"),
-            qcore.Option("imgsz", "height and width of a dynamic input", type=object),
-        ),
+        options=(*DESCRIBING,),
     )
 
 

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from qcore.contract import Tensor as TensorSpec
 from qcore.errors import FileError
-from qcore.forms import Form
 from qcore.model import Model
 from qcore_plugins.checkpoint.unpickler import Checkpoint
 from qcore_plugins.layers import weights as strict
-from qcore_plugins.layers.contracts import LETTERBOX, class_names, contract, input_shape
+from qcore_plugins.layers.contracts import LETTERBOX, class_names, input_shape
+from qcore_plugins.layers.detector import levels, model
 from qcore_plugins.yolonas.contract import POSTPROCESS, PROTOCOLS
 from qcore_plugins.yolonas.network import YoloNas, read_shapes
 from qcore_plugins.yolonas.pipelines import PIPELINES
@@ -36,18 +36,6 @@ class Found:
 
     weights: dict[str, Tensor]
     processing: Mapping[str, Any] | None
-
-
-class RawHead(nn.Module):
-    """The network without its decode: one output a level."""
-
-    def __init__(self, network: YoloNas) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Raw levels `[B, 68 + nc, ny, nx]`."""
-        return tuple(self.network.raw(x))
 
 
 class YoloNasLoader:
@@ -84,23 +72,20 @@ class YoloNasLoader:
         network.names = class_names(said.get("class_names"), network.nc)
         thresholds = {name: float(said[key]) for name, key in (("confidence", "conf"), ("iou", "iou")) if said.get(key)}
         raw = options.get("head") == "raw"
-        made = contract(
-            shape,
-            _raw(network, shape) if raw else _decoded(network, shape),
-            network.names,
-            preprocess={**LETTERBOX, **pixels},
-            postprocess={**POSTPROCESS, **thresholds},
-            protocols=PROTOCOLS,
-            provenance={
-                "family": "yolonas",
-                "variant": network.shapes.variant,
-                "source": {"file": content.path.name, "sha256": content.sha256},
+        return model(
+            network,
+            content,
+            family="yolonas",
+            variant=network.shapes.variant,
+            shape=shape,
+            outputs=_raw(network, shape) if raw else _decoded(network, shape),
+            steps={
+                "preprocess": {**LETTERBOX, **pixels},
+                "postprocess": {**POSTPROCESS, **thresholds},
+                "protocols": PROTOCOLS,
             },
+            notes=assumed,
         )
-        parameters = sum(parameter.numel() for parameter in network.parameters())
-        notes = {"parameters": f"{parameters:,}", "strides": ", ".join(f"{s:g}" for s in network.strides), **assumed}
-        form = Form("torch", encoding="float", precision="f32")
-        return Model(form, (RawHead(network) if raw else network).eval(), made, notes)
 
 
 def build(weights: Mapping[str, Tensor], file: str) -> YoloNas:
@@ -163,12 +148,8 @@ def detector(content: Checkpoint) -> Found | None:
     return Found(weights, said if isinstance(said, Mapping) else None)
 
 
-def _cells(network: YoloNas, shape: Sequence[Any]) -> list[tuple[int, int]]:
-    return [(shape[2] // int(stride), shape[3] // int(stride)) for stride in network.strides]
-
-
 def _decoded(network: YoloNas, shape: Sequence[Any]) -> list[TensorSpec]:
-    count = sum(height * width for height, width in _cells(network, shape))
+    count = sum(height * width for height, width in levels(network, shape))
     return [
         TensorSpec("boxes", "float32", (shape[0], count, 4), None, "boxes", "decoded"),
         TensorSpec("scores", "float32", (shape[0], count, network.nc), None, "scores", "decoded"),
@@ -187,5 +168,5 @@ def _raw(network: YoloNas, shape: Sequence[Any]) -> list[TensorSpec]:
             "raw",
             {"stride": int(network.strides[index]), "bins": bins},
         )
-        for index, level in enumerate(_cells(network, shape))
+        for index, level in enumerate(levels(network, shape))
     ]

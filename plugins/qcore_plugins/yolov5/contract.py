@@ -9,15 +9,8 @@ from typing import Any
 from qcore.contract import Contract
 from qcore.contract import Tensor as TensorSpec
 from qcore.errors import FileError
-from qcore_plugins.layers.contracts import LETTERBOX, class_names, contract, exported_input, shapes
+from qcore_plugins.layers.contracts import DETECT, LETTERBOX, class_names, contract, exported_input, shapes
 
-POSTPROCESS: dict[str, Any] = {
-    "confidence": 0.25,
-    "iou": 0.45,
-    "max_detections": 1000,
-    "multi_label": False,
-    "class_agnostic": False,
-}
 PROTOCOLS: dict[str, Any] = {
     "upstream": {
         "preprocess": {"fit": "long-side", "rounding": "ceil", "interpolation": "area-down"},
@@ -45,5 +38,5 @@ def describe(
         raise FileError(f"a YOLOv5 export has one output [B, N, 5 + classes], this file has {shapes(outputs)}")
     output = replace(decoded[0], meaning=MEANING, stage="decoded")
     given = class_names(names, int(decoded[0].shape[2]) - 5)
-    said = contract(picture.shape, [output], given, preprocess=LETTERBOX, postprocess=POSTPROCESS, protocols=PROTOCOLS)
+    said = contract(picture.shape, [output], given, preprocess=LETTERBOX, postprocess=DETECT, protocols=PROTOCOLS)
     return replace(said, inputs=(picture,))

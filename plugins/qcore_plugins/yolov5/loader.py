@@ -6,34 +6,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from qcore.contract import Tensor as TensorSpec
 from qcore.errors import FileError
-from qcore.forms import Form
 from qcore.model import Model
 from qcore_plugins.checkpoint.standins import StandIn
 from qcore_plugins.checkpoint.stored import Stored, stored
 from qcore_plugins.checkpoint.unpickler import Checkpoint
 from qcore_plugins.layers import weights as strict
-from qcore_plugins.layers.contracts import LETTERBOX, contract, input_shape
-from qcore_plugins.yolov5.contract import MEANING, POSTPROCESS, PROTOCOLS
+from qcore_plugins.layers.contracts import DETECT, LETTERBOX, input_shape
+from qcore_plugins.layers.detector import levels, model
+from qcore_plugins.yolov5.contract import MEANING, PROTOCOLS
 from qcore_plugins.yolov5.network import YoloV5
 
 MULTIPLES = {(0.33, 0.25): "n", (0.33, 0.5): "s", (0.67, 0.75): "m", (1.0, 1.0): "l", (1.33, 1.25): "x"}
 """(depth_multiple, width_multiple) of the published variants."""
-
-
-class RawHead(nn.Module):
-    """The network without its decode: one output a level."""
-
-    def __init__(self, network: YoloV5) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Logits per level, `[B, na, ny, nx, 5 + nc]`."""
-        return tuple(self.network.raw(x))
 
 
 class YoloV5Loader:
@@ -64,23 +52,19 @@ class YoloV5Loader:
         stride = int(max(network.strides))
         shape = input_shape(options, stride, _trained_size(content, stride))
         raw = options.get("head") == "raw"
-        said = contract(
-            shape,
-            _raw(network, shape) if raw else [_decoded(network, shape)],
-            network.names,
-            preprocess={**LETTERBOX, "stride": stride},
-            postprocess=POSTPROCESS,
-            protocols=PROTOCOLS,
-            provenance={
-                "family": "yolov5",
-                "variant": variant(found.config),
-                "source": {"file": content.path.name, "sha256": content.sha256},
+        return model(
+            network,
+            content,
+            family="yolov5",
+            variant=variant(found.config),
+            shape=shape,
+            outputs=_raw(network, shape) if raw else [_decoded(network, shape)],
+            steps={
+                "preprocess": {**LETTERBOX, "stride": stride},
+                "postprocess": DETECT,
+                "protocols": PROTOCOLS,
             },
         )
-        parameters = sum(parameter.numel() for parameter in network.parameters())
-        notes = {"parameters": f"{parameters:,}", "strides": ", ".join(f"{s:g}" for s in network.strides)}
-        form = Form("torch", encoding="float", precision="f32")
-        return Model(form, (RawHead(network) if raw else network).eval(), said, notes)
 
 
 def build(
@@ -127,12 +111,8 @@ def _trained_size(content: Checkpoint, stride: int) -> int:
     return 1280 if stride == 64 else 640
 
 
-def _levels(network: YoloV5, shape: Sequence[Any]) -> list[tuple[int, int]]:
-    return [(shape[2] // int(stride), shape[3] // int(stride)) for stride in network.strides]
-
-
 def _decoded(network: YoloV5, shape: Sequence[Any]) -> TensorSpec:
-    rows = network.detect.na * sum(height * width for height, width in _levels(network, shape))
+    rows = network.detect.na * sum(height * width for height, width in levels(network, shape))
     return TensorSpec("output0", "float32", (shape[0], rows, network.detect.no), None, MEANING, "decoded")
 
 
@@ -148,5 +128,5 @@ def _raw(network: YoloV5, shape: Sequence[Any]) -> list[TensorSpec]:
             "raw",
             {"stride": int(network.strides[index]), "anchors": anchors[index]},
         )
-        for index, level in enumerate(_levels(network, shape))
+        for index, level in enumerate(levels(network, shape))
     ]

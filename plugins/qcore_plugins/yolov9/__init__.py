@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import qcore
+from qcore_plugins.layers.options import LOADING
 
 
 @qcore.hookimpl
@@ -16,11 +17,5 @@ def qcore_loaders() -> Iterator[qcore.LoaderSpec]:
         describes="qcore_plugins.yolov9.contract:describe",
         format="checkpoint",
         produces=qcore.Form("torch", encoding="float", precision="f32"),
-        options=(
-            qcore.Option("imgsz", "input height and width in pixels", type=object),
-            qcore.Option(
-                "head", "how far the graph goes: raw levels or decoded boxes", "decoded", str, ("decoded", "raw")
-            ),
-            qcore.Option("batch", "batch size of the input, or dynamic", 1, object),
-        ),
+        options=LOADING,
     )

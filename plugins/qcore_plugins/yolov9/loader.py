@@ -5,31 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from torch import Tensor, nn
-
 from qcore.contract import Tensor as TensorSpec
 from qcore.errors import FileError
-from qcore.forms import Form
 from qcore.model import Model
 from qcore_plugins.checkpoint.stored import Stored, stored
 from qcore_plugins.checkpoint.unpickler import Checkpoint
 from qcore_plugins.layers import weights as strict
-from qcore_plugins.layers.contracts import LETTERBOX, contract, input_shape
-from qcore_plugins.yolov9.contract import MEANING, POSTPROCESS, PROTOCOLS
+from qcore_plugins.layers.contracts import DETECT, LETTERBOX, input_shape
+from qcore_plugins.layers.detector import levels, model
+from qcore_plugins.yolov9.contract import MEANING, PROTOCOLS
 from qcore_plugins.yolov9.head import BINS
 from qcore_plugins.yolov9.network import BRANCHES, YoloV9
-
-
-class RawHead(nn.Module):
-    """The network without its decode: one output a level."""
-
-    def __init__(self, network: YoloV9) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Raw levels `[B, 64 + nc, ny, nx]`."""
-        return tuple(self.network.raw(x))
 
 
 class YoloV9Loader:
@@ -60,25 +46,21 @@ class YoloV9Loader:
         stride = int(max(network.strides))
         shape = input_shape(options, stride, 640)
         raw = options.get("head") == "raw"
-        said = contract(
-            shape,
-            _raw(network, shape) if raw else [_decoded(network, shape)],
-            network.names,
-            preprocess={**LETTERBOX, "stride": stride},
-            postprocess=POSTPROCESS,
-            protocols=PROTOCOLS,
-            provenance={
-                "family": "yolov9",
-                "variant": variant(found),
-                "source": {"file": content.path.name, "sha256": content.sha256},
+        dropped = f"from {found.head}: the main branch is kept, {network.sets - 1} auxiliary dropped"
+        return model(
+            network,
+            content,
+            family="yolov9",
+            variant=variant(found),
+            shape=shape,
+            outputs=_raw(network, shape) if raw else [_decoded(network, shape)],
+            steps={
+                "preprocess": {**LETTERBOX, "stride": stride},
+                "postprocess": DETECT,
+                "protocols": PROTOCOLS,
             },
+            notes={"converted": dropped} if network.sets > 1 else {},
         )
-        parameters = sum(parameter.numel() for parameter in network.parameters())
-        notes = {"parameters": f"{parameters:,}", "strides": ", ".join(f"{s:g}" for s in network.strides)}
-        if network.sets > 1:
-            notes["converted"] = f"from {found.head}: the main branch is kept, {network.sets - 1} auxiliary dropped"
-        form = Form("torch", encoding="float", precision="f32")
-        return Model(form, (RawHead(network) if raw else network).eval(), said, notes)
 
 
 def build(found: Stored, file: str) -> YoloV9:
@@ -132,12 +114,8 @@ def variant(found: Stored) -> str:
     return {(16, 32, 32): "t", (32, 64, 64): "s", (32, 64, 128): "m", (64, 128, 256): "c"}.get(first, "custom")
 
 
-def _levels(network: YoloV9, shape: Sequence[Any]) -> list[tuple[int, int]]:
-    return [(shape[2] // int(stride), shape[3] // int(stride)) for stride in network.strides]
-
-
 def _decoded(network: YoloV9, shape: Sequence[Any]) -> TensorSpec:
-    cells = sum(height * width for height, width in _levels(network, shape))
+    cells = sum(height * width for height, width in levels(network, shape))
     return TensorSpec("output0", "float32", (shape[0], 4 + network.nc, cells), None, MEANING, "decoded")
 
 
@@ -152,5 +130,5 @@ def _raw(network: YoloV9, shape: Sequence[Any]) -> list[TensorSpec]:
             "raw",
             {"stride": int(network.strides[index]), "bins": network.detect.dfl.bins.tolist()},
         )
-        for index, level in enumerate(_levels(network, shape))
+        for index, level in enumerate(levels(network, shape))
     ]

@@ -1,5 +1,8 @@
 """YOLO-NAS: upstream's outputs, sizes from shapes, and the preprocessing that the file says."""
 
+import sys
+from types import ModuleType
+
 import pytest
 import torch
 from torch import nn
@@ -111,6 +114,40 @@ def test_the_preprocessing_is_what_the_file_says(weights, tmp_path):
     assert model.contract.postprocess.params["confidence"] == 0.5
     assert model.contract.postprocess.params["iou"] == 0.65
     assert model.contract.classes == ("a", "b", "c")
+
+
+def test_a_pickled_processor_is_read_without_its_code(weights, tmp_path, monkeypatch):
+    """As super-gradients stores it: objects of its own classes. The module is gone when the file is read."""
+    name = "super_gradients.training.processing.processing"
+    modules = {
+        part: ModuleType(part) for part in ("super_gradients", "super_gradients.training", name.rpartition(".")[0])
+    }
+    made = ModuleType(name)
+    for kind in (
+        "ComposeProcessing",
+        "DetectionLongestMaxSizeRescale",
+        "DetectionBottomRightPadding",
+        "StandardizeImage",
+    ):
+        setattr(made, kind, type(kind, (), {"__module__": name}))
+    steps = []
+    for kind, state in (
+        ("DetectionLongestMaxSizeRescale", {"output_shape": (640, 640)}),
+        ("DetectionBottomRightPadding", {"output_shape": (640, 640), "pad_value": 114}),
+        ("StandardizeImage", {"max_value": 255.0}),
+    ):
+        step = getattr(made, kind)()
+        step.__dict__.update(state)
+        steps.append(step)
+    whole = made.ComposeProcessing()
+    whole.processings = steps
+    said = {"class_names": ["a", "b", "c"], "image_processor": whole, "iou": 0.7, "conf": 0.25}
+    with monkeypatch.context() as patched:
+        for part, module in {**modules, name: made}.items():
+            patched.setitem(sys.modules, part, module)
+        path = saved(tmp_path, {"ema_net": weights, "processing_params": said})
+    params = qcore.load(path).contract.preprocess.params
+    assert (params["channels"], params["pad"], params["scale"]) == ("RGB", "bottom-right", 1 / 255)
 
 
 def test_without_it_nothing_is_guessed_for_custom_classes(weights, tmp_path):
