@@ -36,7 +36,7 @@ def qcore_loaders() -> Iterator[qcore.LoaderSpec]:
 
 @qcore.hookimpl
 def qcore_converters() -> Iterator[qcore.ConverterSpec]:
-    """The converter `onnx-openvino`; int8 activations are left out because OpenVINO computes them wrongly."""
+    """The converter `onnx-openvino`; int8 activations are left out because OpenVINO computes them less exactly."""
     yield qcore.ConverterSpec(
         name="onnx-openvino",
         summary="ONNX to OpenVINO IR, SiLU as one operation",
