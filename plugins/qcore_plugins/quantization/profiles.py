@@ -53,5 +53,5 @@ OPENVINO = Profile(
     last_layer=True,
     integer_bias=False,
 )
-"""Uint8 around 128 is the same numbers as int8 around 0, which OpenVINO computes less exactly: YOLOv5n on 200 COCO pictures
-has AP .2847 with the one and .2815 with the other on OpenVINO 2026.4.1, .2845 and .2843 on ONNX Runtime."""
+"""Uint8 around 128 is the same numbers as int8 around 0, which OpenVINO computes less exactly: YOLOv5n on 200 COCO
+pictures has AP .2847 with the one and .2815 with the other on OpenVINO 2026.4.1, .2845 and .2843 on ONNX Runtime."""
