@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from qcore.contract import Contract, Step, Tensor
 from qcore.errors import (
+    AssumptionWarning,
     CheckFailed,
     FileError,
     MissingDependency,
@@ -82,6 +83,7 @@ def pipeline(loader: Any = None, *, weights: str | os.PathLike[str], **options: 
 
 
 __all__ = [
+    "AssumptionWarning",
     "BackendSpec",
     "CheckFailed",
     "CommandSpec",

@@ -67,3 +67,7 @@ class FileError(QcoreError):
     """A file is absent, damaged, foreign, or cannot be written."""
 
     code = 6
+
+
+class AssumptionWarning(UserWarning):
+    """Something was assumed that the file does not say; the message names it and how to change it."""

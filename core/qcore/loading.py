@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from qcore.contract import Contract, Tensor
-from qcore.errors import FileError, PluginError, UsageError
+from qcore.errors import AssumptionWarning, FileError, PluginError, UsageError
 from qcore.files import publish, require
 from qcore.forms import Form
 from qcore.manager import Plugins
@@ -111,7 +112,7 @@ def load(
     return_options = {name: value for name, value in options.items() if value is not None or name in known}
     model: Model = spec.create().load(opened.content, options=spec.settings(return_options))
     if "assumed" in model.notes:
-        logging.getLogger("qcore").warning("%s: assumed: %s", path, model.notes["assumed"])
+        warnings.warn(f"{path}: assumed: {model.notes['assumed']}", AssumptionWarning, stacklevel=2)
     return model.evolve(notes={"file": str(path), "loader": spec.name, **model.notes})
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from qcore.cli.console import Output
-from qcore.errors import QcoreError
+from qcore.errors import AssumptionWarning, QcoreError
 
 __all__ = ["main"]
 
@@ -28,7 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     output = Output(json="--json" in arguments, quiet="--quiet" in arguments, debug="--debug" in arguments)
     try:
         options = parse(arguments)
-        return int(options.run(options, output) or 0)
+        with _told(output):
+            return int(options.run(options, output) or 0)
     except QcoreError as error:
         if output.debug:
             raise
@@ -42,3 +46,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
+
+
+@contextmanager
+def _told(output: Output) -> Iterator[None]:
+    """Assumptions are remarks of one line, each said once; other warnings are shown as ever."""
+    said: set[str] = set()
+    usual = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if not issubclass(category, AssumptionWarning):
+            usual(message, category, *place, **more)
+        elif str(message) not in said:
+            said.add(str(message))
+            output.note(f"warning: {message}")
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", AssumptionWarning)
+        warnings.showwarning = show
+        yield
