@@ -40,6 +40,19 @@ def require(path: str | os.PathLike[str]) -> Path:
     return found
 
 
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The text of an existing UTF-8 file.
+
+    Raises:
+        FileError: It is absent, a directory, empty, or not text.
+    """
+    found = require(path)
+    try:
+        return found.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise FileError(f"{found}: not a text file", hint="it should be UTF-8 text") from error
+
+
 def output_directory(path: str | os.PathLike[str]) -> Path:
     """The directory, made if need be, and known to be writable.
 
@@ -53,7 +66,7 @@ def output_directory(path: str | os.PathLike[str]) -> Path:
             pass
     except OSError as error:
         raise FileError(
-            f"{directory}: cannot be written to ({error.strerror})", hint="choose another folder with -o DIR"
+            f"{directory}: cannot be written to ({error.strerror})", hint="choose another folder"
         ) from error
     return directory
 

@@ -169,7 +169,7 @@ class Plugins:
                 continue
             try:
                 loaded = point.load()
-            except Exception as error:  # noqa: BLE001 - whatever a plugin does, the others must go on
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin does, the others must go on
                 problem = f"cannot be imported: {type(error).__name__}: {error}".splitlines()[0]
                 self._plugins.append(_with(plugin, "broken", problem))
                 continue

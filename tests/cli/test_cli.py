@@ -341,6 +341,31 @@ def test_ctrl_c_during_calibration_leaves_no_file(exported, pictures, tmp_path):
     assert not [path for path in set(Path("/tmp").iterdir()) - before if "qcore-" in path.name]
 
 
+def test_predict_does_not_draw_over_its_inputs(run, int8, picture, tmp_path):
+    mine = tmp_path / "mine.jpg"
+    mine.write_bytes(picture.read_bytes())
+    code, _, err = run("predict", int8, mine, "--save", tmp_path)
+    assert code == 2
+    assert "would be overwritten by its drawing" in err
+    assert mine.read_bytes() == picture.read_bytes()
+
+
+def test_attach_replaces_a_file_only_in_place(run, exported, tmp_path):
+    copy = tmp_path / "model.onnx"
+    copy.write_bytes(exported.read_bytes())
+    attach = ("contract", "attach", copy, "--family", "yolov5")
+    assert run(*attach, "-o", tmp_path)[0] == 2
+    assert copy.read_bytes() == exported.read_bytes()
+    code, _, err = run(*attach, "--preprocess", "padd=1", "--in-place")
+    assert (code, "letterbox has no parameter padd" in err) == (2, True)
+    assert copy.read_bytes() == exported.read_bytes()
+    assert run(*attach, "--in-place")[0] == 0
+
+
+def test_flags_are_taken_in_full_only(run):
+    assert run("list-plugins", "--jso")[0] == 2
+
+
 def test_every_command_has_an_example_in_its_help(run):
     for name in [*EXAMPLES, "demo"]:
         code, out, _ = run(name, "--help")

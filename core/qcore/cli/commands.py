@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import qcore
 from qcore.cli.console import Output
-from qcore.errors import FileError, UsageError
+from qcore.errors import UsageError
 
 if TYPE_CHECKING:
     from qcore.pipelines import Pipeline
@@ -261,15 +261,12 @@ def contract_attach(options: argparse.Namespace, output: Output) -> int:
         family=options.family,
         names=names,
         preprocess=pairs(options.preprocess, "--preprocess"),
+        in_place=options.in_place,
     )
     return _written(written, output)
 
 
 def _names(path: str) -> tuple[str, ...]:
-    from qcore.files import require
+    from qcore.files import read_text
 
-    try:
-        lines = require(path).read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise FileError(f"{path}: not a text file", hint="one class name a line, in the order of the index") from error
-    return tuple(line.strip() for line in lines if line.strip())
+    return tuple(line.strip() for line in read_text(path).splitlines() if line.strip())

@@ -22,7 +22,10 @@ EXAMPLES = {
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are `UsageError`s."""
+    """An argument parser whose errors are `UsageError`s and that takes flags in full only."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{**settings, "allow_abbrev": False})
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, hint=f"{self.prog} --help")

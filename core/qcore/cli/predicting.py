@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qcore.cli.console import Output
-from qcore.errors import FileError
+from qcore.errors import FileError, UsageError
 from qcore.files import output_directory, replacing
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     folder = output_directory(options.save) if options.save else None
     predictor = pipeline.build()
     items = [item for source in options.inputs for item in predictor.preprocessor.expand(source)]
+    if folder:
+        _protect(folder, items)
     failed: list[str] = []
     taken: set[str] = set()
     documents: list[dict[str, Any]] = []
@@ -46,6 +48,21 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     if output.json:
         output.result(documents)
     return 0
+
+
+def _protect(folder: Path, items: list[Any]) -> None:
+    """Refuse a folder in which a drawing would take the place of an input.
+
+    Raises:
+        UsageError: It would.
+    """
+    taken: set[str] = set()
+    targets = {(folder / _free(Path(str(item)), taken)).resolve() for item in items}
+    for item in items:
+        if Path(str(item)).resolve() in targets:
+            raise UsageError(
+                f"{item} would be overwritten by its drawing", hint="choose another folder with --save DIR"
+            )
 
 
 def summary(records: list[dict[str, Any]]) -> str:

@@ -12,5 +12,5 @@ def qcore_formats() -> Iterator[qcore.FormatSpec]:
         name="checkpoint",
         summary="PyTorch checkpoints (.pt, .pth), opened without executing code from the file",
         target="qcore_plugins.checkpoint.format:CheckpointFormat",
-        requires=(qcore.Requirement("torch", "torch", extra="torch"),),
+        requires=(qcore.Requirement("torch", "torch", ">=2.10", extra="torch"),),
     )

@@ -22,8 +22,11 @@ class CheckpointFormat:
             return head.startswith(b"\x80") and head[1:2] in {b"\x02", b"\x03", b"\x04", b"\x05"}
         if not zipfile.is_zipfile(path):
             return b"data.pkl" in head
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith("data.pkl") for name in archive.namelist())
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return any(name.endswith("data.pkl") for name in archive.namelist())
+        except zipfile.BadZipFile:
+            return b"data.pkl" in head
 
     def open(self, path: Path) -> Any:
         """The checkpoint as data; see `read_checkpoint`."""

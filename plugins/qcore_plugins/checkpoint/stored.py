@@ -51,8 +51,10 @@ def stored(content: Checkpoint) -> Stored | None:
     if isinstance(data, Mapping) and isinstance(data.get("state_dict"), Mapping) and "family" in data:
         if not _is_config(data.get("config")):
             return None
-        names = [str(name) for name in data.get("names", ())]
-        return Stored(dict(data["config"]), dict(data["state_dict"]), names, str(data["family"]))
+        weights = data["state_dict"]
+        if not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in weights.items()):
+            return None
+        return Stored(dict(data["config"]), dict(weights), _names(data.get("names")), str(data["family"]))
     module = data
     if isinstance(data, Mapping):
         module = data.get("ema") if isinstance(data.get("ema"), StandIn) else data.get("model")
@@ -61,14 +63,22 @@ def stored(content: Checkpoint) -> Stored | None:
     config = module.state.get("yaml")
     if not isinstance(config, Mapping) or not _is_config(config):
         return None
-    names = module.state.get("names")
-    listed = [names[key] for key in sorted(names)] if isinstance(names, Mapping) else list(names or ())
     count = module.state.get("nc")
     merged = {**config, "nc": int(config["nc"] if count is None else count)}
-    return Stored(merged, state_dict(module), [str(name) for name in listed], "", module)
+    return Stored(merged, state_dict(module), _names(module.state.get("names")), "", module)
+
+
+def _names(names: Any) -> list[str]:
+    """Class names from a list, or from a dict by index."""
+    if isinstance(names, Mapping):
+        return [str(names[key]) for key in sorted(names)]
+    return [str(name) for name in names] if isinstance(names, (list, tuple)) else []
 
 
 def _is_config(config: Any) -> bool:
-    if not isinstance(config, Mapping) or "nc" not in config:
+    if not isinstance(config, Mapping) or not isinstance(config.get("nc"), int):
         return False
-    return bool(config.get("head")) and all(len(row) == 4 for part in ("backbone", "head") for row in config[part])
+    parts = [config.get("backbone"), config.get("head")]
+    if not all(isinstance(part, (list, tuple)) for part in parts) or not parts[1]:
+        return False
+    return all(isinstance(row, (list, tuple)) and len(row) == 4 for part in parts for row in part)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from qcore.errors import FileError
+from qcore.files import read_text
 from qcore_plugins import pictures
 
 
@@ -85,6 +86,8 @@ def _coco(path: Path, images: str | Path | None) -> Dataset:
         found: dict[Any, list[Mapping[str, Any]]] = {key: [] for key in files}
         order = {key: index for index, key in enumerate(categories)}
         for entry in document["annotations"]:
+            if len([float(side) for side in entry["bbox"]]) != 4:
+                raise ValueError(f"a bbox of annotation {entry.get('id')} has not 4 numbers")
             if entry["image_id"] in found:
                 found[entry["image_id"]].append({**entry, "class": order[entry["category_id"]]})
     except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
@@ -148,7 +151,8 @@ def _label_file(picture: Path) -> Path:
 def _yolo_labels(path: Path, size: tuple[int, int], classes: int) -> Labels:
     """Lines `class cx cy w h`, or `class x y x y ...` for an outline, in parts of the picture's width and height."""
     rows, kinds = [], []
-    for number, line in enumerate(path.read_text().splitlines() if path.exists() else (), 1):
+    lines = read_text(path).splitlines() if path.exists() and path.stat().st_size else []
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import qcore
 from qcore import loading
 from qcore.contract import Contract, Tensor
-from qcore.errors import FileError, UsageError
+from qcore.errors import UsageError
+from qcore.files import read_text
 
 CELLS = (8, 16, 32)
 """Strides of the three levels that the families have."""
@@ -68,6 +68,4 @@ def guess(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> str:
 def _names(path: str | None) -> list[str] | None:
     if path is None:
         return None
-    if not Path(path).is_file():
-        raise FileError(f"{path}: no such file", hint="names= takes a file with one class name a line")
-    return [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [line.strip() for line in read_text(path).splitlines() if line.strip()]

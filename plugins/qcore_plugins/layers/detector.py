@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from qcore.contract import Tensor as TensorSpec
+from qcore.errors import FileError
 from qcore.forms import Form
 from qcore.model import Model
 from qcore_plugins.checkpoint.unpickler import Checkpoint
@@ -54,6 +55,8 @@ def model(
         steps: Parameters `preprocess` and `postprocess`, and `protocols`.
         notes: Further facts for `qcore inspect`.
     """
+    if len(network.names) != network.nc:
+        raise FileError(f"{content.path}: {len(network.names)} class names for {network.nc} classes")
     source = {"file": content.path.name, "sha256": content.sha256}
     said = contract(
         shape, outputs, network.names, **steps, provenance={"family": family, "variant": variant, "source": source}

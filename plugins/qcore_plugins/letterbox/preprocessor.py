@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from qcore.contract import Tensor
 from qcore.errors import UsageError
 from qcore_plugins import pictures
+from qcore_plugins.parameters import parse
 
 ROUNDING = {"round": round, "ceil": lambda value: math.ceil(round(value, 6)), "int": int}
 """`ceil` sees 640.0000001, which 1080 * (640 / 1080) could give, as 640."""
@@ -66,13 +67,15 @@ class Parameters:
         Raises:
             UsageError: An unknown name or value: a pipeline that is not understood must not run as another one.
         """
-        known = [field.name for field in fields(cls)]
-        if unknown := sorted(set(given) - set(known)):
-            raise UsageError(f"letterbox has no parameter {', '.join(unknown)}", hint=f"it has: {', '.join(known)}")
+        made = parse(cls, "letterbox", given)
         for name, choices in cls.CHOICES.items():
             if name in given and given[name] not in choices:
                 raise UsageError(f"letterbox: {name} {given[name]!r} is not one of {', '.join(choices)}")
-        made = cls(**given)
+        within = made.fit_within if isinstance(made.fit_within, (list, tuple)) else [made.fit_within]
+        if made.fit_within is not None and not all(isinstance(side, int) and side > 0 for side in within):
+            raise UsageError(f"letterbox: fit_within {made.fit_within!r} is neither pixels nor [height, width]")
+        if made.stride < 1:
+            raise UsageError(f"letterbox: stride {made.stride} is not a positive number")
         if made.picture_aspect is not None and not made.picture_aspect > 0:
             raise UsageError(f"letterbox: picture_aspect {made.picture_aspect} is not above 0")
         return made
@@ -135,6 +138,11 @@ class Letterbox:
             raise UsageError(f"letterbox wants one input [B, 3, H, W] with a fixed size, not {list(shape)}")
         self.size = int(shape[2]), int(shape[3])
         self.dtype = np.dtype(inputs[0].dtype)
+        if self.dtype.kind != "f" and self.params.scale is not None:
+            raise UsageError(
+                f"letterbox: input {inputs[0].name} is {self.dtype}, which scale {self.params.scale:.4g} would make 0",
+                hint="--preprocess scale=None",
+            )
 
     def expand(self, source: Any) -> Sequence[Any]:
         """Pictures that a path, a folder, a pattern, an array or an iterable of those stands for; folders sorted.

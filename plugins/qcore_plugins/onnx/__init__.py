@@ -7,7 +7,7 @@ from qcore_plugins.layers.options import DESCRIBING
 
 _ONNX = qcore.Requirement("onnx", "onnx", ">=1.17")
 _EXPORT = (
-    qcore.Requirement("torch", "torch", ">=2.6", extra="torch"),
+    qcore.Requirement("torch", "torch", ">=2.10", extra="torch"),
     qcore.Requirement("onnxscript", "onnxscript", extra="torch"),
     qcore.Requirement("onnxruntime", "onnxruntime", ">=1.20"),
 )

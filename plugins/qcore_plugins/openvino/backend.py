@@ -17,14 +17,14 @@ class OpenVinoSession:
 
     def __init__(self, compiled: openvino.CompiledModel, outputs: list[str], quantized: bool) -> None:
         self._request = compiled.create_infer_request()
-        self._outputs = outputs
+        self._outputs = {name: compiled.output(name) for name in outputs}
         hint = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         self.executed_precision = f"int8 ({hint})" if quantized else hint
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """One inference; all outputs, copied out of the request's buffers."""
         given = self._request.infer(dict(inputs), share_inputs=True)
-        return {name: np.array(given[index]) for index, name in enumerate(self._outputs)}
+        return {name: np.array(given[port]) for name, port in self._outputs.items()}
 
 
 class OpenVinoBackend:

@@ -60,6 +60,8 @@ class Histogram:
             method: `percentile`: without the outermost 0.001 % on each side. `moving-average`: means of the batches'
                 smallest and largest values. `minmax`: smallest and largest value of all.
         """
+        if not np.isfinite([*self.lows, *self.highs]).all():
+            return Range(math.nan, math.nan, method)
         low, high = min(self.lows), max(self.highs)
         if method == "moving-average":
             low, high = sum(self.lows) / len(self.lows), sum(self.highs) / len(self.highs)

@@ -9,7 +9,7 @@ from onnx import helper, numpy_helper
 from qcore_plugins.quantization.graph import from_onnx
 from qcore_plugins.quantization.placement import Placement, place
 from qcore_plugins.quantization.profiles import Profile
-from qcore_plugins.quantization.table import Range, ScaleTable
+from qcore_plugins.quantization.table import Range, ScaleTable, WeightScale
 
 DTYPES = {"u8": np.uint8, "s8": np.int8}
 
@@ -81,12 +81,15 @@ class _Writer:
         """Int8 weights, and int32 bias where the profile has one, each behind a DequantizeLinear."""
         name = node.input[1]
         known = self.table.weights[name]
+        integer = self.profile.integer_bias and len(node.input) > 2 and node.input[2] in self.constants
+        if integer:
+            known = roomy(known, self.constants[name], self.constants[node.input[2]], self.scales[source])
         self.added[f"{name}_quantized"] = quantized(self.constants[name], known.scale, known.axis)
         self.added[f"{name}_scale"] = known.scale.astype(np.float32)
         self.added[f"{name}_zero_point"] = np.zeros(known.scale.shape, np.int8)
         made = [self._dequantize(name, known.axis)]
         node.input[1] = f"{name}_dequantized"
-        if self.profile.integer_bias and len(node.input) > 2 and node.input[2] in self.constants:
+        if integer:
             bias = f"{node.input[2]}_{node.output[0]}"  # a bias may serve several nodes, its scale cannot
             unit = (self.scales[source] * known.scale.astype(np.float64)).astype(np.float32)
             steps = np.rint(self.constants[node.input[2]] / unit.astype(np.float64))
@@ -110,6 +113,18 @@ class _Writer:
         graph.initializer.extend(kept)
         graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in self.added.items())
         del graph.value_info[:]
+
+
+def roomy(known: WeightScale, weight: np.ndarray, bias: np.ndarray, unit: float) -> WeightScale:
+    """Weight scales whose product with the input's scale can hold the bias in int32 and does not round it away.
+
+    Only channels of weights that are nearly or all 0 are changed: there a scale follows from the bias alone.
+    """
+    size = np.abs(bias.astype(np.float64))
+    scale = np.maximum(known.scale.astype(np.float64), size / (unit * 2**30))
+    others = tuple(place for place in range(weight.ndim) if place != known.axis)
+    dead = (np.abs(weight).max(axis=others) == 0) & (size > 0)
+    return WeightScale(known.axis, np.where(dead, size / (unit * 2**20), scale).astype(np.float32))
 
 
 def quantized(weight: np.ndarray, scale: np.ndarray, axis: int) -> np.ndarray:

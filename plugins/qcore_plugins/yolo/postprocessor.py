@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from qcore.contract import Tensor
 from qcore.errors import UsageError
 from qcore_plugins.detections import Detections
+from qcore_plugins.parameters import parse
 from qcore_plugins.yolo.nms import suppress
 from qcore_plugins.yolo.outputs import reader, suppressed_names
 
@@ -43,10 +44,9 @@ class Parameters:
         Raises:
             UsageError: An unknown name, or a threshold outside 0..1.
         """
-        known = [field.name for field in fields(cls)]
-        if unknown := sorted(set(given) - set(known)):
-            raise UsageError(f"yolo has no parameter {', '.join(unknown)}", hint=f"it has: {', '.join(known)}")
-        made = cls(**given)
+        made = parse(cls, "yolo", given)
+        if made.max_detections < 1 or made.max_candidates < 1:
+            raise UsageError("max_detections and max_candidates are positive numbers")
         for name in ("confidence", "iou"):
             if not 0 <= getattr(made, name) <= 1:
                 raise UsageError(f"{name} {getattr(made, name)} is not between 0 and 1")

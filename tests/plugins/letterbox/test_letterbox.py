@@ -89,6 +89,10 @@ def test_a_model_of_736x1280_gets_736x1280():
     [
         ({"padd": "center"}, "no parameter padd"),
         ({"fit": "stretch"}, "'stretch' is not one of contain, long-side"),
+        ({"upscale": "no"}, "upscale 'no' is not a bool"),
+        ({"pad_value": "abc"}, "pad_value 'abc' is not a int"),
+        ({"fit_within": "abc"}, "fit_within 'abc' is neither pixels nor"),
+        ({"stride": 0}, "stride 0 is not a positive number"),
         ({"channels": "GRB"}, "'GRB' is not one of RGB, BGR"),
     ],
 )
@@ -129,3 +133,11 @@ def test_grey_and_alpha_arrays_are_pictures():
     box = letterbox()
     assert box.read(np.full((4, 4), 7, np.uint8)).tolist() == np.full((4, 4, 3), 7).tolist()
     assert box.read(np.zeros((4, 4, 4), np.uint8)).shape == (4, 4, 3)
+
+
+def test_integer_inputs_are_not_scaled_to_nothing():
+    whole = [qcore.Tensor("images", "uint8", (1, 3, 32, 32), "NCHW")]
+    with pytest.raises(qcore.UsageError, match="is uint8"):
+        Letterbox({}, whole)
+    tensor, _ = Letterbox({"scale": None}, whole)(np.full((32, 32, 3), 200, np.uint8))
+    assert tensor.max() == 200

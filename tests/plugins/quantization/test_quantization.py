@@ -201,3 +201,27 @@ def test_percentile_leaves_out_the_outermost():
         seen.add(values[start : start + 50_000])
     found = seen.range("percentile")
     assert (found.low, found.high) == (pytest.approx(-1, abs=0.05), pytest.approx(1, abs=0.05))
+
+
+def test_a_bias_survives_where_the_weights_are_nearly_nothing(small):
+    """Channels that pruning left dead or almost dead still add their bias."""
+    changed = onnx.ModelProto()
+    changed.CopyFrom(small)
+    constants = {tensor.name: tensor for tensor in changed.graph.initializer}
+    weight = numpy_helper.to_array(constants["w1"]).copy()
+    weight[0], weight[1] = 0, weight[1] * 1e-12
+    bias = numpy_helper.to_array(constants["b1"]).copy()
+    bias[:2] = 1.0, 0.02
+    constants["w1"].CopyFrom(numpy_helper.from_array(weight, "w1"))
+    constants["b1"].CopyFrom(numpy_helper.from_array(bias, "b1"))
+    written = write(table_of(changed), ONNXRUNTIME)
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in written.graph.initializer}
+    assert stored["b1_c1_quantized"] * stored["b1_c1_scale"] == pytest.approx(bias, rel=1e-2)
+
+
+def test_nan_in_a_later_batch_is_not_lost(small):
+    seen = Histogram()
+    seen.add(np.ones(4, np.float32))
+    seen.add(np.array([np.nan, 1], np.float32))
+    with pytest.raises(qcore.CheckFailed, match="tensor x has the range nan"):
+        ScaleTable.make(small, {"x": seen.range("percentile")}, {}, needed=[])
