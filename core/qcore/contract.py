@@ -69,23 +69,25 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Step:
-    """A preprocessing or postprocessing component with its parameters."""
+    """A preprocessing or postprocessing component with its parameters; `unknown` keeps what a later version adds."""
 
     component: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    unknown: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Step:
         """Read a step from its JSON form."""
-        return cls(str(data["component"]), dict(data.get("params", {})))
+        unknown = {key: value for key, value in data.items() if key not in ("component", "params")}
+        return cls(str(data["component"]), dict(data.get("params", {})), unknown)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
-        return {"component": self.component, "params": dict(self.params)}
+        return {"component": self.component, "params": dict(self.params), **self.unknown}
 
     def updated(self, params: Mapping[str, Any]) -> Step:
         """The same step with some parameters replaced."""
-        return Step(self.component, {**self.params, **params})
+        return Step(self.component, {**self.params, **params}, self.unknown)
 
 
 @dataclass(frozen=True)

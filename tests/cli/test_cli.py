@@ -335,7 +335,7 @@ def test_ctrl_c_during_calibration_leaves_no_file(exported, pictures, tmp_path):
     before = set(Path("/tmp").iterdir())
     done = subprocess.run([sys.executable, "-c", INTERRUPT, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 130
-    assert "interrupted; nothing was written" in done.stderr
+    assert "interrupted; nothing is half-written" in done.stderr
     assert "Traceback" not in done.stderr
     assert list((tmp_path / "out").iterdir()) == []
     assert not [path for path in set(Path("/tmp").iterdir()) - before if "qcore-" in path.name]

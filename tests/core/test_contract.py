@@ -24,7 +24,8 @@ def test_a_contract_survives_reading_and_writing() -> None:
 
 
 def test_fields_of_a_later_minor_version_are_kept() -> None:
-    later = {**EXAMPLE, "contract": "1.7", "novelty": {"x": 1}}
+    step = {**EXAMPLE["preprocess"], "later": 1}
+    later = {**EXAMPLE, "contract": "1.7", "novelty": {"x": 1}, "preprocess": step}
     assert Contract.from_json(json.dumps(later)).to_dict() == later
 
 

@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         output.error(error)
         return error.code
     except KeyboardInterrupt:
-        output.note("interrupted; nothing was written")
+        output.note("interrupted; nothing is half-written")
         return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
