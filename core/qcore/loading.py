@@ -197,11 +197,11 @@ def format_for(form: Form, plugins: Plugins) -> FormatSpec:
     return found[0]
 
 
-def save(model: Model, directory: str | os.PathLike[str], stem: str, plugins: Plugins) -> Path:
+def save(model: Model, directory: str | os.PathLike[str], stem: str, plugins: Plugins) -> list[Path]:
     """Write a model and its side files into a directory, all or nothing.
 
     Returns:
-        The main file.
+        The files written, the main one last.
 
     Raises:
         UsageError: The result would overwrite the file that the model came from.
@@ -213,4 +213,4 @@ def save(model: Model, directory: str | os.PathLike[str], stem: str, plugins: Pl
     if source and target.exists() and target.resolve() == Path(source).resolve():
         raise UsageError(f"{target} would be overwritten by what is made from it", hint="choose another -o DIR")
     made: Format = spec.create()
-    return publish(Path(directory), lambda staging: made.write(model, staging / target.name))[-1]
+    return publish(Path(directory), lambda staging: made.write(model, staging / target.name))

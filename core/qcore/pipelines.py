@@ -204,6 +204,10 @@ class Pipeline:
 
     def save(self, directory: str | os.PathLike[str], *, goal: str | Form | None = None) -> Path:
         """Write the result into a directory; returns the main file."""
+        return self.save_all(directory, goal=goal)[-1]
+
+    def save_all(self, directory: str | os.PathLike[str], *, goal: str | Form | None = None) -> list[Path]:
+        """Like `save`, but returns every file written, the main one last."""
         return loading.save(self.model(goal), directory, self.weights.stem, self.plugins)
 
     def build(self) -> Predictor:

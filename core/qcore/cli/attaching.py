@@ -26,8 +26,10 @@ def attach(
     names: tuple[str, ...] | None = None,
     preprocess: Mapping[str, Any] | None = None,
     in_place: bool = False,
-) -> Path:
+) -> list[Path]:
     """Write the file with a contract inside it into `directory`; the graph is not changed.
+
+    Returns the files written, the main one last.
 
     Args:
         plugins: Where formats and loaders come from.
@@ -64,7 +66,7 @@ def attach(
         contract.postprocess.params, contract.outputs, contract.classes
     )
     model = Model(opened.format.form(opened.content), opened.content, contract, {})
-    return publish(directory, lambda staging: opened.format.write(model, staging / source.name))[-1]
+    return publish(directory, lambda staging: opened.format.write(model, staging / source.name))
 
 
 def check(contract: Contract, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...], source: Path) -> None:

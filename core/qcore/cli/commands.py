@@ -151,7 +151,7 @@ def export(options: argparse.Namespace, output: Output) -> int:
     pipeline = begin(options, output)
     format_for(Form(options.to), pipeline.plugins)
     output_directory(options.out)
-    return _written(pipeline.save(options.out, goal=options.to), output)
+    return _written(pipeline.save_all(options.out, goal=options.to), output)
 
 
 def quantize(options: argparse.Namespace, output: Output) -> int:
@@ -172,13 +172,11 @@ def quantize(options: argparse.Namespace, output: Output) -> int:
     pipeline = pipeline.to(options.backend, target=options.target)
     pipeline.plan().require()
     output_directory(options.out)
-    return _written(pipeline.save(options.out), output)
+    return _written(pipeline.save_all(options.out), output)
 
 
-def _written(path: Path, output: Output) -> int:
-    size = path.stat().st_size + sum(
-        other.stat().st_size for other in path.parent.glob(f"{path.stem}.bin") if path.suffix == ".xml"
-    )
+def _written(files: Sequence[Path], output: Output) -> int:
+    path, size = files[-1], sum(file.stat().st_size for file in files)
     if output.json:
         output.result({"file": str(path), "bytes": size})
     else:
