@@ -28,14 +28,17 @@ class _Result:
     quantizer: str | None
     backend: str
     predictor: Predictor
-    file: Path
+    files: list[Path]
     figures: dict[str, Any]
     milliseconds: float = 0.0
 
     @property
     def size(self) -> int:
-        weights = self.file.with_suffix(".bin")
-        return self.file.stat().st_size + (weights.stat().st_size if weights.exists() else 0)
+        return sum(file.stat().st_size for file in self.files)
+
+    @property
+    def file(self) -> Path:
+        return self.files[-1]
 
 
 class Demo:
@@ -81,11 +84,11 @@ class Demo:
     ) -> _Result:
         output.note(f"{quantizer or 'float'} on {backend}: making the file, measuring its accuracy")
         made = self._continued(exported, quantizer, backend, out)
-        file = made.save(out / f"{quantizer or 'float'}-{backend}")
-        predictor = Pipeline(qcore.plugins, file).to(backend).following("upstream").build()
+        files = made.save_all(out / f"{quantizer or 'float'}-{backend}")
+        predictor = Pipeline(qcore.plugins, files[-1]).to(backend).following("upstream").build()
         evaluator = qcore.plugins.get(qcore.EvaluatorSpec, "detection").create()
         figures = evaluator.evaluate(predictor, labels, images=None, classes=None, progress=output.progress)
-        return _Result(quantizer, backend, predictor, file, figures)
+        return _Result(quantizer, backend, predictor, files, figures)
 
     def _time(self, results: list[_Result]) -> None:
         pictures = sorted((results[0].file.parents[1] / "labelled" / "images").iterdir())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from qcore.contract import Contract, Step, Tensor
@@ -110,6 +111,44 @@ def exported_input(inputs: Sequence[Tensor], family: str) -> Tensor:
     if len(inputs) != 1 or len(inputs[0].shape) != 4:
         raise FileError(f"a {family} export has one input [B, 3, H, W], this file has {shapes(inputs)}")
     return Tensor(inputs[0].name, inputs[0].dtype, inputs[0].shape, "NCHW")
+
+
+def exported(
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    names: Sequence[str] | None,
+    *,
+    family: str,
+    meaning: str,
+    axis: int,
+    before: int,
+    protocols: Mapping[str, Any],
+) -> Contract:
+    """The contract of a file with one decoded output, written by another exporter.
+
+    Args:
+        inputs: Of the file.
+        outputs: Of the file.
+        names: Class names; None for numbers.
+        family: What to call it in errors.
+        meaning: Of the output.
+        axis: Of the output's three, where boxes and classes stand.
+        before: Numbers on that axis before the first class.
+        protocols: Of the family.
+
+    Raises:
+        FileError: Its input or output is not of that kind, or the number of names is another.
+    """
+    picture = exported_input(inputs, family)
+    decoded = [tensor for tensor in outputs if len(tensor.shape) == 3]
+    if len(decoded) != 1 or not isinstance(decoded[0].shape[axis], int):
+        wanted = ["B", "N", "N"]
+        wanted[axis] = f"{before} + classes"
+        raise FileError(f"a {family} export has one output [{', '.join(wanted)}], this file has {shapes(outputs)}")
+    output = replace(decoded[0], meaning=meaning, stage="decoded")
+    given = class_names(names, int(decoded[0].shape[axis]) - before)
+    said = contract(picture.shape, [output], given, preprocess=LETTERBOX, postprocess=DETECT, protocols=protocols)
+    return replace(said, inputs=(picture,))
 
 
 def class_names(names: Sequence[str] | None, count: int) -> list[str]:

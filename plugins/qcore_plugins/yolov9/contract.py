@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from qcore.contract import Contract
 from qcore.contract import Tensor as TensorSpec
-from qcore.errors import FileError
-from qcore_plugins.layers.contracts import DETECT, LETTERBOX, class_names, contract, exported_input, shapes
+from qcore_plugins.layers.contracts import exported
 
 PROTOCOLS: dict[str, Any] = {
     "upstream": {
@@ -32,11 +30,4 @@ def describe(
     Raises:
         FileError: Its input or output is not of that kind, or the number of names is another.
     """
-    picture = exported_input(inputs, "YOLOv9")
-    decoded = [tensor for tensor in outputs if len(tensor.shape) == 3]
-    if len(decoded) != 1 or not isinstance(decoded[0].shape[1], int):
-        raise FileError(f"a YOLOv9 export has one output [B, 4 + classes, N], this file has {shapes(outputs)}")
-    output = replace(decoded[0], meaning=MEANING, stage="decoded")
-    given = class_names(names, int(decoded[0].shape[1]) - 4)
-    said = contract(picture.shape, [output], given, preprocess=LETTERBOX, postprocess=DETECT, protocols=PROTOCOLS)
-    return replace(said, inputs=(picture,))
+    return exported(inputs, outputs, names, family="YOLOv9", meaning=MEANING, axis=1, before=4, protocols=PROTOCOLS)
