@@ -31,6 +31,7 @@ from qcore.hookspecs import hookimpl
 from qcore.manager import Plugins
 from qcore.model import Model
 from qcore.specs import (
+    AnalyzerSpec,
     BackendSpec,
     CommandSpec,
     ConverterSpec,
@@ -83,6 +84,7 @@ def pipeline(loader: Any = None, *, weights: str | os.PathLike[str], **options: 
 
 
 __all__ = [
+    "AnalyzerSpec",
     "AssumptionWarning",
     "BackendSpec",
     "CheckFailed",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from qcore.contract import Contract
 from qcore.errors import FileError
-from qcore.protocols import Arrays, Preprocessor, Progress
+from qcore.protocols import Arrays, Preprocessor, Progress, Session
 
 LIMIT = 512
 SEED = 0
@@ -27,6 +27,8 @@ class Calibration:
         contract: The model's; its first input names the tensor and fixes the batch.
         skipped: (item, reason) for what could not be read.
         sha256: Over the contents of all items used, as they were read.
+        shape: Of one input tensor.
+        judge: Gives the main figure of any session of this model on labelled data; None where there is none.
     """
 
     items: list[Any]
@@ -35,6 +37,7 @@ class Calibration:
     skipped: list[tuple[str, str]] = field(default_factory=list)
     sha256: str = ""
     shape: tuple[int, ...] = ()
+    judge: Callable[[Session], float] | None = None
 
     @classmethod
     def choose(
@@ -95,13 +98,21 @@ class Calibration:
 
     def __iter__(self) -> Iterator[Arrays]:
         """Batches of the contract's own size; a last one that is not full is filled up from the start."""
+        size = self._batch
+        for start in range(0, self.count, size):
+            yield self.take([(start + offset) % self.count for offset in range(size)])
+
+    @property
+    def count(self) -> int:
+        """Number of inputs."""
+        return len(self.items)
+
+    def take(self, places: Sequence[int]) -> Arrays:
+        """The inputs at those places as one batch, of any size."""
         import numpy
 
-        name, size = self.contract.inputs[0].name, self._batch
-        for start in range(0, len(self.items), size):
-            chosen = [self.items[(start + offset) % len(self.items)] for offset in range(size)]
-            tensors = [self.preprocessor(self.preprocessor.read(item))[0] for item in chosen]
-            yield {name: tensors[0] if size == 1 else numpy.concatenate(tensors)}
+        tensors = [self.preprocessor(self.preprocessor.read(self.items[place]))[0] for place in places]
+        return {self.contract.inputs[0].name: tensors[0] if len(tensors) == 1 else numpy.concatenate(tensors)}
 
     @property
     def _batch(self) -> int:

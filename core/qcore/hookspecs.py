@@ -144,6 +144,24 @@ class Hooks:
         """
 
     @hookspec
+    def qcore_analyzers(self) -> Iterable[specs.AnalyzerSpec]:  # type: ignore[empty-body]
+        """Analyzers: rank the layers of a float model by what quantizing them costs.
+
+        ```python
+        import qcore
+
+        @qcore.hookimpl
+        def qcore_analyzers():
+            yield qcore.AnalyzerSpec(
+                name="mine",
+                summary="Ranks by the change of the loss",
+                target="mine.rank:Ranking",
+                accepts=(qcore.Form("torch", encoding="float"),),
+            )
+        ```
+        """
+
+    @hookspec
     def qcore_commands(self) -> Iterable[specs.CommandSpec]:  # type: ignore[empty-body]
         """Commands: further subcommands of the command line.
 

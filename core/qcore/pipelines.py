@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,17 @@ from qcore.calibration import LIMIT, SEED, Calibration
 from qcore.contract import Contract
 from qcore.errors import UsageError
 from qcore.forms import Form
+from qcore.judging import Judge
 from qcore.manager import Plugins
 from qcore.model import Model
 from qcore.planner import Plan
-from qcore.predictor import Predictor
+from qcore.predictor import Predictor, assembled
 from qcore.progress import Silent
 from qcore.protocols import Preprocessor, Progress
 from qcore.specs import (
     BackendSpec,
     ConverterSpec,
     LoaderSpec,
-    PostprocessorSpec,
     PreprocessorSpec,
     QuantizerSpec,
 )
@@ -36,6 +37,7 @@ class _Quantization:
     options: Mapping[str, Any]
     limit: int | None
     seed: int
+    judge: Judge | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,14 @@ class Pipeline:
         return replace(self, preprocess={**self.preprocess, **params}, loaded=None)
 
     def quantize(
-        self, quantizer: Any, *, calibration: Any, limit: int | None = LIMIT, seed: int = SEED, **options: Any
+        self,
+        quantizer: Any,
+        *,
+        calibration: Any,
+        limit: int | None = LIMIT,
+        seed: int = SEED,
+        judge: Judge | None = None,
+        **options: Any,
     ) -> Pipeline:
         """Quantize on the way.
 
@@ -81,11 +90,14 @@ class Pipeline:
             calibration: A folder, or any iterable of inputs or paths; read with the model's own preprocessing.
             limit: At most this many inputs, drawn with `seed`.
             seed: Of the draw.
+            judge: Measures intermediate states, for quantizers that choose among some.
             **options: Of the quantizer.
         """
         spec = self.plugins.get(QuantizerSpec, quantizer)
         return replace(
-            self, quantization=_Quantization(spec, calibration, spec.settings(options), limit, seed), loaded=self.loaded
+            self,
+            quantization=_Quantization(spec, calibration, spec.settings(options), limit, seed, judge),
+            loaded=self.loaded,
         )
 
     def to(self, backend: Any, *, target: str | None = None, **options: Any) -> Pipeline:
@@ -133,6 +145,61 @@ class Pipeline:
         """
         return replace(self, loaded=replace(self, quantization=None, backend=None, head=None).model(goal))
 
+    def quantized(self) -> Pipeline:
+        """The same pipeline, begun at its model as the quantizer leaves it, so that several backends share one run.
+
+        Raises:
+            NoRoute: No converters lead to the quantizer.
+        """
+        wanted = self.quantization
+        assert wanted is not None  # noqa: S101 - only called on pipelines that quantize
+        this = self.load()
+        assert this.loaded is not None  # noqa: S101 - load() has just set it
+        goal = wanted.quantizer.produces
+        plan = this._plan(this.loaded.form, goal)
+        stop = next(place for place, leg in enumerate(plan.legs) if leg.spec is wanted.quantizer)
+        done = this._run(replace(plan, legs=plan.legs[: stop + 1], backend=None))
+        return replace(this, loaded=done, quantization=None)
+
+    def unquantized(self) -> Pipeline:
+        """The same pipeline without its quantizer and backend."""
+        return replace(self, quantization=None, backend=None, target=None)
+
+    def continued(self, model: Model) -> Pipeline:
+        """The same pipeline, begun at another model."""
+        return replace(self, loaded=model)
+
+    def calibration_items(self) -> list[Any]:
+        """The inputs that the quantizer is given, as they are named, not read."""
+        wanted = self.quantization
+        assert wanted is not None  # noqa: S101 - only called on pipelines that quantize
+        this = self.load()
+        assert this.loaded is not None  # noqa: S101 - load() has just set it
+        return list(this.preprocessor(this.loaded.contract).expand(wanted.calibration))
+
+    def leaving_float(self, layers: Sequence[str]) -> Pipeline:
+        """The same pipeline with further layers left float by its quantizer.
+
+        Args:
+            layers: Names as in `Model.layers`, or patterns.
+
+        Raises:
+            UsageError: The quantizer cannot leave layers float.
+        """
+        wanted = self.quantization
+        assert wanted is not None  # noqa: S101 - only called on pipelines that quantize
+        more = {"exclude": (*wanted.options.get("exclude", ()), *layers)}
+        settings = wanted.quantizer.settings({**wanted.options, **more})
+        return replace(self, quantization=replace(wanted, options=settings))
+
+    def calibration(self) -> Calibration:
+        """The inputs that the quantizer is given, read with the model's own preprocessing."""
+        wanted = self.quantization
+        assert wanted is not None  # noqa: S101 - only called on pipelines that quantize
+        this = self.load()
+        assert this.loaded is not None  # noqa: S101 - load() has just set it
+        return this._calibration(this.loaded.contract, wanted)
+
     def plan(self) -> Plan:
         """The route that `build` will take. Opens the file only where its name alone leaves the form open."""
         return self._plan(self.loaded.form if self.loaded else self.start_form())
@@ -166,12 +233,15 @@ class Pipeline:
         """
         this = self.load()
         assert this.loaded is not None  # noqa: S101 - load() has just set it
-        plan = this._plan(this.loaded.form, Form(goal) if isinstance(goal, str) else goal)
+        return this._run(this._plan(this.loaded.form, Form(goal) if isinstance(goal, str) else goal))
+
+    def _run(self, plan: Plan) -> Model:
+        assert self.loaded is not None  # noqa: S101 - callers have loaded it
         plan.require()
-        model = this.loaded
+        model = self.loaded
         for leg in plan.legs:
             if isinstance(leg.spec, QuantizerSpec):
-                model = this._quantized(model)
+                model = self._quantized(model)
                 continue
             with self.progress.step(f"{leg.source.format} to {leg.result.format} ({leg.spec.name})"):
                 model = leg.spec.create().convert(model, options=leg.spec.settings({}), progress=self.progress)
@@ -180,14 +250,9 @@ class Pipeline:
     def _quantized(self, model: Model) -> Model:
         assert self.quantization is not None  # noqa: S101 - the plan has a quantizer only then
         wanted = self.quantization
-        data = Calibration.choose(
-            wanted.calibration,
-            preprocessor=self.preprocessor(model.contract),
-            contract=model.contract,
-            progress=self.progress,
-            limit=wanted.limit,
-            seed=wanted.seed,
-        )
+        data = self._calibration(model.contract, wanted)
+        if wanted.judge is not None:
+            data.judge = partial(wanted.judge.session, model)
         done: Model = wanted.quantizer.create().quantize(
             model, calibration=data, options=wanted.options, progress=self.progress
         )
@@ -201,6 +266,16 @@ class Pipeline:
             "calibration": data.provenance(),
         }
         return done.evolve(contract=replace(done.contract, provenance=said))
+
+    def _calibration(self, contract: Contract, wanted: _Quantization) -> Calibration:
+        return Calibration.choose(
+            wanted.calibration,
+            preprocessor=self.preprocessor(contract),
+            contract=contract,
+            progress=self.progress,
+            limit=wanted.limit,
+            seed=wanted.seed,
+        )
 
     def save(self, directory: str | os.PathLike[str], *, goal: str | Form | None = None) -> Path:
         """Write the result into a directory; returns the main file."""
@@ -266,31 +341,11 @@ def predictor(
         backend: The runtime.
         plugins: Where pre- and postprocessors come from.
         options: Of the backend, already parsed.
-        protocol: Named protocol of the contract to run under.
-        overrides: Parameters to change after that: {"preprocess": {}, "postprocess": {}}.
+        protocol: As in `assembled`.
+        overrides: As in `assembled`.
 
     Raises:
         UsageError: The contract has no protocol of that name.
     """
-    contract = model.contract
-    changes: list[Mapping[str, Any]] = [overrides or {}]
-    if protocol is not None:
-        if protocol not in contract.protocols:
-            known = ", ".join(contract.protocols) or "none"
-            raise UsageError(f"the contract has no protocol {protocol!r}", hint=f"it has: {known}")
-        changes.insert(0, contract.protocols[protocol])
-    for change in changes:
-        contract = replace(
-            contract,
-            preprocess=contract.preprocess.updated(change.get("preprocess", {})),
-            postprocess=contract.postprocess.updated(change.get("postprocess", {})),
-        )
-    pre = plugins.get(PreprocessorSpec, contract.preprocess.component)
-    post = plugins.get(PostprocessorSpec, contract.postprocess.component)
-    return Predictor(
-        contract=contract,
-        preprocessor=pre.load()(contract.preprocess.params, contract.inputs),
-        postprocessor=post.load()(contract.postprocess.params, contract.outputs, contract.classes),
-        session=backend.create().compile(model, options=options or backend.settings({})),
-        backend=backend.name,
-    )
+    session = backend.create().compile(model, options=options or backend.settings({}))
+    return assembled(model.contract, session, backend.name, plugins=plugins, protocol=protocol, overrides=overrides)

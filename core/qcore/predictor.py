@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any
 
 from qcore.contract import Contract
 from qcore.errors import FileError, UsageError
+from qcore.manager import Plugins
 from qcore.protocols import Postprocessor, Preprocessor, Session
+from qcore.specs import PostprocessorSpec, PreprocessorSpec
 
 
 @dataclass
@@ -100,3 +102,48 @@ class Predictor:
         outputs = self.session.run({wanted.name: given})
         kept = {key: value[: len(tensors)] for key, value in outputs.items()}
         return list(self.postprocessor(kept, list(geometries)))
+
+
+def assembled(
+    contract: Contract,
+    session: Session,
+    backend: str,
+    *,
+    plugins: Plugins,
+    protocol: str | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Predictor:
+    """A session with the pre- and postprocessing of a contract around it.
+
+    Args:
+        contract: Of the model that the session runs.
+        session: Takes the contract's inputs and gives its outputs.
+        backend: What to call what runs it.
+        plugins: Where pre- and postprocessors come from.
+        protocol: Named protocol of the contract to run under.
+        overrides: Parameters to change after that: {"preprocess": {}, "postprocess": {}}.
+
+    Raises:
+        UsageError: The contract has no protocol of that name.
+    """
+    changes: list[Mapping[str, Any]] = [overrides or {}]
+    if protocol is not None:
+        if protocol not in contract.protocols:
+            known = ", ".join(contract.protocols) or "none"
+            raise UsageError(f"the contract has no protocol {protocol!r}", hint=f"it has: {known}")
+        changes.insert(0, contract.protocols[protocol])
+    for change in changes:
+        contract = replace(
+            contract,
+            preprocess=contract.preprocess.updated(change.get("preprocess", {})),
+            postprocess=contract.postprocess.updated(change.get("postprocess", {})),
+        )
+    pre = plugins.get(PreprocessorSpec, contract.preprocess.component)
+    post = plugins.get(PostprocessorSpec, contract.postprocess.component)
+    return Predictor(
+        contract=contract,
+        preprocessor=pre.load()(contract.preprocess.params, contract.inputs),
+        postprocessor=post.load()(contract.postprocess.params, contract.outputs, contract.classes),
+        session=session,
+        backend=backend,
+    )

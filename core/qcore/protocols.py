@@ -6,7 +6,7 @@ Arrays are NumPy arrays wherever they cross a border between components.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -37,10 +37,24 @@ class Progress(Protocol):
 
 
 class CalibrationData(Protocol):
-    """Calibration inputs, already preprocessed at the model's own shape; can be iterated more than once."""
+    """Calibration inputs, already preprocessed at the model's own shape; can be iterated more than once.
+
+    Attributes:
+        count: How many inputs there are.
+        sha256: Over their contents.
+        judge: Gives the main figure (e.g. AP) of any session of this model on labelled data; None without such data.
+    """
+
+    count: int
+    sha256: str
+    judge: Callable[[Session], float] | None
 
     def __len__(self) -> int:
-        """How many inputs there are."""
+        """How many batches there are."""
+        ...
+
+    def take(self, places: Sequence[int]) -> Arrays:
+        """The inputs at those places as one batch, of any size."""
         ...
 
     def __iter__(self) -> Iterator[Arrays]:
@@ -162,11 +176,35 @@ class Postprocessor(Protocol):
         ...
 
 
+class Analyzer(Protocol):
+    """Ranks layers by what quantizing them costs."""
+
+    def analyze(
+        self, model: Model, *, calibration: CalibrationData, options: Mapping[str, Any], progress: Progress
+    ) -> list[dict[str, Any]]:
+        """One row a layer, the one that costs most first; `layer` is what quantizers take as `exclude`."""
+        ...
+
+
 class Evaluator(Protocol):
-    """Measures results against labels."""
+    """Measures results against labels.
+
+    Attributes:
+        figure: Name of the main figure, the higher the better.
+    """
+
+    figure: str
 
     def evaluate(
         self, predictor: Any, data: Any, *, images: Any, classes: Mapping[str, str] | None, progress: Progress
     ) -> dict[str, Any]:
         """Figures by name."""
+        ...
+
+    def agreement(self, pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
+        """How far pairs of results of the same input, of a reference and of a candidate, agree.
+
+        Returns:
+            Figures by name, among them `agree`, the verdict, and `summary`, one line for people.
+        """
         ...

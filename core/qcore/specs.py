@@ -80,6 +80,8 @@ class Option:
                 ]
             elif value is None or isinstance(value, self.type):
                 parsed = value
+            elif self.type is tuple and isinstance(value, str):
+                parsed = tuple(part.strip() for part in value.split(",") if part.strip())
             else:
                 parsed = self.type(value)
         except (KeyError, TypeError, ValueError):
@@ -245,6 +247,14 @@ class EvaluatorSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AnalyzerSpec(Spec):
+    """Ranks the layers of a float model by what quantizing them costs."""
+
+    kind: ClassVar[str] = "analyzer"
+    accepts: tuple[Form, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class CommandSpec(Spec):
     """A subcommand of the command line."""
 
@@ -260,6 +270,7 @@ KINDS: tuple[type[Spec], ...] = (
     BackendSpec,
     FormatSpec,
     EvaluatorSpec,
+    AnalyzerSpec,
     CommandSpec,
 )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import ast
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import qcore
+from qcore.cli.arguments import pairs
 from qcore.cli.console import Output
 from qcore.errors import UsageError
 
@@ -19,20 +20,6 @@ if TYPE_CHECKING:
 def host(options: argparse.Namespace) -> qcore.Plugins:
     """The plugins of this call."""
     return qcore.Plugins(entry_points=False) if options.no_plugins else qcore.plugins
-
-
-def pairs(texts: Sequence[str], flag: str) -> dict[str, Any]:
-    """NAME=VALUE texts as a dictionary; values are Python literals where they read as such."""
-    found: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise UsageError(f"{flag} {text!r}: NAME=VALUE is wanted")
-        try:
-            found[name] = ast.literal_eval(value)
-        except (ValueError, SyntaxError):
-            found[name] = value
-    return found
 
 
 def begin(options: argparse.Namespace, output: Output) -> Pipeline:
@@ -151,28 +138,21 @@ def export(options: argparse.Namespace, output: Output) -> int:
     pipeline = begin(options, output)
     format_for(Form(options.to), pipeline.plugins)
     output_directory(options.out)
-    return _written(pipeline.save_all(options.out, goal=options.to), output)
+    return _written(replace(pipeline, target=options.target).save_all(options.out, goal=options.to), output)
 
 
 def quantize(options: argparse.Namespace, output: Output) -> int:
     """`qcore quantize`."""
-    from qcore.calibration import LIMIT
-    from qcore.files import output_directory
+    from qcore.cli.quantizing import run
 
-    limit = LIMIT if options.calib_limit is None else options.calib_limit
-    if limit < 1:
-        raise UsageError(f"--calib-limit {limit} is not a positive number")
-    pipeline = begin(options, output).quantize(
-        options.quantizer,
-        calibration=options.calib,
-        limit=limit,
-        seed=options.calib_seed,
-        **pairs(options.quantizer_option, "--quantizer-option"),
-    )
-    pipeline = pipeline.to(options.backend, target=options.target)
-    pipeline.plan().require()
-    output_directory(options.out)
-    return _written(pipeline.save_all(options.out), output)
+    return run(options, output, begin(options, output))
+
+
+def sensitivity(options: argparse.Namespace, output: Output) -> int:
+    """`qcore sensitivity`."""
+    from qcore.cli.sensitivity import run
+
+    return run(options, output, begin(options, output))
 
 
 def _written(files: Sequence[Path], output: Output) -> int:
@@ -194,21 +174,15 @@ def predict(options: argparse.Namespace, output: Output) -> int:
 def evaluate(options: argparse.Namespace, output: Output) -> int:
     """`qcore eval`."""
     from qcore.files import require
-    from qcore.specs import EvaluatorSpec
+    from qcore.judging import Judge
 
     require(options.data)
     pipeline = running(options, output).following(options.protocol)
     predictor = pipeline.build()
-    task = predictor.contract.task
-    evaluators = [spec for spec in pipeline.plugins.specs(EvaluatorSpec) if spec.task == task]
-    if not evaluators:
-        raise UsageError(f"no evaluator for the task {task}", hint="qcore list-plugins --kind evaluator")
-    classes = pairs(options.classes, "--classes") or None
-    figures = (
-        evaluators[0]
-        .create()
-        .evaluate(predictor, options.data, images=options.images, classes=classes, progress=output.progress)
+    judge = Judge(
+        pipeline.plugins, options.data, options.images, pairs(options.classes, "--classes") or None, output.progress
     )
+    figures = judge.figures(predictor)
     shape = predictor.contract.inputs[0].shape
     said = {
         **figures,

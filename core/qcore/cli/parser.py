@@ -15,6 +15,7 @@ EXAMPLES = {
     "inspect": "qcore inspect yolov5n.pt",
     "export": "qcore export yolov5n.pt --to onnx --imgsz 640 640 -o out/",
     "quantize": "qcore quantize yolov5n.pt --calib images/ --quantizer nncf --backend openvino -o out/",
+    "sensitivity": "qcore sensitivity yolov5n.pt --calib images/ -o out/",
     "predict": "qcore predict out/yolov5n.xml street.jpg --save shown/",
     "eval": "qcore eval out/yolov5n.xml --data instances.json --json",
     "contract": "qcore contract attach model.onnx --family FAMILY --names names.txt -o out/",
@@ -106,20 +107,57 @@ def _making(command: Any) -> None:
     export = command("export", "write the float model in another format", commands.export)
     _model(export)
     export.add_argument("--to", required=True, metavar="FORMAT", help="format to write, e.g. onnx")
+    export.add_argument("--target", metavar="PROFILE", help="profile to write a scale table for")
     _out(export)
 
     quantize = command("quantize", "calibrate and write the quantized model", commands.quantize)
     _model(quantize)
     quantize.add_argument("--calib", required=True, metavar="DIR", help="folder of inputs to calibrate with")
-    quantize.add_argument("--quantizer", required=True, metavar="Q", help="name of the quantizer")
-    quantize.add_argument("--backend", required=True, metavar="B", help="where the file will run")
+    quantize.add_argument("--quantizer", metavar="Q", help="name of the quantizer")
+    quantize.add_argument(
+        "--backend",
+        action="append",
+        metavar="B",
+        help="where the file will run (repeatable); by default every installed one with a profile for it",
+    )
     quantize.add_argument("--target", metavar="PROFILE", help="profile to write for instead of the backend's own")
-    quantize.add_argument("--calib-limit", type=int, default=None, metavar="N", help="calibrate with at most N inputs")
-    quantize.add_argument("--calib-seed", type=int, default=0, metavar="S", help="seed of that choice (default 0)")
+    _calibration(quantize)
     quantize.add_argument(
         "-q", "--quantizer-option", action="append", default=[], metavar="NAME=VALUE", help="setting of the quantizer"
     )
+    quantize.add_argument(
+        "--exclude", action="append", default=[], metavar="PATTERN", help="layers to leave float (repeatable)"
+    )
+    quantize.add_argument(
+        "--no-last-layer", action="store_true", help="leave the last convolutions before the decode float"
+    )
+    quantize.add_argument("--explain", action="store_true", help="show for each layer what was decided, and why")
+    quantize.add_argument(
+        "--qat", action="store_true", help="fine-tune the quantized network by distillation; needs no labels"
+    )
+    quantize.add_argument("--device", metavar="D", help="where the quantizer computes, e.g. cuda or cpu")
+    quantize.add_argument(
+        "--max-drop",
+        type=float,
+        metavar="X",
+        help="leave the worst layers float until the main figure on --data drops by no more than X",
+    )
+    quantize.add_argument("--data", metavar="FILE", help="labelled data to decide on, e.g. a COCO json")
+    _labels(quantize)
     _out(quantize)
+
+    sensitivity = command("sensitivity", "rank the layers by what quantizing them costs", commands.sensitivity)
+    _model(sensitivity)
+    sensitivity.add_argument("--calib", required=True, metavar="DIR", help="folder of inputs to measure with")
+    _calibration(sensitivity)
+    sensitivity.add_argument(
+        "--confirm", type=int, default=0, metavar="N", help="measure --data with each of the N worst layers left float"
+    )
+    sensitivity.add_argument("--quantizer", metavar="Q", help="quantizer to confirm with")
+    sensitivity.add_argument("--backend", metavar="B", help="runtime to confirm on")
+    sensitivity.add_argument("--data", metavar="FILE", help="labelled data to confirm with")
+    _labels(sensitivity)
+    _out(sensitivity)
 
 
 def _measuring(command: Any) -> None:
@@ -136,14 +174,7 @@ def _measuring(command: Any) -> None:
     evaluate.add_argument(
         "--data", required=True, metavar="FILE", help="labelled data, e.g. a COCO json or a data.yaml"
     )
-    evaluate.add_argument("--images", metavar="DIR", help="where the inputs of --data lie, if not beside it")
-    evaluate.add_argument(
-        "--classes",
-        action="append",
-        default=[],
-        metavar="MODEL=DATA",
-        help="class of the model that is a class of the data (repeatable)",
-    )
+    _labels(evaluate)
     evaluate.add_argument(
         "--protocol",
         metavar="NAME",
@@ -220,6 +251,22 @@ def _model(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=VALUE",
         help="parameter of the preprocessor, where the model was trained on other pixels than the contract says",
+    )
+
+
+def _calibration(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--calib-limit", type=int, default=None, metavar="N", help="calibrate with at most N inputs")
+    parser.add_argument("--calib-seed", type=int, default=0, metavar="S", help="seed of that choice (default 0)")
+
+
+def _labels(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--images", metavar="DIR", help="where the inputs of --data lie, if not beside it")
+    parser.add_argument(
+        "--classes",
+        action="append",
+        default=[],
+        metavar="MODEL=DATA",
+        help="class of the model that is a class of the data (repeatable)",
     )
 
 

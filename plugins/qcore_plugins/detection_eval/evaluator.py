@@ -9,6 +9,7 @@ import numpy as np
 
 from qcore.errors import FileError, UsageError
 from qcore.protocols import Progress
+from qcore_plugins.detection_eval.agreement import agreement
 from qcore_plugins.detection_eval.dataset import Dataset, Labels, read
 from qcore_plugins.detection_eval.matching import best_f1, hits
 from qcore_plugins.detections import Detections
@@ -22,6 +23,9 @@ FIGURES = {
 
 class DetectionEvaluator:
     """COCO AP by faster-coco-eval; precision, recall and F1 at IoU .5 at the threshold where F1 is best."""
+
+    figure = "AP"
+    agreement = staticmethod(agreement)
 
     def evaluate(
         self, predictor: Any, data: Any, *, images: Any, classes: Mapping[str, str] | None, progress: Progress

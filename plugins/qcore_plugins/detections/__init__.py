@@ -49,3 +49,13 @@ class Detections:
             }
             for box, confidence, index in zip(self.xyxy, self.confidence, self.class_id, strict=True)
         ]
+
+
+def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """IoU of every pair, `[N, M]` float64, of boxes `[N, 4]` and `[M, 4]` as left, top, right, bottom."""
+    boxes, others = boxes.astype(np.float64), others.astype(np.float64)
+    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    shared = np.clip(high - low, 0, None).prod(-1)
+    own, theirs = ((sides[:, 2:] - sides[:, :2]).prod(-1) for sides in (boxes, others))
+    return shared / np.maximum(own[:, None] + theirs[None] - shared, 1e-9)

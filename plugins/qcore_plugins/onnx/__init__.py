@@ -49,7 +49,7 @@ def qcore_converters() -> Iterator[qcore.ConverterSpec]:
     yield qcore.ConverterSpec(
         name="torch-onnx",
         summary="PyTorch module to ONNX: BatchNorm folded, constant shapes, checked against the module",
-        target="qcore_plugins.onnx.export:TorchToOnnx",
+        target="qcore_plugins.onnx.convert:TorchToOnnx",
         requires=(_ONNX, *_EXPORT),
         accepts=(qcore.Form("torch", encoding="float"),),
         produces=qcore.Form("onnx"),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import qcore
+from qcore_plugins.quantization.options import LEAVING_FLOAT
 
 _RUNTIME = qcore.Requirement("onnxruntime", "onnxruntime", ">=1.20")
 _ONNX = qcore.Requirement("onnx", "onnx", ">=1.17")
@@ -36,6 +37,7 @@ def qcore_quantizers() -> Iterator[qcore.QuantizerSpec]:
         accepts=(qcore.Form("onnx", encoding="float"),),
         produces=qcore.Form("table", encoding="ranges"),
         options=(
+            *LEAVING_FLOAT,
             qcore.Option(
                 "method",
                 "how ranges are taken from the pictures",

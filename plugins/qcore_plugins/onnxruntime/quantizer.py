@@ -7,22 +7,21 @@ from dataclasses import replace
 from typing import Any
 
 import onnxruntime
-from onnx import numpy_helper
 
 from qcore.forms import Form
 from qcore.model import Model
 from qcore.protocols import CalibrationData, Progress
-from qcore_plugins.onnxruntime.calibration import ranges
+from qcore_plugins.quantization.calibration import ranges
 from qcore_plugins.quantization.graph import from_onnx
+from qcore_plugins.quantization.options import leave_float, left_float
 from qcore_plugins.quantization.placement import candidates
-from qcore_plugins.quantization.table import ScaleTable, weight_scale
-
-OUTPUT_CHANNELS = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1, "Gemm": 1}
-"""Axis of the output channels in each operation's weight."""
+from qcore_plugins.quantization.table import ScaleTable, weight_scales
 
 
 class OnnxRuntimeQuantizer:
     """Calibrates every tensor that any profile may quantize; which of them are, the profile's writer decides."""
+
+    leaving_float = staticmethod(leave_float)
 
     def quantize(
         self, model: Model, *, calibration: CalibrationData, options: Mapping[str, Any], progress: Progress
@@ -36,13 +35,9 @@ class OnnxRuntimeQuantizer:
         tensors = candidates(graph)
         batches = progress.track(calibration, "calibrating (onnxruntime)", len(calibration))
         found = ranges(model.module, graph, batches, options["method"])
-        constants = {tensor.name: tensor for tensor in model.module.graph.initializer}
-        weights = {
-            node.weight: weight_scale(numpy_helper.to_array(constants[node.weight]), OUTPUT_CHANNELS[node.op])
-            for node in graph.nodes
-            if node.weight in constants and node.name not in graph.tail
-        }
-        table = ScaleTable.make(model.module, found, weights, needed=tensors)
+        table = ScaleTable.make(
+            model.module, found, weight_scales(graph, model.module), needed=tensors, excluded=left_float(graph, options)
+        )
         tools = {**dict(model.contract.provenance.get("tools", {})), "onnxruntime": onnxruntime.__version__}
         contract = replace(model.contract, provenance={**model.contract.provenance, "tools": tools})
         return model.evolve(

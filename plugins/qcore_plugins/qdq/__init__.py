@@ -9,10 +9,11 @@ _ONNX = qcore.Requirement("onnx", "onnx", ">=1.17")
 
 @qcore.hookimpl
 def qcore_converters() -> Iterator[qcore.ConverterSpec]:
-    """The converters `qdq-onnxruntime` and `qdq-openvino`."""
-    for profile, activation, symmetric, summary in (
-        ("onnxruntime", "u8", False, "every operation, asymmetric uint8"),
-        ("openvino", "u8", True, "SiLU whole, uint8 around 128"),
+    """The converters `qdq-onnxruntime`, `qdq-openvino` and `qdq-tensorrt`."""
+    for profile, activation, symmetric, precision, summary in (
+        ("onnxruntime", "u8", False, "f32", "every operation, asymmetric uint8"),
+        ("openvino", "u8", True, "f32", "SiLU whole, uint8 around 128"),
+        ("tensorrt", "s8", True, "f16", "SiLU whole, int8 around 0, the rest in float16"),
     ):
         yield qcore.ConverterSpec(
             name=f"qdq-{profile}",
@@ -20,5 +21,12 @@ def qcore_converters() -> Iterator[qcore.ConverterSpec]:
             target=f"qcore_plugins.qdq.convert:{profile}",
             requires=(_ONNX,),
             accepts=(qcore.Form("table", encoding="ranges"),),
-            produces=qcore.Form("onnx", encoding="qdq", activation=activation, symmetric=symmetric, profile=profile),
+            produces=qcore.Form(
+                "onnx",
+                encoding="qdq",
+                activation=activation,
+                symmetric=symmetric,
+                precision=precision,
+                profile=profile,
+            ),
         )

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from qcore.forms import Form
 from qcore.model import Model
 from qcore.protocols import Progress
-from qcore_plugins.quantization.profiles import ONNXRUNTIME, OPENVINO, Profile
+from qcore_plugins.quantization.explain import explained, layers
+from qcore_plugins.quantization.graph import from_onnx
+from qcore_plugins.quantization.literal import literal
+from qcore_plugins.quantization.placement import place
+from qcore_plugins.quantization.profiles import ONNXRUNTIME, OPENVINO, TENSORRT, Profile
 from qcore_plugins.quantization.writer import write
 
 
@@ -21,11 +26,15 @@ class TableToQdq:
 
     def convert(self, model: Model, *, options: Mapping[str, Any], progress: Progress) -> Model:  # noqa: ARG002
         """The Q/DQ graph; the contract says the profile and the table's hash."""
-        profile = self.profile
+        profile, table = self.profile, model.module
+        graph = from_onnx(table.graph)
+        placement = place(graph, profile, table.excluded)
+        written = write(table, profile)
         said = {
             **dict(model.contract.provenance.get("quantization", {})),
             "profile": profile.name,
-            "table_sha256": model.module.sha256(),
+            "table_sha256": table.sha256(),
+            **({"left_float": layers(graph, table.excluded)} if table.excluded else {}),
         }
         contract = replace(model.contract, provenance={**model.contract.provenance, "quantization": said})
         form = Form(
@@ -33,12 +42,20 @@ class TableToQdq:
             encoding="qdq",
             activation=profile.activation,
             symmetric=profile.symmetric,
-            precision="f32",
+            precision="f16" if profile.half else "f32",
             profile=profile.name,
             head=model.form.head,
         )
-        return model.evolve(form=form, module=write(model.module, profile), contract=contract)
+        simulated = partial(table.simulate, table, profile) if table.simulate else partial(literal, written)
+        return model.evolve(
+            form=form,
+            module=written,
+            contract=contract,
+            reference=simulated,
+            layers=explained(graph, profile, placement, table.excluded),
+        )
 
 
 onnxruntime = TableToQdq(ONNXRUNTIME)
 openvino = TableToQdq(OPENVINO)
+tensorrt = TableToQdq(TENSORRT)

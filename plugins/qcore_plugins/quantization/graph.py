@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 """Operations with learned weights, in ONNX's words, which are this view's words for every framework."""
+AVERAGING = {"AveragePool", "GlobalAveragePool"}
+"""Operations that compute, but within the range of what they read."""
 MOVING = {
     "Concat", "Flatten", "MaxPool", "Pad", "Reshape", "Resize", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze",
 }  # fmt: skip
@@ -37,6 +39,11 @@ class Node:
     outputs: tuple[str, ...]
     weight: str | None = None
     bias: str | None = None
+
+    @property
+    def layer(self) -> str:
+        """What a person calls it: the module that holds its weight, or else its own name."""
+        return self.weight.removesuffix(".weight") if self.weight else self.name
 
 
 @dataclass(frozen=True)
@@ -95,8 +102,23 @@ class Graph:
     @cached_property
     def last(self) -> frozenset[str]:
         """Names of the last weighted operations: only the decode reads what they make."""
-        learned = (node for node in self.nodes if node.op in WEIGHTED and node.weight and node.name not in self.tail)
-        return frozenset(node.name for node in learned if all(reader.name in self.tail for reader in self.after(node)))
+        return frozenset(
+            node.name for node in self.weighted if all(reader.name in self.tail for reader in self.after(node))
+        )
+
+    @cached_property
+    def weighted(self) -> tuple[Node, ...]:
+        """The operations that can be quantized: weighted ones that are not part of the decode."""
+        return tuple(node for node in self.nodes if node.op in WEIGHTED and node.weight and node.name not in self.tail)
+
+    def gated(self) -> frozenset[str]:
+        """Tensors that only a SiLU reads."""
+        found = set()
+        for product, gate in self.silus.items():
+            readers = {node.name for node in self.consumers[gate.inputs[0]]}
+            if readers == {gate.name, self.producers[product].name}:
+                found.add(gate.inputs[0])
+        return frozenset(found)
 
     @cached_property
     def silus(self) -> Mapping[str, Node]:

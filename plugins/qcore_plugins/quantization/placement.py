@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import fnmatch
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from qcore_plugins.quantization.graph import MOVING, WEIGHTED, Graph, Node
+from qcore.errors import UsageError
+from qcore_plugins.quantization.graph import AVERAGING, MOVING, WEIGHTED, Graph, Node
 from qcore_plugins.quantization.profiles import Profile
 
 SELECTING = MOVING - {"Concat"}
@@ -32,19 +34,26 @@ class Placement:
         return found
 
 
-def place(graph: Graph, profile: Profile) -> Placement:
-    """Decide what is quantized for a runtime; the decode tail is not."""
-    left = graph.tail if profile.last_layer else graph.tail | graph.last
+def place(graph: Graph, profile: Profile, excluded: Iterable[str] = ()) -> Placement:
+    """Decide what is quantized for a runtime; the decode tail is not.
+
+    Args:
+        graph: The float graph.
+        profile: Of the runtime.
+        excluded: Names of further operations to leave float.
+    """
+    left = (graph.tail if profile.last_layer else graph.tail | graph.last) | frozenset(excluded)
     body = [node for node in graph.nodes if node.name not in left]
     weighted = tuple(node for node in body if node.op in WEIGHTED and node.weight)
     shared = _Shared()
     chosen = _every_output(graph, body, shared) if profile.every_output else _inputs(graph, body, shared)
     if profile.whole_silu:
         chosen -= _inside_silu(graph, chosen)
-    if profile.share_concat:
-        for node in body:
-            if node.op == "Concat":
-                shared.join(*node.inputs, *node.outputs)
+    for node in body:
+        if profile.share_concat and node.op == "Concat":
+            shared.join(*node.inputs, *node.outputs)
+        if profile.share_add and _is_sum(node):
+            shared.join(*node.inputs)
     ordered = [name for name in _tensors(graph) if name in chosen and name in graph.floats]
     first: dict[str, str] = {}
     return Placement({name: first.setdefault(shared.find(name), name) for name in ordered}, weighted)
@@ -55,6 +64,29 @@ def candidates(graph: Graph) -> list[str]:
     body = [node for node in graph.nodes if node.name not in graph.tail]
     touched = {name for node in body for name in (*node.inputs, *node.outputs)}
     return [name for name in _tensors(graph) if name in touched and name in graph.floats]
+
+
+def matching(graph: Graph, patterns: Sequence[str]) -> frozenset[str]:
+    """Names of the weighted operations whose layer or name fits one of the shell-style patterns.
+
+    Raises:
+        UsageError: A pattern fits none.
+    """
+    found: set[str] = set()
+    for pattern in patterns:
+        hits = [
+            node.name
+            for node in graph.weighted
+            if any(fnmatch.fnmatchcase(word, pattern) for word in (node.layer, node.name))
+        ]
+        if not hits:
+            layers = [node.layer for node in graph.weighted]
+            raise UsageError(
+                f"--exclude {pattern}: no layer that could be quantized has such a name",
+                hint=f"{len(layers)} layers, from {layers[0]} to {layers[-1]}; --explain lists them",
+            )
+        found.update(hits)
+    return frozenset(found)
 
 
 def _every_output(graph: Graph, body: list[Node], shared: _Shared) -> set[str]:
@@ -78,9 +110,11 @@ def _inputs(graph: Graph, body: list[Node], shared: _Shared) -> set[str]:
             continue
         seen.add(name)
         maker = graph.producers.get(name)
-        if maker and maker.op in MOVING and maker.name in bodied:
-            if maker.op in SELECTING:
+        if maker and maker.op in MOVING | AVERAGING and maker.name in bodied:
+            if maker.op in SELECTING | AVERAGING:
                 shared.join(*maker.inputs, name)
+            if maker.op in AVERAGING:
+                chosen.add(name)
             waiting += maker.inputs
         else:
             chosen.add(name)
@@ -88,18 +122,17 @@ def _inputs(graph: Graph, body: list[Node], shared: _Shared) -> set[str]:
 
 
 def _needs_integers(node: Node) -> bool:
-    return (node.op in WEIGHTED and node.weight is not None) or (node.op == "Add" and len(node.inputs) == 2)
+    return (node.op in WEIGHTED and node.weight is not None) or _is_sum(node)
+
+
+def _is_sum(node: Node) -> bool:
+    return node.op in {"Add", "Sum"} and len(node.inputs) > 1
 
 
 def _inside_silu(graph: Graph, chosen: set[str]) -> set[str]:
     """Gates, and what only a SiLU reads."""
-    inside: set[str] = set()
-    for product, gate in graph.silus.items():
-        inside.update(gate.outputs)
-        readers = {node.name for node in graph.consumers[gate.inputs[0]]}
-        if readers == {gate.name, graph.producers[product].name}:
-            inside.update(gate.inputs)
-    return inside & chosen
+    gates = {name for gate in graph.silus.values() for name in gate.outputs}
+    return (gates | graph.gated()) & chosen
 
 
 def _tensors(graph: Graph) -> Iterable[str]:

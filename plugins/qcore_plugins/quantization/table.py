@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,11 @@ from qcore.errors import CheckFailed
 
 if TYPE_CHECKING:
     import onnx
+
+    from qcore.protocols import Session
+    from qcore_plugins.quantization.graph import Graph
+    from qcore_plugins.quantization.placement import Placement
+    from qcore_plugins.quantization.profiles import Profile
 
 LIMITS = {"u8": (0, 255), "s8": (-128, 127)}
 """Smallest and largest value of each integer type."""
@@ -28,20 +33,28 @@ class Range:
         low: Smallest.
         high: Largest.
         source: How that was found out.
+        amax: Largest magnitude that a symmetric scale shall reach, where that is not the larger end: a trained one.
     """
 
     low: float
     high: float
     source: str = ""
+    amax: float | None = None
 
     def joined(self, other: Range) -> Range:
         """A range that holds both."""
-        return Range(min(self.low, other.low), max(self.high, other.high), self.source)
+        trained = None if self.amax is None and other.amax is None else max(self.largest, other.largest)
+        return Range(min(self.low, other.low), max(self.high, other.high), self.source, trained)
+
+    @property
+    def largest(self) -> float:
+        """Magnitude that a symmetric scale reaches."""
+        return max(abs(self.low), abs(self.high)) if self.amax is None else self.amax
 
     def quantization(self, activation: str, symmetric: bool) -> tuple[float, int]:
         """Scale and zero point; zero is always exact.
 
-        Asymmetric: scale = (high - low) / 255. Symmetric: scale = max(|low|, |high|) / 127.
+        Asymmetric: scale = (high - low) / 255. Symmetric: scale = `largest` / 127.
 
         Args:
             activation: `u8` or `s8`.
@@ -49,7 +62,7 @@ class Range:
         """
         first, last = LIMITS[activation]
         if symmetric:
-            return max(abs(self.low), abs(self.high)) / 127, (first + last + 1) // 2
+            return self.largest / 127, (first + last + 1) // 2
         low, high = min(self.low, 0.0), max(self.high, 0.0)
         scale = (high - low) / (last - first)
         return scale, int(np.clip(round(first - low / scale), first, last))
@@ -76,11 +89,16 @@ class ScaleTable:
         graph: The float ONNX graph.
         ranges: Of activations.
         weights: Of weights.
+        excluded: Names of the operations that stay float.
+        simulate: Gives, for a profile, a session that runs the fake-quantized network this table was made from; None
+            where there is no such network.
     """
 
     graph: onnx.ModelProto = field(repr=False)
     ranges: Mapping[str, Range]
     weights: Mapping[str, WeightScale]
+    excluded: frozenset[str] = frozenset()
+    simulate: Callable[[ScaleTable, Profile], Session] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def make(
@@ -90,6 +108,8 @@ class ScaleTable:
         weights: Mapping[str, WeightScale],
         *,
         needed: Iterable[str],
+        excluded: Iterable[str] = (),
+        simulate: Callable[[ScaleTable, Profile], Session] | None = None,
     ) -> ScaleTable:
         """A table that can be written: nothing missing, every scale a finite number above zero.
 
@@ -98,6 +118,8 @@ class ScaleTable:
             ranges: Of activations.
             weights: Of weights.
             needed: Tensors that must have a range.
+            excluded: Operations that stay float.
+            simulate: See the attribute.
 
         Raises:
             CheckFailed: A range is missing, not finite, or empty; or a weight scale is.
@@ -108,22 +130,53 @@ class ScaleTable:
         for name, found in ranges.items():
             if not (math.isfinite(found.low) and math.isfinite(found.high)) or found.low > found.high:
                 raise CheckFailed(f"tensor {name} has the range {found.low}..{found.high}", hint=_HINT)
+            if found.amax is not None and not (math.isfinite(found.amax) and found.amax > 0):
+                raise CheckFailed(f"tensor {name} has a fixed maximum of {found.amax}", hint=_HINT)
             if found.low == found.high == 0:
                 raise CheckFailed(f"tensor {name} is 0 everywhere on the calibration inputs", hint=_HINT)
         for name, weight in weights.items():
             if not np.isfinite(weight.scale).all() or (weight.scale <= 0).any():
                 raise CheckFailed(f"weight {name} has a scale that is not a number above 0", hint=_HINT)
-        return cls(graph, dict(ranges), dict(weights))
+        return cls(graph, dict(ranges), dict(weights), frozenset(excluded), simulate)
+
+    def excluding(self, names: Iterable[str]) -> ScaleTable:
+        """The same table with more operations left float."""
+        return replace(self, excluded=self.excluded | frozenset(names))
+
+    def joined(self, placement: Placement) -> dict[str, Range]:
+        """Group of a placement -> the range of all its tensors."""
+        found: dict[str, Range] = {}
+        for name, group in placement.tensors.items():
+            found[group] = found[group].joined(self.ranges[name]) if group in found else self.ranges[name]
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form; the graph is not part of it."""
         return {
-            "ranges": {name: [found.low, found.high, found.source] for name, found in sorted(self.ranges.items())},
+            "ranges": {
+                name: [found.low, found.high, found.source, *([found.amax] if found.amax is not None else [])]
+                for name, found in sorted(self.ranges.items())
+            },
             "weights": {
                 name: {"axis": weight.axis, "scale": [float(value) for value in weight.scale]}
                 for name, weight in sorted(self.weights.items())
             },
+            "excluded": sorted(self.excluded),
         }
+
+    @classmethod
+    def from_dict(cls, graph: onnx.ModelProto, said: Mapping[str, Any]) -> ScaleTable:
+        """The table of `to_dict`, checked anew.
+
+        Raises:
+            CheckFailed: As `make`.
+        """
+        weights = {
+            name: WeightScale(int(found["axis"]), np.array(found["scale"], np.float32))
+            for name, found in said["weights"].items()
+        }
+        ranges = {name: Range(*found) for name, found in said["ranges"].items()}
+        return cls.make(graph, ranges, weights, needed=(), excluded=said.get("excluded", ()))
 
     def sha256(self) -> str:
         """Of the canonical JSON."""
@@ -132,6 +185,22 @@ class ScaleTable:
 
 
 _HINT = "calibrate with more pictures, and with pictures like those the model will see"
+
+
+OUTPUT_CHANNELS = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1, "Gemm": 1}
+"""Axis of the output channels in each operation's weight."""
+
+
+def weight_scales(graph: Graph, proto: onnx.ModelProto) -> dict[str, WeightScale]:
+    """Scales of every weight that can be quantized."""
+    from onnx import numpy_helper
+
+    constants = {tensor.name: tensor for tensor in proto.graph.initializer}
+    return {
+        str(node.weight): weight_scale(numpy_helper.to_array(constants[str(node.weight)]), OUTPUT_CHANNELS[node.op])
+        for node in graph.weighted
+        if node.weight in constants
+    }
 
 
 def weight_scale(weight: np.ndarray, axis: int) -> WeightScale:

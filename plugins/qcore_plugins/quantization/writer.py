@@ -12,6 +12,8 @@ from qcore_plugins.quantization.profiles import Profile
 from qcore_plugins.quantization.table import Range, ScaleTable, WeightScale
 
 DTYPES = {"u8": np.uint8, "s8": np.int8}
+SMALLEST = 2.0**-14
+"""Smallest normal number of float16: a scale below it loses digits, or becomes 0."""
 
 
 def write(table: ScaleTable, profile: Profile) -> onnx.ModelProto:
@@ -23,8 +25,16 @@ def write(table: ScaleTable, profile: Profile) -> onnx.ModelProto:
         table: Ranges for every tensor the profile quantizes; `ScaleTable.make` has checked them.
         profile: Of the runtime.
     """
-    placement = place(from_onnx(table.graph), profile)
-    return _Writer(table, profile, placement).written()
+    graph = from_onnx(table.graph)
+    made = _Writer(table, profile, place(graph, profile, table.excluded)).written()
+    return half(made, graph.tail) if profile.half else made
+
+
+def half(proto: onnx.ModelProto, tail: frozenset[str]) -> onnx.ModelProto:
+    """The graph in float16, with inputs, outputs and the decode in float32, where a pixel needs more than 11 bits."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    return convert_float_to_float16(proto, keep_io_types=True, node_block_list=sorted(tail), min_positive_val=5.97e-08)
 
 
 class _Writer:
@@ -38,7 +48,8 @@ class _Writer:
 
     def written(self) -> onnx.ModelProto:
         graph = self.proto.graph
-        pairs = {name: self._pair(name, group) for name, group in self._ranges()}
+        joined = self.table.joined(self.placement)
+        pairs = {name: self._pair(name, joined[group]) for name, group in self.placement.tensors.items()}
         renamed = {name: pair[1].output[0] for name, pair in pairs.items()}
         weights = {node.name: node for node in self.placement.weighted}
         nodes: list[onnx.NodeProto] = [node for value in graph.input for node in pairs.get(value.name, ())]
@@ -56,16 +67,10 @@ class _Writer:
         self._store()
         return self.proto
 
-    def _ranges(self) -> list[tuple[str, Range]]:
-        """Each tensor with the range of its whole group."""
-        joined: dict[str, Range] = {}
-        for name, group in self.placement.tensors.items():
-            own = self.table.ranges[name]
-            joined[group] = joined[group].joined(own) if group in joined else own
-        return [(name, joined[group]) for name, group in self.placement.tensors.items()]
-
     def _pair(self, name: str, found: Range) -> tuple[onnx.NodeProto, onnx.NodeProto]:
         scale, point = found.quantization(self.profile.activation, self.profile.symmetric)
+        if self.profile.half:
+            scale = float(np.float16(max(scale, SMALLEST)))
         self.scales[name] = float(np.float32(scale))
         self.added[f"{name}_scale"] = np.array(scale, np.float32)
         self.added[f"{name}_zero_point"] = np.array(point, DTYPES[self.profile.activation])
@@ -81,6 +86,8 @@ class _Writer:
         """Int8 weights, and int32 bias where the profile has one, each behind a DequantizeLinear."""
         name = node.input[1]
         known = self.table.weights[name]
+        if self.profile.half:
+            known = WeightScale(known.axis, np.maximum(known.scale, SMALLEST).astype(np.float16).astype(np.float32))
         integer = self.profile.integer_bias and len(node.input) > 2 and node.input[2] in self.constants
         if integer:
             known = roomy(known, self.constants[name], self.constants[node.input[2]], self.scales[source])

@@ -12,9 +12,9 @@ import numpy as np
 from qcore.contract import Tensor
 from qcore.errors import UsageError
 from qcore_plugins.detections import Detections
+from qcore_plugins.heads.outputs import reader, suppressed_names
 from qcore_plugins.parameters import parse
 from qcore_plugins.yolo.nms import suppress
-from qcore_plugins.yolo.outputs import reader, suppressed_names
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 
 import qcore
-from qcore_plugins.onnxruntime.calibration import ranges
+from qcore_plugins.quantization.calibration import ranges
 from qcore_plugins.quantization.graph import from_onnx
 from qcore_plugins.quantization.histogram import Histogram
 from qcore_plugins.quantization.placement import candidates, place

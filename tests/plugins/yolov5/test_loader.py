@@ -5,7 +5,7 @@ import torch
 
 import qcore
 from qcore_plugins.folding import fold_batchnorm
-from qcore_plugins.yolo.outputs import reader
+from qcore_plugins.heads.outputs import reader
 from qcore_plugins.yolov5.network import YoloV5
 
 TINY = {

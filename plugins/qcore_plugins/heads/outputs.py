@@ -9,11 +9,12 @@ import numpy as np
 
 from qcore.contract import Tensor
 from qcore.errors import UsageError
+from qcore_plugins.heads.arrays import constant, library
 from qcore_plugins.heads.dfl import decode_joined
 from qcore_plugins.heads.yolov5 import decode
 
-Reader = Callable[[Mapping[str, Any]], tuple[np.ndarray, np.ndarray]]
-"""Outputs by name -> boxes `[B, N, 4]` xyxy in input pixels and scores `[B, N, classes]`."""
+Reader = Callable[[Mapping[str, Any]], tuple[Any, Any]]
+"""Outputs by name -> boxes `[B, N, 4]` xyxy in input pixels and scores `[B, N, classes]`, NumPy or torch."""
 
 
 def reader(outputs: Sequence[Tensor]) -> Reader:
@@ -35,11 +36,15 @@ def reader(outputs: Sequence[Tensor]) -> Reader:
         strides = [float(output.attributes["stride"]) for output in outputs]
         pixels = [np.asarray(output.attributes["anchors"], np.float32) for output in outputs]
         anchors = np.stack([anchor / stride for anchor, stride in zip(pixels, strides, strict=True)])
-        return lambda given: _objectness(decode([given[name] for name in names], anchors, strides))
+        return lambda given: _objectness(
+            decode([given[name] for name in names], constant(anchors, given[names[0]]), strides)
+        )
     if said and set(said) == {("boxes-classes", "raw")}:
         steps = [float(output.attributes["stride"]) for output in outputs]
         bins = np.asarray(outputs[0].attributes["bins"], np.float32)
-        return lambda given: _classes(decode_joined([given[name] for name in names], steps, bins))
+        return lambda given: _classes(
+            decode_joined([given[name] for name in names], steps, constant(bins, given[names[0]]))
+        )
     listed = ", ".join(f"{output.name} ({output.meaning}, {output.stage})" for output in outputs)
     raise UsageError(
         f"the postprocessor yolo does not know these outputs: {listed}",
@@ -54,17 +59,18 @@ def suppressed_names(outputs: Sequence[Tensor]) -> list[str]:
     return [names[meaning] for meaning in wanted] if set(names) == set(wanted) else []
 
 
-def _objectness(decoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _objectness(decoded: Any) -> tuple[Any, Any]:
     """`[B, N, 5 + classes]` with cx, cy, w, h, objectness, class scores; the score is their product."""
     return _corners(decoded[..., :4]), decoded[..., 5:] * decoded[..., 4:5]
 
 
-def _classes(decoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _classes(decoded: Any) -> tuple[Any, Any]:
     """`[B, 4 + classes, N]` with cx, cy, w, h, class scores."""
-    rows = decoded.transpose(0, 2, 1)
+    rows = decoded.swapaxes(1, 2)
     return _corners(rows[..., :4]), rows[..., 4:]
 
 
-def _corners(boxes: np.ndarray) -> np.ndarray:
+def _corners(boxes: Any) -> Any:
+    xp, _ = library(boxes)
     half = boxes[..., 2:4] / 2
-    return np.concatenate((boxes[..., :2] - half, boxes[..., :2] + half), -1)
+    return xp.concatenate((boxes[..., :2] - half, boxes[..., :2] + half), -1)

@@ -7,18 +7,15 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import onnx
 import torch
 
-from qcore.contract import Tensor
+from qcore.contract import Contract, Tensor
 from qcore.errors import CheckFailed
-from qcore.forms import Form
-from qcore.model import Model
-from qcore.protocols import Progress
 from qcore_plugins.folding import fold_batchnorm
 
 OPSET = 20
@@ -29,36 +26,73 @@ RELATIVE, ABSOLUTE = 1e-4, 1e-4
 """Allowed difference between the file and the module: float32 rounding in another order gives about 1e-6."""
 
 
-class TorchToOnnx:
-    """Exports through `torch.export`, whose node names become the tensor names of the file."""
+@dataclass(frozen=True)
+class Exported:
+    """A module in the two forms that quantization works on; equal names mean equal tensors.
 
-    def convert(self, model: Model, *, options: Mapping[str, Any], progress: Progress) -> Model:  # noqa: ARG002
-        """Fold BatchNorm, export with the contract's shapes, compare with the module.
+    Attributes:
+        module: In eval mode, BatchNorm folded.
+        program: What `torch.export` made of it, with a dynamic batch whatever the contract says.
+        proto: The float ONNX graph, with the contract's own shapes.
+        weights: What to use instead of the program's own parameters, by name; of a training.
+    """
 
-        Raises:
-            CheckFailed: ONNX Runtime's result on the exported graph differs from the module's.
-        """
-        contract = model.contract
-        module = fold_batchnorm(model.module).eval()
-        probe = tuple(_probe(tensor.shape, index) for index, tensor in enumerate(contract.inputs))
-        with _quiet(), torch.no_grad():
-            program = torch.export.export(module, probe, dynamic_shapes=_dynamic(contract.inputs))
-            made = torch.onnx.export(
-                program,
-                (),
-                dynamo=True,
-                external_data=False,
-                opset_version=OPSET,
-                input_names=[tensor.name for tensor in contract.inputs],
-                output_names=[tensor.name for tensor in contract.outputs],
-                verbose=False,
-            )
-            proto = _clean(made.model_proto)
-            expected = model.module(*probe)
-        verify(proto, probe, expected if isinstance(expected, (tuple, list)) else (expected,))
-        tools = {**dict(contract.provenance.get("tools", {})), "torch": torch.__version__, "onnx": onnx.__version__}
-        said = replace(contract, provenance={**contract.provenance, "tools": tools})
-        return model.evolve(form=Form("onnx", encoding="float", precision="f32"), module=proto, contract=said)
+    module: torch.nn.Module
+    program: torch.export.ExportedProgram
+    proto: onnx.ModelProto
+    weights: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+    def with_weights(self, weights: Mapping[str, torch.Tensor]) -> Exported:
+        """The same network with other parameters, in both forms."""
+        proto = onnx.ModelProto()
+        proto.CopyFrom(self.proto)
+        for tensor in proto.graph.initializer:
+            if tensor.name in weights:
+                tensor.CopyFrom(onnx.numpy_helper.from_array(weights[tensor.name].cpu().numpy(), tensor.name))
+        return replace(self, proto=proto, weights=dict(weights))
+
+
+def export(module: torch.nn.Module, contract: Contract) -> tuple[torch.nn.Module, onnx.ModelProto]:
+    """Fold BatchNorm, export through `torch.export`, compare with the module.
+
+    Returns:
+        The folded module and the ONNX graph. Its tensors have the names of the program's nodes, its weights those of
+        the module's parameters.
+
+    Raises:
+        CheckFailed: ONNX Runtime's result on the exported graph differs from the module's.
+    """
+    folded = fold_batchnorm(module).eval()
+    probe = _probes(contract.inputs)
+    with _quiet(), torch.no_grad():
+        program = torch.export.export(folded, probe, dynamic_shapes=_dynamic(contract.inputs))
+        made = torch.onnx.export(
+            program,
+            (),
+            dynamo=True,
+            external_data=False,
+            opset_version=OPSET,
+            input_names=[tensor.name for tensor in contract.inputs],
+            output_names=[tensor.name for tensor in contract.outputs],
+            verbose=False,
+        )
+        proto = _clean(made.model_proto)
+        expected = module(*probe)
+    verify(proto, probe, expected if isinstance(expected, (tuple, list)) else (expected,))
+    return folded, proto
+
+
+def export_both(module: torch.nn.Module, contract: Contract) -> Exported:
+    """Like `export`, with the program beside it, which takes any batch.
+
+    Raises:
+        CheckFailed: As `export`.
+    """
+    folded, proto = export(module, contract)
+    free = [replace(tensor, shape=("batch", *tensor.shape[1:])) for tensor in contract.inputs]
+    with _quiet(), torch.no_grad():
+        program = torch.export.export(folded, _probes(free), dynamic_shapes=_dynamic(free))
+    return Exported(folded, program, proto)
 
 
 def verify(proto: onnx.ModelProto, probe: tuple[torch.Tensor, ...], expected: Any) -> None:
@@ -88,6 +122,10 @@ def _dynamic(inputs: Sequence[Tensor]) -> tuple[dict[int, Any], ...] | None:
         return None
     dims = {name: torch.export.Dim(name, min=1) for axes in named for name in axes.values()}
     return tuple({axis: dims[name] for axis, name in axes.items()} for axes in named)
+
+
+def _probes(inputs: Sequence[Tensor]) -> tuple[torch.Tensor, ...]:
+    return tuple(_probe(tensor.shape, index) for index, tensor in enumerate(inputs))
 
 
 def _probe(shape: tuple[Any, ...], seed: int) -> torch.Tensor:

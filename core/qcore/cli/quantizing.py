@@ -1,0 +1,201 @@
+"""`qcore quantize`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qcore.cli.arguments import pairs
+from qcore.cli.console import Output
+from qcore.errors import UsageError
+from qcore.files import output_directory, require
+
+if TYPE_CHECKING:
+    from qcore.judging import Judge
+    from qcore.model import Model
+    from qcore.pipelines import Pipeline
+    from qcore.specs import BackendSpec
+
+
+@dataclass(frozen=True)
+class Target:
+    """One file to write.
+
+    Attributes:
+        name: Of its folder, where several are written.
+        backend: What runs it.
+        profile: To write for instead of the backend's own.
+        goal: Form to end at, where no backend of its own is asked for.
+    """
+
+    name: str
+    backend: BackendSpec
+    profile: str | None = None
+    goal: Any = None
+
+    def of(self, pipeline: Pipeline) -> Pipeline:
+        """The pipeline, ending here."""
+        return replace(pipeline.to(self.backend, target=self.profile), backend=None if self.goal else self.backend)
+
+
+def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
+    """Calibrate or train once, then write, check and report each target's file."""
+    limit = options.calib_limit
+    if limit is not None and limit < 1:
+        raise UsageError(f"--calib-limit {limit} is not a positive number")
+    if options.max_drop is not None and not options.data:
+        raise UsageError("--max-drop needs --data FILE: labelled data to measure on")
+    judge = _judge(options, output, pipeline)
+    more = {} if limit is None else {"limit": limit}
+    pipeline = pipeline.quantize(
+        _quantizer(options, pipeline),
+        calibration=options.calib,
+        seed=options.calib_seed,
+        judge=judge,
+        **more,
+        **_settings(options, pipeline),
+    )
+    targets = _targets(options, pipeline)
+    for target in targets:
+        target.of(pipeline)._plan(pipeline.start_form(), target.goal).require()
+    output_directory(options.out)
+    done = pipeline.load().quantized()
+    reports = [_written(options, output, pipeline, done, target, len(targets) > 1, judge) for target in targets]
+    _keep_table(options, output, done)
+    if output.json:
+        output.result(reports[0] if len(reports) == 1 else {"files": reports})
+    return 0
+
+
+def _judge(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> Judge | None:
+    from qcore.judging import Judge
+
+    if not options.data:
+        return None
+    require(options.data)
+    classes = pairs(options.classes, "--classes") or None
+    return Judge(pipeline.plugins, options.data, options.images, classes, output.progress)
+
+
+def _quantizer(options: argparse.Namespace, pipeline: Pipeline) -> str:
+    from qcore.specs import QuantizerSpec
+
+    if options.quantizer:
+        return str(options.quantizer)
+    able = [
+        spec for spec in pipeline.plugins.specs(QuantizerSpec) if any(option.name == "qat" for option in spec.options)
+    ]
+    if not options.qat or not able:
+        names = ", ".join(spec.name for spec in pipeline.plugins.specs(QuantizerSpec))
+        raise UsageError("--quantizer is missing", hint=f"--quantizer one of {names}")
+    return next((spec for spec in able if not spec.problems()), able[0]).name
+
+
+def _settings(options: argparse.Namespace, pipeline: Pipeline) -> dict[str, Any]:
+    settings = pairs(options.quantizer_option, "--quantizer-option")
+    if options.exclude:
+        settings["exclude"] = tuple(options.exclude)
+    if options.no_last_layer:
+        settings["last_layer"] = False
+    if options.device:
+        settings["device"] = options.device
+    if options.qat:
+        settings.setdefault("qat", True)
+        settings.setdefault("state", str(Path(options.out) / f"{pipeline.weights.stem}.training"))
+    return settings
+
+
+def _targets(options: argparse.Namespace, pipeline: Pipeline) -> list[Target]:
+    """The backends asked for, or the profile asked for, or every installed backend that the quantizer serves."""
+    from qcore.specs import BackendSpec, ConverterSpec
+
+    backends = pipeline.plugins.specs(BackendSpec)
+    if options.backend:
+        chosen = [pipeline.plugins.get(BackendSpec, name) for name in dict.fromkeys(options.backend)]
+        return [Target(spec.name, spec, options.target) for spec in chosen]
+    if options.target:
+        makers = [spec for spec in pipeline.plugins.specs(ConverterSpec) if spec.produces.profile == options.target]
+        if not makers:
+            known = sorted(
+                {str(s.produces.profile) for s in pipeline.plugins.specs(ConverterSpec) if s.produces.profile}
+            )
+            raise UsageError(f"no profile is called {options.target!r}", hint=f"there are: {', '.join(known)}")
+        goal = makers[0].produces
+        able = [spec for spec in backends if any(form.accepts(goal) for form in spec.accepts) and not spec.problems()]
+        if not able:
+            raise UsageError(f"nothing installed runs {goal}", hint="qcore list-plugins --kind backend")
+        return [Target(options.target, able[0], options.target, goal)]
+    served = [Target(spec.name, spec) for spec in backends if not spec.problems() and _serves(pipeline, spec)]
+    if not served:
+        names = ", ".join(spec.name for spec in backends)
+        raise UsageError("no installed backend has a profile of its own for this", hint=f"--backend one of {names}")
+    return served
+
+
+def _serves(pipeline: Pipeline, backend: BackendSpec) -> bool:
+    """Whether the quantizer reaches this backend with a file made for it."""
+    from qcore.errors import NoRoute
+
+    try:
+        end = pipeline.to(backend).plan().end
+    except NoRoute:
+        return False
+    made_for_it = any(form.profile and form.accepts(end) for form in backend.accepts)
+    return made_for_it or (end.encoding == "native" and end.format == backend.name)
+
+
+def _written(
+    options: argparse.Namespace,
+    output: Output,
+    pipeline: Pipeline,
+    done: Pipeline,
+    target: Target,
+    several: bool,
+    judge: Judge | None,
+) -> dict[str, Any]:
+    from qcore import loading, parity
+
+    folder = Path(options.out) / target.name if several else Path(options.out)
+    report: dict[str, Any] = {}
+    ended = target.of(done)
+    if options.max_drop is not None and judge is not None:
+        from qcore.cli.budgeting import within
+
+        ended, report["budget"] = within(options, output, pipeline, done, target, judge)
+    model: Model = ended.model(target.goal)
+    inputs = pipeline.calibration_items()
+    agreed = parity.check(model, target.backend, inputs, plugins=pipeline.plugins, progress=output.progress)
+    files = loading.save(model, folder, pipeline.weights.stem, pipeline.plugins)
+    if options.explain:
+        _explain(output, model, report)
+    report |= {"file": str(files[-1]), "bytes": sum(file.stat().st_size for file in files)}
+    output.say(f"{report['file']} ({report['bytes'] / 1e6:.2f} MB)")
+    if agreed:
+        report["parity"] = agreed
+        output.say(f"  as the quantized network on {agreed['inputs']} inputs: {agreed['summary']}")
+    return report
+
+
+def _explain(output: Output, model: Model, report: dict[str, Any]) -> None:
+    rows = [dict(row) for row in model.layers]
+    report["layers"] = rows
+    if rows and not output.json:
+        columns = list(rows[0])
+        output.table("", [column.upper() for column in columns], [[row[key] for key in columns] for row in rows])
+
+
+def _keep_table(options: argparse.Namespace, output: Output, done: Pipeline) -> None:
+    """Keep what the quantizer found out, where it is something of its own that other files can be made of."""
+    from qcore import loading
+    from qcore.specs import FormatSpec
+
+    model = done.loaded
+    assert model is not None  # noqa: S101 - it has just been quantized
+    formats = [spec for spec in done.plugins.specs(FormatSpec) if spec.name == model.form.format]
+    if model.form.encoding == "native" or not formats:
+        return
+    kept: Sequence[Path] = loading.save(model, options.out, done.weights.stem, done.plugins)
+    output.note(f"{kept[-1]}: the scales, of which qcore export --target makes other runtimes' files")

@@ -1,0 +1,81 @@
+"""`qcore sensitivity`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from qcore.cli.arguments import pairs
+from qcore.cli.budgeting import ranking
+from qcore.cli.console import Output
+from qcore.errors import UsageError
+from qcore.files import output_directory, replacing, require
+
+if TYPE_CHECKING:
+    from qcore.pipelines import Pipeline
+
+SHOWN = 15
+
+
+def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
+    """Rank, confirm the worst where asked, write the file."""
+    if options.confirm and not (options.data and options.quantizer and options.backend):
+        raise UsageError("--confirm needs --data, --quantizer and --backend: what to measure, and how")
+    folder = output_directory(options.out)
+    more = {} if options.calib_limit is None else {"limit": options.calib_limit}
+    # any quantizer: only its calibration inputs are used for the ranking
+    name = options.quantizer or _first(pipeline)
+    pipeline = pipeline.quantize(name, calibration=options.calib, seed=options.calib_seed, **more).load()
+    rows = ranking(pipeline, output)
+    document: dict[str, Any] = {"model": str(pipeline.weights), "layers": rows}
+    if options.confirm:
+        document["confirmed"] = _confirmed(options, output, pipeline, rows)
+    path = folder / f"{pipeline.weights.stem}.sensitivity.json"
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    if output.json:
+        output.result({"file": str(path), **document})
+        return 0
+    columns = list(rows[0])
+    shown = [[_cell(row[key]) for key in columns] for row in rows[:SHOWN]]
+    output.table("", [column.replace("_", " ").upper() for column in columns], shown)
+    output.say(f"{path} ({len(rows)} layers, the {min(SHOWN, len(rows))} worst are shown)")
+    return 0
+
+
+def _first(pipeline: Pipeline) -> str:
+    from qcore.specs import QuantizerSpec
+
+    return next(spec.name for spec in pipeline.plugins.specs(QuantizerSpec) if not spec.problems())
+
+
+def _confirmed(
+    options: argparse.Namespace, output: Output, pipeline: Pipeline, rows: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The main figure with each of the worst layers left float, beside that of none; added to the rows."""
+    from qcore.cli.budgeting import leaving
+    from qcore.judging import Judge
+
+    require(options.data)
+    classes = pairs(options.classes, "--classes") or None
+    judge = Judge(pipeline.plugins, options.data, options.images, classes, output.progress)
+    done = pipeline.quantized()
+    assert done.loaded is not None  # noqa: S101 - it has just been quantized
+    protocol = judge.protocol(done.loaded.contract)
+
+    def figure(layers: list[str]) -> float:
+        return judge(leaving(pipeline, done, layers).to(options.backend).following(protocol).build())
+
+    whole = figure([])
+    name = judge.name(done.loaded.contract)
+    for row in rows[: options.confirm]:
+        row["gain"] = figure([row["layer"]]) - whole
+        output.note(f"{row['layer']} left float: {name} {row['gain']:+.4f}")
+    for row in rows[options.confirm :]:
+        row["gain"] = None
+    return {"figure": name, "int8": whole, "data": options.data, "quantizer": options.quantizer}
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

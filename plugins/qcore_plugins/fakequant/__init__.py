@@ -1,0 +1,1 @@
+"""Networks in PyTorch with fake quantizers at the places that placement chose: calibrated, trained, never exported."""

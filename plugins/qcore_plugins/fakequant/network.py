@@ -1,0 +1,154 @@
+"""An exported program with modules of any make on the edges that a placement names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import fx, nn
+
+from qcore.errors import QcoreError
+from qcore_plugins.exporter.onnx import Exported
+from qcore_plugins.quantization.graph import Graph, Node, from_onnx
+from qcore_plugins.quantization.placement import Placement
+
+
+@dataclass
+class Network:
+    """A float network in PyTorch whose tensors have the names of its ONNX graph.
+
+    Attributes:
+        graph: Of the ONNX file.
+        module: The program, taking any batch; made anew by `Network.of`, so that it can be changed.
+        nodes: Tensor of the ONNX graph -> node of the program. The gate inside a SiLU has none before `open_silus`.
+    """
+
+    graph: Graph
+    module: fx.GraphModule
+    nodes: dict[str, fx.Node] = field(repr=False)
+
+    @classmethod
+    def of(cls, exported: Exported) -> Network:
+        """A network with weights of its own.
+
+        Raises:
+            QcoreError: A weight of the ONNX graph is not where the program has it.
+        """
+        graph = from_onnx(exported.proto)
+        module: fx.GraphModule = exported.program.module(check_guards=False)
+        _own(module, exported.weights)
+        nodes = _named(graph, module)
+        for node in graph.weighted:
+            found = nodes.get(node.outputs[0])
+            if found is None or not isinstance(found.args[1], fx.Node) or found.args[1].target != node.weight:
+                raise QcoreError(
+                    f"layer {node.layer}: the ONNX graph and the PyTorch program do not speak of the same tensor",
+                    hint="quantize the exported file instead: --quantizer onnxruntime",
+                )
+        return cls(graph, module, nodes)
+
+    def open_silus(self, wanted: Iterable[str]) -> None:
+        """Make x * sigmoid(x) of each SiLU whose gate is among `wanted`, so that quantizers can go inside."""
+        names = set(wanted)
+        for product, gate in self.graph.silus.items():
+            node = self.nodes.get(product)
+            if gate.outputs[0] not in names or gate.outputs[0] in self.nodes or node is None:
+                continue
+            source = node.args[0]
+            with self.module.graph.inserting_before(node):
+                opened = self.module.graph.call_function(torch.ops.aten.sigmoid.default, (source,))
+                multiplied = self.module.graph.call_function(torch.ops.aten.mul.Tensor, (source, opened))
+            node.replace_all_uses_with(multiplied)
+            self.module.graph.erase_node(node)
+            self.nodes[product], self.nodes[gate.outputs[0]] = multiplied, opened
+
+    def weight(self, node: Node) -> torch.Tensor:
+        """The weight of a weighted operation."""
+        found: torch.Tensor = _attribute(self.module, str(node.weight))
+        return found
+
+    def insert(
+        self,
+        placement: Placement,
+        activation: Callable[[str], nn.Module],
+        weight: Callable[[Node], nn.Module],
+    ) -> None:
+        """Put a module behind every tensor of the placement, one for each group, and behind every quantized weight.
+
+        Args:
+            placement: Of this graph.
+            activation: Makes the module of a group.
+            weight: Makes the module of a weighted operation's weight.
+        """
+        self.open_silus(placement.tensors)
+        made: dict[str, str] = {}
+        for name, group in placement.tensors.items():
+            if group not in made:
+                made[group] = f"quantizers.{len(made)}_{group.replace('.', '_')}"
+                _add(self.module, made[group], activation(group))
+            self._behind(self.nodes[name], made[group])
+        for node in placement.weighted:
+            path = f"weight_quantizers.{node.outputs[0].replace('.', '_')}"
+            _add(self.module, path, weight(node))
+            reader = self.nodes[node.outputs[0]]
+            with self.module.graph.inserting_before(reader):
+                reader.update_arg(1, self.module.graph.call_module(path, (reader.args[1],)))
+        self.module.graph.lint()
+        self.module.recompile()
+
+    def _behind(self, node: fx.Node, path: str) -> None:
+        with self.module.graph.inserting_after(node):
+            quantized = self.module.graph.call_module(path, (node,))
+        node.replace_all_uses_with(quantized, delete_user_cb=lambda user: user is not quantized)
+
+    def giving(self, names: Iterable[str]) -> fx.GraphModule:
+        """The part of the network that makes the named tensors, sharing weights and quantizers with the whole."""
+        graph, copied = fx.Graph(), {}
+        graph.graph_copy(self.module.graph, copied)
+        graph.output(tuple(copied[self.nodes[name]] for name in names))
+        made = fx.GraphModule(self.module, graph)
+        made.graph.eliminate_dead_code()
+        made.delete_all_unused_submodules()
+        made.recompile()
+        return made
+
+
+def _own(module: fx.GraphModule, weights: Mapping[str, torch.Tensor]) -> None:
+    """Copy the parameters: a program hands out those of the module that it was made from."""
+    for path, owner in module.named_modules():
+        for name, value in list(owner.named_parameters(recurse=False)):
+            given = weights.get(f"{path}.{name}" if path else name, value)
+            setattr(owner, name, nn.Parameter(given.detach().clone()))
+
+
+def _named(graph: Graph, module: fx.GraphModule) -> dict[str, fx.Node]:
+    """Tensor of the ONNX graph -> node. Inputs and outputs go by place, parts of a split by number."""
+    nodes: dict[str, fx.Node] = {}
+    inputs: list[fx.Node] = []
+    for node in module.graph.nodes:
+        if node.op == "placeholder":
+            inputs.append(node)
+        elif node.op == "output":
+            given = node.args[0] if isinstance(node.args[0], (tuple, list)) else node.args
+            outputs = [value for value in given if isinstance(value, fx.Node)]
+        elif node.op == "call_function":
+            nodes[node.name] = node
+            if getattr(node.target, "__name__", "") == "getitem":
+                nodes[f"{node.args[0].name}_split_{node.args[1]}"] = node
+    nodes.update(zip(graph.inputs, inputs, strict=True))
+    nodes.update(zip(graph.outputs, outputs, strict=True))
+    return nodes
+
+
+def _attribute(module: nn.Module, path: str) -> torch.Tensor:
+    owner, _, name = path.rpartition(".")
+    found: torch.Tensor = getattr(module.get_submodule(owner), name)
+    return found
+
+
+def _add(module: nn.Module, path: str, child: nn.Module) -> None:
+    owner, _, name = path.rpartition(".")
+    if not hasattr(module, owner):
+        module.add_module(owner, nn.Module())
+    module.get_submodule(owner).add_module(name, child)

@@ -1,0 +1,75 @@
+"""A scale table run in PyTorch: the reference that written files are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from qcore_plugins.exporter.onnx import Exported
+from qcore_plugins.fakequant.network import Network
+from qcore_plugins.quantization.placement import place
+from qcore_plugins.quantization.profiles import Profile
+from qcore_plugins.quantization.table import LIMITS, OUTPUT_CHANNELS, ScaleTable
+
+
+class _Activation(nn.Module):
+    def __init__(self, scale: float, point: int, limits: tuple[int, int]) -> None:
+        super().__init__()
+        self.scale, self.point, self.limits = scale, point, limits
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.fake_quantize_per_tensor_affine(x, self.scale, self.point, *self.limits)
+
+
+class _Weight(nn.Module):
+    def __init__(self, scale: np.ndarray, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+        self.register_buffer("scale", torch.from_numpy(np.asarray(scale, np.float32)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        zeros = torch.zeros_like(self.scale, dtype=torch.int32)
+        return torch.fake_quantize_per_channel_affine(x, self.scale, zeros, self.axis, -127, 127)
+
+
+class SimulatedSession:
+    """Fake-quantized float arithmetic in PyTorch."""
+
+    executed_precision = "fake-quantized f32"
+
+    def __init__(self, module: nn.Module, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        self._module, self._inputs, self._outputs = module, tuple(inputs), tuple(outputs)
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """One inference; all outputs."""
+        with torch.inference_mode():
+            given = self._module(*(torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in self._inputs))
+        values = given if isinstance(given, (tuple, list)) else (given,)
+        return {name: value.numpy() for name, value in zip(self._outputs, values, strict=True)}
+
+
+def simulated(exported: Exported, table: ScaleTable, profile: Profile) -> SimulatedSession:
+    """The network with a table's scales in it, at the places that the profile asks for.
+
+    Args:
+        exported: The network, with the weights that the table was made for.
+        table: Ranges and weight scales.
+        profile: Of the runtime.
+    """
+    network = Network.of(exported)
+    placement = place(network.graph, profile, table.excluded)
+    joined = table.joined(placement)
+
+    def activation(group: str) -> nn.Module:
+        scale, point = joined[group].quantization(profile.activation, profile.symmetric)
+        return _Activation(scale, point, LIMITS[profile.activation])
+
+    network.insert(
+        placement,
+        activation,
+        lambda node: _Weight(table.weights[str(node.weight)].scale, OUTPUT_CHANNELS[node.op]),
+    )
+    return SimulatedSession(network.module, network.graph.inputs, network.graph.outputs)

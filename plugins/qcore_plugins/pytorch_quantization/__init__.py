@@ -1,0 +1,38 @@
+"""pytorch-quantization: post-training and quantization-aware, into a scale table."""
+
+from collections.abc import Iterator
+
+import qcore
+from qcore_plugins.quantization.options import LEAVING_FLOAT, TRAINING
+
+REQUIRES = (
+    qcore.Requirement("pytorch_quantization", "pytorch-quantization", ">=2.1.3,<2.2", extra="pytorch-quantization"),
+    qcore.Requirement("torch", "torch", ">=2.10", extra="torch"),
+    qcore.Requirement("onnxscript", "onnxscript", extra="torch"),
+    qcore.Requirement("onnxruntime", "onnxruntime", ">=1.20"),
+)
+
+
+@qcore.hookimpl
+def qcore_quantizers() -> Iterator[qcore.QuantizerSpec]:
+    """The quantizer `pytorch-quantization`."""
+    yield qcore.QuantizerSpec(
+        name="pytorch-quantization",
+        summary="NVIDIA's quantizers in the PyTorch network, calibrated or trained, into a scale table",
+        target="qcore_plugins.pytorch_quantization.quantizer:PytorchQuantization",
+        requires=REQUIRES,
+        accepts=(qcore.Form("torch", encoding="float"),),
+        produces=qcore.Form("table", encoding="ranges"),
+        options=(
+            *LEAVING_FLOAT,
+            qcore.Option(
+                "method",
+                "how the range follows from the inputs",
+                "percentile",
+                str,
+                ("percentile", "entropy", "mse", "max"),
+            ),
+            qcore.Option("percentile", "share of the values inside the range, for that method", 99.999, float),
+            *TRAINING,
+        ),
+    )

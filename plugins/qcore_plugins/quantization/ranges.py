@@ -1,0 +1,40 @@
+"""Which tensors calibration looks at, and what follows for those it need not look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from qcore_plugins.quantization.graph import AVERAGING, MOVING, Graph
+from qcore_plugins.quantization.placement import candidates
+from qcore_plugins.quantization.table import Range
+
+SILU_FLOOR = -10.0
+"""Values below this, where only a SiLU reads them, are clipped: x * sigmoid(x) is within 0.0005 of 0 there. YOLOv5n on
+200 COCO pictures in uint8: AP .2972 with it, .2937 without."""
+
+
+def watched(graph: Graph) -> list[str]:
+    """Every tensor that some profile may quantize, but for those that hold moved values only."""
+    moved = {name for node in graph.nodes if node.op in MOVING | AVERAGING for name in node.outputs}
+    return [name for name in candidates(graph) if name not in moved]
+
+
+def completed(graph: Graph, seen: Mapping[str, Range]) -> dict[str, Range]:
+    """The ranges of all candidates: what only a SiLU reads is cut off below, what is moved has its source's range.
+
+    Args:
+        graph: As placement sees it.
+        seen: Ranges of `watched` tensors, as calibration found them.
+    """
+    found = dict(seen)
+    for name in graph.gated() & set(found):
+        found[name] = replace(found[name], low=max(found[name].low, min(SILU_FLOOR, found[name].high)))
+    for node in graph.nodes:
+        moves = node.op in MOVING | AVERAGING and node.name not in graph.tail
+        if moves and all(name in found for name in node.inputs):
+            joined = found[node.inputs[0]]
+            for name in node.inputs[1:]:
+                joined = joined.joined(found[name])
+            found.update(dict.fromkeys(node.outputs, joined))
+    return found
