@@ -10,6 +10,7 @@ import numpy as np
 from qcore.errors import FileError, UsageError
 from qcore.protocols import Progress
 from qcore_plugins.detection_eval.agreement import agreement
+from qcore_plugins.detection_eval.bootstrap import Matches
 from qcore_plugins.detection_eval.dataset import Dataset, Labels, read
 from qcore_plugins.detection_eval.matching import best_f1, hits
 from qcore_plugins.detections import Detections
@@ -43,6 +44,30 @@ class DetectionEvaluator:
             FileError: The data cannot be read.
             UsageError: No class of the model is one of the data.
         """
+        collected, skipped = self._collected(predictor, data, images, classes, progress)
+        return {
+            **collected.figures(),
+            "images": len(collected.sizes),
+            "skipped": skipped,
+            "classes": len(collected.mapping),
+        }
+
+    def matches(
+        self,
+        predictor: Any,
+        data: Any,
+        *,
+        images: Any = None,
+        classes: Mapping[str, str] | None = None,
+        progress: Progress,
+    ) -> Matches:
+        """The same run, kept per picture, for `bootstrap.difference`; arguments and errors as in `evaluate`."""
+        collected, _ = self._collected(predictor, data, images, classes, progress)
+        return Matches.of(collected.found, collected.labels)
+
+    def _collected(
+        self, predictor: Any, data: Any, images: Any, classes: Mapping[str, str] | None, progress: Progress
+    ) -> tuple[_Collected, list[str]]:
         dataset = read(data, images)
         mapping = match_classes(predictor.contract.classes, dataset.names, classes or {})
         unknown = [name for index, name in enumerate(dataset.names) if index not in mapping.values()]
@@ -64,7 +89,7 @@ class DetectionEvaluator:
         for item, (raw, found) in progress.track(results, "evaluating", len(there)):
             if raw is not None:
                 collected.add(found, dataset.labels(item, raw.shape[:2]), raw.shape[:2])
-        return {**collected.figures(), "images": len(collected.sizes), "skipped": skipped, "classes": len(mapping)}
+        return collected, skipped
 
 
 def match_classes(model: Sequence[str], data: Sequence[str], said: Mapping[str, str]) -> dict[int, int]:
@@ -101,7 +126,8 @@ class _Collected:
         self.sizes: list[tuple[int, int]] = []
         self.annotations: list[dict[str, Any]] = []
         self.results: list[dict[str, Any]] = []
-        self.confidences: list[np.ndarray] = []
+        self.found: list[Detections] = []
+        self.labels: list[Labels] = []
         self.verdicts: list[np.ndarray] = []
         self.counted = 0
 
@@ -114,6 +140,8 @@ class _Collected:
         kept = np.isin(found.class_id, list(self.mapping))
         translated = np.array([self.mapping[int(index)] for index in found.class_id[kept]], np.int64)
         found = Detections(found.xyxy[kept], found.confidence[kept], translated)
+        self.found.append(found)
+        self.labels.append(labels)
         for box, kind, crowd, area in zip(*vars(labels).values(), strict=True):
             self.annotations.append(
                 {"id": len(self.annotations) + 1, "image_id": number, "category_id": int(kind) + 1,
@@ -123,13 +151,15 @@ class _Collected:
             self.results.append(
                 {"image_id": number, "category_id": int(kind) + 1, "bbox": _xywh(box), "score": float(confidence)}
             )
-        self.confidences.append(found.confidence)
         self.verdicts.append(hits(found, labels))
         self.counted += int((~labels.crowd).sum())
 
     def figures(self) -> dict[str, Any]:
         """AP and its kin, precision, recall, F1, threshold. A size class without labels is None."""
-        return {**self._average_precisions(), **best_f1(self.confidences, self.verdicts, self.counted)}
+        return {
+            **self._average_precisions(),
+            **best_f1([found.confidence for found in self.found], self.verdicts, self.counted),
+        }
 
     def _average_precisions(self) -> dict[str, float | None]:
         from faster_coco_eval import COCO, COCOeval_faster

@@ -20,7 +20,7 @@ def hits(found: Detections, labels: Labels) -> np.ndarray:
     """
     verdict = np.zeros(len(found), np.int64)
     free = ~labels.crowd
-    overlap = _overlaps(found.xyxy.astype(np.float64), labels)
+    overlap = crowd_overlaps(found.xyxy.astype(np.float64), labels)
     for index in np.argsort(-found.confidence, kind="stable"):
         same = (labels.class_id == found.class_id[index]) & (overlap[index] >= IOU)
         if (candidates := np.flatnonzero(same & free)).size:
@@ -61,7 +61,7 @@ def best_f1(confidences: Sequence[np.ndarray], verdicts: Sequence[np.ndarray], l
     }
 
 
-def _overlaps(boxes: np.ndarray, labels: Labels) -> np.ndarray:
+def crowd_overlaps(boxes: np.ndarray, labels: Labels) -> np.ndarray:
     """IoU `[detections, labels]`; for crowds the part of the detection that is covered, as COCO does."""
     low = np.maximum(boxes[:, None, :2], labels.xyxy[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], labels.xyxy[None, :, 2:])

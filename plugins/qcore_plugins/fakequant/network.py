@@ -48,6 +48,12 @@ class Network:
                 )
         return cls(graph, module, nodes)
 
+    def sharing(self, other: Network) -> None:
+        """Use the parameters of another network of the same program, so that training one trains both."""
+        for path, value in other.module.named_parameters():
+            owner, _, name = path.rpartition(".")
+            setattr(self.module.get_submodule(owner), name, value)
+
     def open_silus(self, wanted: Iterable[str]) -> None:
         """Make x * sigmoid(x) of each SiLU whose gate is among `wanted`, so that quantizers can go inside."""
         names = set(wanted)

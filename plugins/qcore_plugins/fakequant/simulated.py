@@ -59,6 +59,12 @@ def simulated(exported: Exported, table: ScaleTable, profile: Profile) -> Simula
         table: Ranges and weight scales.
         profile: Of the runtime.
     """
+    network = fake_quantized(exported, table, profile)
+    return SimulatedSession(network.module, network.graph.inputs, network.graph.outputs)
+
+
+def fake_quantized(exported: Exported, table: ScaleTable, profile: Profile) -> Network:
+    """The network with PyTorch's own fake quantization, for any profile; arguments as in `simulated`."""
     network = Network.of(exported)
     placement = place(network.graph, profile, table.excluded)
     joined = table.joined(placement)
@@ -72,4 +78,4 @@ def simulated(exported: Exported, table: ScaleTable, profile: Profile) -> Simula
         activation,
         lambda node: _Weight(table.weights[str(node.weight)].scale, OUTPUT_CHANNELS[node.op]),
     )
-    return SimulatedSession(network.module, network.graph.inputs, network.graph.outputs)
+    return network

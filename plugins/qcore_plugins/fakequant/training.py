@@ -66,7 +66,7 @@ class Trained:
 
 
 def train(
-    student: Network,
+    students: Sequence[Network],
     teacher: Network,
     contract: Contract,
     data: CalibrationData,
@@ -80,7 +80,8 @@ def train(
     Under torchrun each process takes its part of every batch, and the result is that of one process but for rounding.
 
     Args:
-        student: With quantizers inserted; its outputs are the contract's.
+        students: The network with quantizers inserted, once for each placement it shall serve; they share their
+            parameters and are trained in turns. Their outputs are the contract's.
         teacher: The float network.
         contract: Says what the outputs mean.
         data: Inputs; labels are not needed.
@@ -94,13 +95,13 @@ def train(
         UsageError: Fewer inputs than can be held out and trained on, or a batch that the processes cannot share.
     """
     with _group() as group:
-        return _Training(student, teacher, contract, data, settings, progress, group, session).run()
+        return _Training(students, teacher, contract, data, settings, progress, group, session).run()
 
 
 class _Training:
     def __init__(
         self,
-        student: Network,
+        students: Sequence[Network],
         teacher: Network,
         contract: Contract,
         data: CalibrationData,
@@ -113,11 +114,12 @@ class _Training:
         self.rank, self.world = group
         if settings.batch % self.world:
             raise UsageError(f"a batch of {settings.batch} cannot be shared by {self.world} processes")
-        self.distance = Distance(student.graph, contract)
+        self.distance = Distance(teacher.graph, contract)
         names = self.distance.tensors
-        self.student, self.teacher = student.giving(names).train(), teacher.giving(names).eval()
-        self.device = next(self.student.parameters()).device
-        self.inputs = student.graph.inputs
+        self.teacher = teacher.giving(names).eval()
+        self.students = nn.ModuleList(student.giving(names).train() for student in students)
+        self.device = next(self.students.parameters()).device
+        self.inputs = teacher.graph.inputs
         order = torch.randperm(data.count, generator=torch.Generator().manual_seed(settings.seed)).tolist()
         held = min(MOST_HELD_OUT, max(1, round(data.count * HELD_OUT)))
         if data.count - held < 1:
@@ -126,14 +128,14 @@ class _Training:
             )
         self.held, self.pool = order[:held], order[held:]
         self.distance.measure(self.teacher(*self._batch([place])) for place in self.held)
-        trained = [value for value in self.student.parameters() if value.requires_grad]
+        trained = [value for value in self.students.parameters() if value.requires_grad]
         self.optimizer = torch.optim.AdamW(trained, lr=settings.rate, weight_decay=0.0)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(1.0, step / settings.steps)))
         )
-        self.running: nn.Module = self.student
+        self.running: list[nn.Module] = list(self.students)
         if self.world > 1:
-            self.running = nn.parallel.DistributedDataParallel(self.student)
+            self.running = [nn.parallel.DistributedDataParallel(student) for student in self.students]
 
     def run(self) -> Trained:
         every = max(1, math.ceil(self.settings.steps / ROUNDS))
@@ -153,7 +155,7 @@ class _Training:
             if step % every == 0 or step == self.settings.steps:
                 best = self._measured(step, loss, best)
                 self._save(step, best)
-        self.student.load_state_dict(best.state)
+        self.students.load_state_dict(best.state)
         return best
 
     def _steps(self, start: int) -> Iterator[tuple[int, float]]:
@@ -165,7 +167,7 @@ class _Training:
             batch = self._batch([self.pool[place] for place in chosen[mine]], mirrored[mine])
             with torch.no_grad():
                 wanted = self.teacher(*batch)
-            loss = self.distance(self.running(*batch), wanted)
+            loss = self.distance(self.running[step % len(self.running)](*batch), wanted)
             self.optimizer.zero_grad()
             loss.backward()
             self.optimizer.step()
@@ -185,7 +187,8 @@ class _Training:
         losses = []
         for place in self.held:
             batch = self._batch([place])
-            losses.append(float(self.distance(self.student(*batch), self.teacher(*batch))))
+            wanted = self.teacher(*batch)
+            losses += [float(self.distance(student(*batch), wanted)) for student in self.students]
         return sum(losses) / len(losses)
 
     def _judged(self) -> float | None:
@@ -203,7 +206,7 @@ class _Training:
         return Trained(self._kept(), best.first, held, step, figure) if better else best
 
     def _kept(self) -> dict[str, torch.Tensor]:
-        return {name: value.detach().clone() for name, value in self.student.state_dict().items()}
+        return {name: value.detach().clone() for name, value in self.students.state_dict().items()}
 
     def _mean(self, value: float) -> float:
         if self.world == 1:
@@ -214,7 +217,7 @@ class _Training:
 
     def _identity(self) -> str:
         said = [self.settings.steps, self.settings.batch, self.settings.rate, self.settings.seed, self.data.sha256]
-        shapes = {name: list(value.shape) for name, value in self.student.state_dict().items()}
+        shapes = {name: list(value.shape) for name, value in self.students.state_dict().items()}
         return hashlib.sha256(json.dumps([said, shapes]).encode()).hexdigest()
 
     def _save(self, step: int, best: Trained) -> None:
@@ -225,7 +228,7 @@ class _Training:
                 {
                     "identity": self._identity(),
                     "step": step,
-                    "student": self.student.state_dict(),
+                    "students": self.students.state_dict(),
                     "optimizer": self.optimizer.state_dict(),
                     "schedule": self.schedule.state_dict(),
                     "best": vars(best),
@@ -247,7 +250,7 @@ class _Training:
                 f"{path}: the state of another training (other settings, inputs or model)",
                 hint="remove it to train anew, or give the settings it was begun with",
             )
-        self.student.load_state_dict(kept["student"])
+        self.students.load_state_dict(kept["students"])
         self.optimizer.load_state_dict(kept["optimizer"])
         self.schedule.load_state_dict(kept["schedule"])
         return int(kept["step"]), Trained(**kept["best"])

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import qcore
+from qcore_plugins.quantization.options import LEAVING_FLOAT
 
 
 @qcore.hookimpl
@@ -19,6 +20,7 @@ def qcore_quantizers() -> Iterator[qcore.QuantizerSpec]:
         accepts=(qcore.Form("openvino", encoding="float"),),
         produces=qcore.Form("openvino", encoding="native", symmetric=False),
         options=(
+            *LEAVING_FLOAT,
             qcore.Option("preset", "symmetry of activations", "mixed", str, ("mixed", "performance")),
             qcore.Option(
                 "ranges",
@@ -27,7 +29,6 @@ def qcore_quantizers() -> Iterator[qcore.QuantizerSpec]:
                 str,
                 ("histogram", "mean_minmax", "median_minmax", "minmax"),
             ),
-            qcore.Option("last_layer", "quantize the last convolutions before the decode", True, bool),
             qcore.Option(
                 "bias_correction", "the accurate, slower bias correction instead of the fast one", False, bool
             ),

@@ -29,6 +29,6 @@ def from_openvino(model: Any) -> Graph:
         if kind in {"Parameter", "Result"}:
             continue
         word = OPERATIONS.get(kind, kind)
-        weight = given[1] if word in WEIGHTED and given[1] in constants else None
+        weight = given[1].removesuffix(":0") if word in WEIGHTED and given[1] in constants else None
         nodes.append(Node(name, word, tuple(value for value in given if value not in constants), made, weight))
     return Graph(tuple(nodes), inputs=(), outputs=())

@@ -8,11 +8,15 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from qcore.model import Model
 from qcore.protocols import CalibrationData, Progress
 from qcore_plugins.nncf.graph import from_openvino
+from qcore_plugins.nncf.literal import explained, literal
+from qcore_plugins.quantization.explain import layers
+from qcore_plugins.quantization.options import left_float
 
 
 def _import() -> Any:
@@ -36,7 +40,8 @@ class NncfQuantizer:
         """
         nncf = _import()
         graph = from_openvino(model.module)
-        tail = sorted(graph.tail if options["last_layer"] else graph.tail | graph.last)
+        excluded = left_float(graph, options)
+        tail = sorted(graph.tail | excluded)
         preset = {"mixed": nncf.QuantizationPreset.MIXED, "performance": nncf.QuantizationPreset.PERFORMANCE}
         estimators = nncf.quantization.range_estimator.RangeEstimatorParametersSet
         with contextlib.redirect_stdout(io.StringIO()):  # NNCF draws bars of its own there
@@ -54,10 +59,23 @@ class NncfQuantizer:
         tools = {**dict(model.contract.provenance.get("tools", {})), "nncf": nncf.__version__}
         contract = replace(
             model.contract,
-            provenance={**model.contract.provenance, "tools": tools, "quantization": {"float_tail": len(tail)}},
+            provenance={
+                **model.contract.provenance,
+                "tools": tools,
+                "quantization": {
+                    "float_tail": len(graph.tail),
+                    **({"left_float": layers(graph, excluded)} if excluded else {}),
+                },
+            },
         )
         form = replace(model.form, encoding="native", symmetric=False)
-        return model.evolve(form=form, module=made, contract=contract)
+        return model.evolve(
+            form=form,
+            module=made,
+            contract=contract,
+            reference=partial(literal, made, model.contract),
+            layers=explained(made, graph, excluded),
+        )
 
 
 class _Passes:

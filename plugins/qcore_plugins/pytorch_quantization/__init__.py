@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import qcore
-from qcore_plugins.quantization.options import LEAVING_FLOAT, TRAINING
+from qcore_plugins.quantization.options import CALIBRATING, LEAVING_FLOAT, TRAINING
 
 REQUIRES = (
     qcore.Requirement("pytorch_quantization", "pytorch-quantization", ">=2.1.3,<2.2", extra="pytorch-quantization"),
@@ -23,16 +23,5 @@ def qcore_quantizers() -> Iterator[qcore.QuantizerSpec]:
         requires=REQUIRES,
         accepts=(qcore.Form("torch", encoding="float"),),
         produces=qcore.Form("table", encoding="ranges"),
-        options=(
-            *LEAVING_FLOAT,
-            qcore.Option(
-                "method",
-                "how the range follows from the inputs",
-                "percentile",
-                str,
-                ("percentile", "entropy", "mse", "max"),
-            ),
-            qcore.Option("percentile", "share of the values inside the range, for that method", 99.999, float),
-            *TRAINING,
-        ),
+        options=(*LEAVING_FLOAT, *CALIBRATING, *TRAINING),
     )

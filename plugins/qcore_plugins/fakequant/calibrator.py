@@ -1,31 +1,33 @@
-"""pytorch-quantization's calibrators, on any device and in bounded memory."""
+"""A package's histogram calibrator, on any device and in bounded memory."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import torch
 
-from qcore_plugins.pytorch_quantization.package import pytorch_quantization
 from qcore_plugins.quantization.histogram import HALF, Histogram
 from qcore_plugins.quantization.table import Range
 
 BINS = 2048
-"""Bins that the package's own methods are made for."""
-
-calib = pytorch_quantization().calib
-fake_tensor_quant = pytorch_quantization().tensor_quant.fake_tensor_quant
+"""Bins that the packages' own methods are made for."""
 
 
-class StreamingCalibrator(calib.HistogramCalibrator):
-    """The package's histogram calibrator over a histogram that does not grow.
+class Streaming:
+    """Goes in front of a package's `HistogramCalibrator`, and gives it a histogram that does not grow.
 
-    The package's own one gets as many bins as the largest value asks for, and its `mse` needs a GPU.
+    The packages' own one gets as many bins as the largest value asks for, and the older one's `mse` needs a GPU.
     """
 
+    @staticmethod
+    def rounded(values: torch.Tensor, amax: torch.Tensor) -> torch.Tensor:
+        """The package's int8 rounding of values."""
+        raise NotImplementedError
+
     def __init__(self) -> None:
-        super().__init__(num_bits=8, axis=None, unsigned=False)
+        super().__init__(num_bits=8, axis=None, unsigned=False)  # type: ignore[call-arg]
         self.seen = Histogram()
 
     def collect(self, x: torch.Tensor) -> None:
@@ -33,19 +35,16 @@ class StreamingCalibrator(calib.HistogramCalibrator):
         self.seen.add(x.detach().cpu().numpy())
 
     def compute_amax(self, method: str, **options: Any) -> torch.Tensor | None:
-        """The largest magnitude to keep, or None where nothing was seen.
-
-        Args:
-            method: `max`, `percentile`, `entropy` or `mse`.
-            **options: Of the package's method, e.g. `percentile`.
-        """
+        """The largest magnitude to keep, or None where nothing was seen."""
         if not self.seen.lows:
             return None
         both = self.seen.counts[HALF:] + self.seen.counts[:HALF][::-1]
         return torch.tensor(self._amax(both, max(*self._ends()), method, options))
 
     def compute_range(self, method: str, **options: Any) -> Range | None:
-        """The range for asymmetric quantization, the method applied to each side of 0, and the amax for symmetric."""
+        """The range for asymmetric quantization, the method applied to each side of 0, with the symmetric amax."""
+        if not np.isfinite([*self.seen.lows, *self.seen.highs]).all():
+            return Range(math.nan, math.nan, method)
         amax = self.compute_amax(method, **options)
         if amax is None:
             return None
@@ -62,13 +61,14 @@ class StreamingCalibrator(calib.HistogramCalibrator):
         if method == "max" or not counts.any():
             return largest
         width = self.seen.width
-        if method == "percentile":  # over all values, so that a side with few of them is not cut more
+        if method == "percentile":  # of all values, so that a side with few of them is not cut more
             outside = self.seen.counts.sum() * (1 - options["percentile"] / 100)
             kept = int(np.searchsorted(counts[::-1].cumsum(), outside, side="right"))
             return min(largest, (len(counts) - kept) * width)
         counts, width = counts.reshape(BINS, -1).sum(1), width * (HALF // BINS)
         self._calib_hist, self._calib_bin_edges = counts, np.arange(len(counts) + 1) * width
-        found = self._mse() if method == "mse" else super().compute_amax(method, **options)
+        package: Any = super()
+        found = self._mse() if method == "mse" else package.compute_amax(method, **options)
         return min(largest, float(found))
 
     def _mse(self) -> torch.Tensor:
@@ -78,5 +78,5 @@ class StreamingCalibrator(calib.HistogramCalibrator):
         centres = (edges[1:] + edges[:-1]) / 2
         last = int(torch.nonzero(counts).max()) + 1
         candidates = centres[min(128, last - 1) : last]
-        errors = [((fake_tensor_quant(centres, amax) - centres) ** 2 * counts).sum() for amax in candidates]
+        errors = [((self.rounded(centres, amax) - centres) ** 2 * counts).sum() for amax in candidates]
         return candidates[int(torch.stack(errors).argmin())].float()

@@ -1,0 +1,162 @@
+"""What INT8 costs in accuracy, for every recipe: quantize, evaluate, and a paired bootstrap interval for the change.
+
+    python benchmarks/int8_accuracy.py ASSETS -o docs/accuracy.md
+
+ASSETS holds weights/yolov5n-coco.pt, weights/yolov9t-volleyball-ultralytics.pt, coco-calib/ (images and
+instances.json, never evaluated on), coco-val/ (never calibrated, trained or chosen on) and volleyball/ (train/ and
+val.yaml). `--only NAME` makes one recipe, `--work DIR` keeps the files that were made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import qcore
+from qcore.progress import Silent
+from qcore_plugins.detection_eval.bootstrap import Matches, difference
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to INT8.
+
+    Attributes:
+        name: Of the row.
+        model: `coco` or `volleyball`.
+        options: Of `qcore quantize`; {calib} and the like are filled in.
+        backends: Where the files run.
+        allowed: How much the figure may drop.
+    """
+
+    name: str
+    model: str
+    options: str
+    backends: tuple[str, ...]
+    allowed: float
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model with the data to calibrate and to evaluate with."""
+
+    weights: Path
+    arguments: tuple[str, ...]
+    calib: Path
+    labels: Path | None
+    data: Path
+    figure: str
+
+
+BOTH = ("openvino", "onnxruntime")
+TORCH = "--quantizer pytorch-quantization"
+RECIPES = (
+    Recipe("pytorch-quantization PTQ", "coco", TORCH, BOTH, 0.010),
+    Recipe("modelopt PTQ", "coco", "--quantizer modelopt", BOTH, 0.010),
+    Recipe("nncf PTQ", "coco", "--quantizer nncf", ("openvino",), 0.007),
+    Recipe("onnxruntime PTQ", "coco", "--quantizer onnxruntime", ("onnxruntime",), 0.008),
+    Recipe("pytorch-quantization, --max-drop .002", "coco", f"{TORCH} --max-drop 0.002 --data {{labels}}", BOTH, 0.004),
+    Recipe("pytorch-quantization QAT", "coco", "--qat", BOTH, 0.003),
+    Recipe("pytorch-quantization PTQ", "volleyball", TORCH, BOTH, 0.01),
+    Recipe("pytorch-quantization QAT", "volleyball", "--qat", BOTH, 0.01),
+)
+
+
+def subjects(assets: Path) -> dict[str, Subject]:
+    """What there is to quantize."""
+    coco, volleyball = assets / "coco-calib", assets / "volleyball"
+    return {
+        "coco": Subject(
+            assets / "weights" / "yolov5n-coco.pt",
+            (),
+            coco / "images",
+            coco / "instances.json",
+            assets / "coco-val" / "instances.json",
+            "AP",
+        ),
+        "volleyball": Subject(
+            assets / "weights" / "yolov9t-volleyball-ultralytics.pt",
+            ("--imgsz", "384", "640", "--preprocess", "picture_aspect=1.77778"),
+            volleyball / "train",
+            None,
+            volleyball / "val.yaml",
+            "AP50",
+        ),
+    }
+
+
+def command(*arguments: str) -> str:
+    """Run `qcore`, its remarks going through; returns the command."""
+    said = " ".join(("qcore", *arguments))
+    print(f"$ {said}", flush=True)
+    subprocess.run([sys.executable, "-m", "qcore", *arguments], check=True)
+    return said
+
+
+def matches(file: Path, subject: Subject, backend: str) -> Matches:
+    """The file's detections on the evaluation data, matched."""
+    detector = qcore.pipeline(weights=file).to(backend).following("upstream").build()
+    evaluator = qcore.plugins.get(qcore.EvaluatorSpec, "detection").create()
+    return evaluator.matches(detector, subject.data, progress=Silent())
+
+
+def main() -> None:
+    """All recipes, one table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("assets", type=Path)
+    parser.add_argument("-o", "--out", type=Path)
+    parser.add_argument("--only", help="recipes whose name or model contains this")
+    parser.add_argument("--work", type=Path)
+    options = parser.parse_args()
+    work = options.work or Path(tempfile.mkdtemp())
+    known: dict[tuple[str, str], Matches] = {}
+    rows = ["| model | recipe | runs on | figure | float | int8 | change (95 % interval) | allowed | minutes |"]
+    rows.append("|---|---|---|---|---|---|---|---|---|")
+    commands = []
+    for recipe in RECIPES:
+        if options.only and options.only not in f"{recipe.model} {recipe.name}":
+            continue
+        subject = subjects(options.assets)[recipe.model]
+        loose = subject.figure == "AP50"
+        if (recipe.model, "float") not in known:
+            out = work / f"{recipe.model}-float"
+            command("export", str(subject.weights), *subject.arguments, "--to", "onnx", "-o", str(out))
+            file = out / f"{subject.weights.stem}.onnx"
+            known[recipe.model, "float"] = matches(file, subject, "onnxruntime")
+        reference = known[recipe.model, "float"]
+        out = work / f"{recipe.model}-{recipe.name.replace(' ', '-')}"
+        begun = time.perf_counter()
+        given = recipe.options.format(labels=subject.labels).split()
+        backends = [word for backend in recipe.backends for word in ("--backend", backend)]
+        commands.append(
+            command(
+                "quantize", str(subject.weights), *subject.arguments, "--calib", str(subject.calib), *given, *backends,
+                "-o", str(out),
+            )
+        )  # fmt: skip
+        minutes = (time.perf_counter() - begun) / 60
+        for backend in recipe.backends:
+            folder = out / backend if len(recipe.backends) > 1 else out
+            file = next(path for path in folder.iterdir() if path.suffix in {".xml", ".onnx"})
+            candidate = matches(file, subject, backend)
+            change, low, high = difference(reference, candidate, loose=loose)
+            before, after = (each.average_precision(loose=loose) for each in (reference, candidate))
+            cells = (
+                *(subject.weights.stem, recipe.name, backend, subject.figure, f"{before:.4f}", f"{after:.4f}"),
+                *(f"{change:+.4f} ({low:+.4f} to {high:+.4f})", f"{-recipe.allowed:+.3f}", f"{minutes:.1f}"),
+            )
+            rows.append(f"| {' | '.join(cells)} |")
+            print(rows[-1], flush=True)
+    text = "\n".join(rows) + "\n\nMade by:\n\n```\n" + "\n".join(commands) + "\n```\n"
+    print(text)
+    if options.out:
+        options.out.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,248 @@
+"""Quantizing in PyTorch with the quantizer modules of some package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from qcore.errors import CheckFailed, UsageError
+from qcore.forms import Form
+from qcore.model import Model
+from qcore.protocols import CalibrationData, Progress
+from qcore_plugins.exporter.onnx import Exported, export_both
+from qcore_plugins.fakequant.network import Network
+from qcore_plugins.fakequant.simulated import SimulatedSession, simulated
+from qcore_plugins.fakequant.simulated import fake_quantized as simulation
+from qcore_plugins.fakequant.training import Settings, Trained, train
+from qcore_plugins.quantization.graph import Node, from_onnx
+from qcore_plugins.quantization.options import leave_float, left_float
+from qcore_plugins.quantization.placement import Placement, candidates, place
+from qcore_plugins.quantization.profiles import ONNXRUNTIME, TENSORRT
+from qcore_plugins.quantization.ranges import completed, watched
+from qcore_plugins.quantization.table import OUTPUT_CHANNELS, Range, ScaleTable, weight_scales
+
+TRAINED_FOR = TENSORRT
+"""The placement to train with: where the strictest profile shares a scale, the others may as well."""
+TRAINED_FOR_TOO = ONNXRUNTIME
+"""Every other step runs the densest placement, whose asymmetric ranges the packages' quantizers do not have."""
+SETTINGS = {"entropy": {"stride": 8}}
+"""Of the packages' calibration methods: every eighth end of the range is tried, for speed."""
+
+
+class Kit(Protocol):
+    """What a package has to offer."""
+
+    def versions(self) -> dict[str, str]:
+        """Name and version of the package, for the contract."""
+        ...
+
+    def calibrator(self) -> Any:
+        """A calibrator made by `streaming`."""
+        ...
+
+    def collecting(self, calibrator: Any) -> nn.Module:
+        """A quantizer that only watches."""
+        ...
+
+    def fixed(self, amax: float, *, learned: bool) -> nn.Module:
+        """A quantizer of activations: int8, symmetric."""
+        ...
+
+    def fixed_weight(self, amax: np.ndarray, axis: int) -> nn.Module:
+        """A quantizer of weights, `amax` of the weight's number of dimensions."""
+        ...
+
+    def amaxes(self, network: nn.Module) -> dict[str, torch.Tensor | None]:
+        """The amax of every quantizer in a network, by the quantizer's path; learned ones become fixed."""
+        ...
+
+    def training(self) -> AbstractContextManager[None]:
+        """What has to be switched while training."""
+        ...
+
+
+class TorchQuantizer:
+    """Calibrates a module, and with the option `qat` trains it; the product is a scale table."""
+
+    kit: ClassVar[Kit]
+    leaving_float = staticmethod(leave_float)
+
+    def quantize(
+        self, model: Model, *, calibration: CalibrationData, options: Mapping[str, Any], progress: Progress
+    ) -> Model:
+        """The scale table of a float module, and with `qat` its new weights.
+
+        Raises:
+            CheckFailed: A tensor's range cannot be used, or training went wrong.
+            UsageError: A layer pattern or a training option cannot be used.
+            FileError: The state file of the training is of another one.
+        """
+        device = torch_device(options["device"])
+        with progress.step("exporting for quantization"):
+            exported = export_both(model.module, model.contract)
+        graph = from_onnx(exported.proto)
+        weights = weight_scales(graph, exported.proto)
+        found = self.ranges(exported, calibration, options, progress, device)
+        table = ScaleTable.make(
+            exported.proto,
+            found,
+            weights,
+            needed=candidates(graph),
+            excluded=left_float(graph, options),
+            simulate=partial(simulated, exported),
+        )
+        said: dict[str, Any] = {}
+        if options["qat"]:
+            table, done = self._trained(model, exported, table, calibration, options, progress, device)
+            judged = {} if done.figure is None else {"judged": done.figure}
+            said = {"qat": {"step": done.step, "loss": done.best, "loss_before": done.first, **judged}}
+        tools = {
+            **dict(model.contract.provenance.get("tools", {})),
+            "torch": torch.__version__,
+            **self.kit.versions(),
+        }
+        provenance = {**model.contract.provenance, "tools": tools, **({"quantization": said} if said else {})}
+        return model.evolve(
+            form=Form("table", encoding="ranges", precision="f32", head=model.form.head),
+            module=table,
+            contract=replace(model.contract, provenance=provenance),
+        )
+
+    def ranges(
+        self,
+        exported: Exported,
+        calibration: CalibrationData,
+        options: Mapping[str, Any],
+        progress: Progress,
+        device: torch.device,
+    ) -> dict[str, Range]:
+        """The range of every tensor that some profile may quantize, in one pass over the inputs."""
+        network = Network.of(exported)
+        calibrators = {name: self.kit.calibrator() for name in watched(network.graph)}
+        everywhere = Placement({name: name for name in calibrators}, ())
+        network.insert(everywhere, lambda name: self.kit.collecting(calibrators[name]), _no_weight)
+        network.module.to(device)
+        with torch.inference_mode():
+            for batch in progress.track(calibration, "calibrating (PyTorch)", len(calibration)):
+                network.module(*(torch.from_numpy(batch[name]).to(device) for name in network.graph.inputs))
+        method = options["method"]
+        settings = {"percentile": options["percentile"]} if method == "percentile" else SETTINGS.get(method, {})
+        found = {}
+        for name, calibrator in progress.track(calibrators.items(), "ranges", len(calibrators)):
+            if (seen := calibrator.compute_range(method, **settings)) is not None:
+                found[name] = seen
+        return completed(network.graph, found)
+
+    def fake_quantized(
+        self, exported: Exported, table: ScaleTable, placement: Placement, *, learned: bool = False
+    ) -> tuple[Network, dict[str, nn.Module]]:
+        """The network with the package's quantizers, fixed at a table's scales, and the quantizer of each group."""
+        network = Network.of(exported)
+        joined = table.joined(placement)
+        made: dict[str, nn.Module] = {}
+
+        def activation(group: str) -> nn.Module:
+            made[group] = self.kit.fixed(joined[group].largest, learned=learned)
+            return made[group]
+
+        def weight(node: Node) -> nn.Module:
+            axis = OUTPUT_CHANNELS[node.op]
+            shape = [1] * network.weight(node).dim()
+            shape[axis] = -1
+            return self.kit.fixed_weight(table.weights[str(node.weight)].scale.reshape(shape) * 127, axis)
+
+        network.insert(placement, activation, weight)
+        return network, made
+
+    def require_fixed(self, network: nn.Module) -> None:
+        """Refuse quantizers whose amax is not a number above 0.
+
+        One without an amax is dynamic: exported, it bakes in the range of the dummy input.
+
+        Raises:
+            CheckFailed: Names the layer.
+        """
+        for path, amax in self.kit.amaxes(network).items():
+            if amax is None:
+                raise CheckFailed(f"{path}: the quantizer has no fixed amax, it is dynamic", hint=_HINT)
+            wrong = amax[~(torch.isfinite(amax) & (amax > 0))]
+            if wrong.numel():
+                raise CheckFailed(f"{path}: the quantizer's amax is {float(wrong.flatten()[0]):g}", hint=_HINT)
+
+    def _trained(
+        self,
+        model: Model,
+        exported: Exported,
+        table: ScaleTable,
+        calibration: CalibrationData,
+        options: Mapping[str, Any],
+        progress: Progress,
+        device: torch.device,
+    ) -> tuple[ScaleTable, Trained]:
+        """The table of the trained network: scales of the training stay, other ranges are looked at anew."""
+        settings = Settings(
+            steps=options["steps"],
+            batch=options["batch"],
+            rate=options["rate"],
+            seed=options["seed"],
+            state=Path(options["state"]) if options["state"] else None,
+        )
+        torch.manual_seed(settings.seed)
+        placement = place(from_onnx(exported.proto), TRAINED_FOR, table.excluded)
+        student, made = self.fake_quantized(exported, table, placement, learned=options["scales"] == "learned")
+        dense, teacher = simulation(exported, table, TRAINED_FOR_TOO), Network.of(exported)
+        for network in (student, dense, teacher):
+            network.module.to(device)
+        dense.sharing(student)
+        session = partial(SimulatedSession, student.module, student.graph.inputs, student.graph.outputs)
+        with self.kit.training():
+            done = train([student, dense], teacher, model.contract, calibration, settings, progress, session)
+        self.require_fixed(student.module)
+        weights = {name: value.detach().cpu() for name, value in student.module.named_parameters()}
+        after = exported.with_weights({name: value for name, value in weights.items() if "quantizers." not in name})
+        found = self.ranges(after, calibration, options, progress, device)
+        for name, group in placement.tensors.items():
+            amax = float(self.kit.amaxes(made[group])[""])  # type: ignore[arg-type]
+            low, high = max(found[name].low, -amax), min(found[name].high, amax)
+            found[name] = Range(low, high, "trained", amax)
+        fixed = ScaleTable.make(
+            after.proto,
+            found,
+            table.weights,
+            needed=candidates(student.graph),
+            excluded=table.excluded,
+            simulate=partial(simulated, after),
+        )
+        return fixed, done
+
+
+_HINT = "calibrate with more pictures, and with pictures like those the model will see"
+
+
+def _no_weight(node: Node) -> nn.Module:
+    raise AssertionError(f"{node.name}: only activations are calibrated")
+
+
+def torch_device(wanted: str) -> torch.device:
+    """The device to compute on; `auto` is a GPU where there is one.
+
+    Raises:
+        UsageError: There is no such device.
+    """
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        line = str(error).strip().splitlines()[0]
+        raise UsageError(f"device {wanted}: {line}", hint="cpu always works") from error
+    return device

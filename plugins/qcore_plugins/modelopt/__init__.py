@@ -1,0 +1,28 @@
+"""modelopt: the maintained successor of pytorch-quantization, on the same seam."""
+
+from collections.abc import Iterator
+
+import qcore
+from qcore_plugins.quantization.options import CALIBRATING, FIXED_TRAINING, LEAVING_FLOAT
+
+_REQUIRES = (
+    qcore.Requirement("modelopt", "nvidia-modelopt", ">=0.40", extra="modelopt"),
+    qcore.Requirement("huggingface_hub", "huggingface_hub", extra="modelopt"),
+    qcore.Requirement("torch", "torch", ">=2.10", extra="torch"),
+    qcore.Requirement("onnxscript", "onnxscript", extra="torch"),
+    qcore.Requirement("onnxruntime", "onnxruntime", ">=1.20"),
+)
+
+
+@qcore.hookimpl
+def qcore_quantizers() -> Iterator[qcore.QuantizerSpec]:
+    """The quantizer `modelopt`."""
+    yield qcore.QuantizerSpec(
+        name="modelopt",
+        summary="NVIDIA modelopt's quantizers in the PyTorch network, calibrated or trained, into a scale table",
+        target="qcore_plugins.modelopt.quantizer:Modelopt",
+        requires=_REQUIRES,
+        accepts=(qcore.Form("torch", encoding="float"),),
+        produces=qcore.Form("table", encoding="ranges"),
+        options=(*LEAVING_FLOAT, *CALIBRATING, *FIXED_TRAINING),
+    )

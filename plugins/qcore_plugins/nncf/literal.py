@@ -1,0 +1,76 @@
+"""An NNCF-quantized model taken literally: every FakeQuantize as the float arithmetic that it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+import openvino
+from openvino import opset13
+from openvino.passes import Manager, Matcher, MatcherPass, WrapType
+
+from qcore.contract import Contract
+from qcore_plugins.quantization.graph import Graph
+
+
+class LiteralSession:
+    """OpenVINO in float32 on a model without FakeQuantize, so that it has nothing to make integers of."""
+
+    executed_precision = "fake-quantized f32"
+
+    def __init__(self, compiled: Any, outputs: list[str]) -> None:
+        self._request = compiled.create_infer_request()
+        self._outputs = {name: compiled.output(name) for name in outputs}
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """One inference; all outputs."""
+        given = self._request.infer(dict(inputs))
+        return {name: np.array(given[port]) for name, port in self._outputs.items()}
+
+
+def literal(model: Any, contract: Contract) -> LiteralSession:
+    """A session that computes what a quantized model says, by other kernels."""
+    copy = model.clone()
+    manager = Manager()
+    manager.register_pass(_Unfused())
+    manager.run_passes(copy)
+    config = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    compiled = openvino.Core().compile_model(copy, "CPU", config)
+    return LiteralSession(compiled, [tensor.name for tensor in contract.outputs])
+
+
+class _Unfused(MatcherPass):
+    """FakeQuantize(x, il, ih, ol, oh, n) -> round((clamp(x) - il) / (ih - il) (n - 1)) / (n - 1) (oh - ol) + ol."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+        def callback(matcher: Matcher) -> bool:
+            node = matcher.get_match_root()
+            x, low, high, out_low, out_high = node.input_values()
+            steps = np.float32(node.get_attributes()["levels"] - 1)
+            inside = opset13.minimum(opset13.maximum(x, low), high)
+            scaled = opset13.multiply(opset13.divide(opset13.subtract(inside, low), opset13.subtract(high, low)), steps)
+            unit = opset13.divide(opset13.subtract(out_high, out_low), steps)
+            made = opset13.add(opset13.multiply(opset13.round(scaled, "half_to_even"), unit), out_low)
+            made.set_friendly_name(node.get_friendly_name())
+            openvino.utils.replace_node(node, made)
+            return True
+
+        self.register_matcher(Matcher(WrapType("opset13.FakeQuantize"), "UnfusedFakeQuantize"), callback)
+
+
+def explained(model: Any, graph: Graph, excluded: Collection[str]) -> tuple[dict[str, Any], ...]:
+    """One row for each weighted operation: whether NNCF quantized it, and why not."""
+    quantized = {
+        op.get_friendly_name()
+        for op in model.get_ordered_ops()
+        if any(value.get_node().get_type_name() == "FakeQuantize" for value in op.input_values())
+    }
+    rows = []
+    for node in graph.weighted:
+        done = node.name in quantized
+        rule = "left float on demand" if node.name in excluded else "NNCF's choice"
+        rows.append({"layer": node.layer, "operation": node.op, "quantized": "yes" if done else "no", "rule": rule})
+    return tuple(rows)
