@@ -200,9 +200,13 @@ class Pipeline:
         assert this.loaded is not None  # noqa: S101 - load() has just set it
         return this._calibration(this.loaded.contract, wanted)
 
-    def plan(self) -> Plan:
-        """The route that `build` will take. Opens the file only where its name alone leaves the form open."""
-        return self._plan(self.loaded.form if self.loaded else self.start_form())
+    def plan(self, goal: str | Form | None = None) -> Plan:
+        """The route that `build` will take, or that leads to a goal as in `model`.
+
+        Opens the file only where its name alone leaves the form open.
+        """
+        wanted = Form(goal) if isinstance(goal, str) else goal
+        return self._plan(self.loaded.form if self.loaded else self.start_form(), wanted)
 
     def start_form(self) -> Form:
         """The form that loading gives, without reading weights where all loaders of the format agree."""
@@ -233,7 +237,7 @@ class Pipeline:
         """
         this = self.load()
         assert this.loaded is not None  # noqa: S101 - load() has just set it
-        return this._run(this._plan(this.loaded.form, Form(goal) if isinstance(goal, str) else goal))
+        return this._run(this.plan(goal))
 
     def _run(self, plan: Plan) -> Model:
         assert self.loaded is not None  # noqa: S101 - callers have loaded it

@@ -92,6 +92,33 @@ def test_int8_accuracy(shared, weights, exported, evaluate, tmp_path, quantizer,
     assert made.with_suffix(".bin" if backend == "openvino" else ".onnx").stat().st_size < exported.stat().st_size / 3
 
 
+@pytest.fixture(scope="module")
+def table(shared, weights):
+    """One table for every runtime, by pytorch-quantization."""
+    made = qcore.pipeline(weights=weights)
+    return made.quantize("pytorch-quantization", calibration=shared / "assets" / "coco-calib" / "images").quantized()
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_one_table_keeps_the_accuracy_on_both_runtimes(table, weights, evaluate, tmp_path, backend):
+    assert evaluate(table.to(backend).save(tmp_path), backend) >= evaluate(weights, "torch") - 0.010
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_the_files_find_what_the_fake_quantized_network_finds(table, shared, backend):
+    """No bias, no object lost; boxes move by what one step in a few values does (see docs/quantization.md)."""
+    from qcore import parity
+
+    model = table.to(backend).model()
+    pictures = sorted((shared / "assets" / "coco-val" / "images").iterdir())
+    spec = qcore.plugins.get(qcore.BackendSpec, backend)
+    said = parity.check(model, spec, pictures, plugins=qcore.plugins)
+    assert said["boxes"] > 80
+    assert said["lost"] <= 0.03
+    assert abs(said["bias"]) <= 0.005
+    assert said["shift"] <= 0.02
+
+
 def test_calibration_runs_at_the_models_own_shape(shared, weights, tmp_path):
     pipeline = qcore.pipeline(weights=weights, imgsz=(736, 1280))
     calibration = shared / "assets" / "coco-calib" / "images"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from qcore.cli.console import Output
+from qcore.cli.console import Output, Silenced
 from qcore.errors import AssumptionWarning, QcoreError
 
 __all__ = ["main"]
@@ -29,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     arguments = list(sys.argv[1:] if argv is None else argv)
     output = Output(json="--json" in arguments, quiet="--quiet" in arguments, debug="--debug" in arguments)
+    if os.environ.get("RANK", "0") != "0":  # torchrun starts the command several times over: the first one speaks
+        output = Silenced(debug=output.debug)
     try:
         options = parse(arguments)
         with _told(output):

@@ -134,11 +134,19 @@ def export(options: argparse.Namespace, output: Output) -> int:
     from qcore.files import output_directory
     from qcore.forms import Form
     from qcore.loading import format_for
+    from qcore.specs import ConverterSpec
 
-    pipeline = begin(options, output)
+    pipeline = replace(begin(options, output), target=options.target)
     format_for(Form(options.to), pipeline.plugins)
+    plan = pipeline.plan(options.to)
+    if options.target is None and plan.start.profile != plan.end.profile:
+        makers = (spec.produces.profile for spec in pipeline.plugins.specs(ConverterSpec))
+        raise UsageError(
+            f"{options.model}: holds scales for several runtimes",
+            hint=f"say which with --target: {', '.join(sorted(filter(None, makers)))}",
+        )
     output_directory(options.out)
-    return _written(replace(pipeline, target=options.target).save_all(options.out, goal=options.to), output)
+    return _written(pipeline.save_all(options.out, goal=options.to), output)
 
 
 def quantize(options: argparse.Namespace, output: Output) -> int:

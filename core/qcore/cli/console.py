@@ -84,6 +84,22 @@ class Output:
         return Bars(self)
 
 
+@dataclass
+class Silenced(Output):
+    """Says nothing but errors."""
+
+    quiet: bool = True
+
+    def result(self, document: Any) -> None:
+        """Nothing."""
+
+    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Nothing."""
+
+    def say(self, message: str) -> None:
+        """Nothing."""
+
+
 class Bars:
     """A `Progress` drawn by rich on a terminal; without one, only what is said is printed."""
 

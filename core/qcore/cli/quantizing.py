@@ -60,9 +60,9 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     )
     targets = _targets(options, pipeline)
     for target in targets:
-        target.of(pipeline)._plan(pipeline.start_form(), target.goal).require()
+        target.of(pipeline).plan(target.goal).require()
     output_directory(options.out)
-    done = pipeline.load().quantized()
+    done = pipeline.quantized()
     reports = [_written(options, output, pipeline, done, target, len(targets) > 1, judge) for target in targets]
     _keep_table(options, output, done)
     if output.json:

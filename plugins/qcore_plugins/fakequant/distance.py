@@ -12,16 +12,18 @@ from qcore_plugins.heads.outputs import reader
 from qcore_plugins.quantization.graph import Graph
 
 FEATURES = 0.1
-"""Weight of the feature maps against scores and boxes."""
+"""Weight of the feature maps against the scores."""
+BOXES = 2.0
+"""And of the boxes."""
 EPSILON = 1e-6
 
 
 class Distance:
     """The sum of three differences between student and teacher, each a mean over the inputs.
 
-    - scores: the Kullback-Leibler divergence of every candidate's class scores, taken as independent probabilities;
-    - boxes: 1 - IoU, weighted with the teacher's best score of the candidate;
-    both in units of the teacher's summed best scores, so that background counts by its scores alone; and
+    - scores: the Kullback-Leibler divergence of a candidate's class scores, taken as independent probabilities, in a
+      mean weighted with the larger of both networks' best score;
+    - boxes: 1 - IoU, in a mean weighted with the square of the teacher's best score; and
     - features: the mean square difference of the maps that the last weighted operations read, each channel in units of
       the teacher's deviation.
 
@@ -62,13 +64,18 @@ class Distance:
         outputs = len(self._names)
         boxes, scores = self._read(dict(zip(self._names, got[:outputs], strict=True)))
         true_boxes, true_scores = self._read(dict(zip(self._names, wanted[:outputs], strict=True)))
-        weight = true_scores.amax(-1)
-        mass = weight.sum(-1) + 1
-        scored = _divergence(scores, true_scores).sum((1, 2)) / mass
-        placed = ((1 - _overlap(boxes, true_boxes)) * weight).sum(-1) / mass
+        sure = true_scores.amax(-1)
+        either = torch.maximum(sure, scores.detach().amax(-1))
+        scored = _mean(_divergence(scores, true_scores).sum(-1), either)
+        placed = _mean(1 - _overlap(boxes, true_boxes), sure**2)
         pairs = zip(got[outputs:], wanted[outputs:], self._units, strict=True)
         maps = [((one - other) ** 2 / unit).mean((1, 2, 3)) for one, other, unit in pairs]
-        return (scored + placed + FEATURES * torch.stack(maps).sum(0)).mean()
+        return (scored + BOXES * placed + FEATURES * torch.stack(maps).sum(0)).mean()
+
+
+def _mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Weighted mean over the candidates of each input."""
+    return (values * weight).sum(-1) / (weight.sum(-1) + EPSILON)
 
 
 def _divergence(got: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:

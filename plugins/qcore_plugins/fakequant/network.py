@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -30,14 +30,15 @@ class Network:
 
     @classmethod
     def of(cls, exported: Exported) -> Network:
-        """A network with weights of its own.
+        """A network with parameters of its own; those of weighted operations can be trained.
 
         Raises:
             QcoreError: A weight of the ONNX graph is not where the program has it.
         """
         graph = from_onnx(exported.proto)
         module: fx.GraphModule = exported.program.module(check_guards=False)
-        _own(module, exported.weights)
+        trainable = {name for node in graph.weighted for name in (node.weight, node.bias)}
+        _own(module, exported.weights, trainable)
         nodes = _named(graph, module)
         for node in graph.weighted:
             found = nodes.get(node.outputs[0])
@@ -120,12 +121,13 @@ class Network:
         return made
 
 
-def _own(module: fx.GraphModule, weights: Mapping[str, torch.Tensor]) -> None:
+def _own(module: fx.GraphModule, weights: Mapping[str, torch.Tensor], trainable: Collection[str | None]) -> None:
     """Copy the parameters: a program hands out those of the module that it was made from."""
     for path, owner in module.named_modules():
         for name, value in list(owner.named_parameters(recurse=False)):
-            given = weights.get(f"{path}.{name}" if path else name, value)
-            setattr(owner, name, nn.Parameter(given.detach().clone()))
+            whole = f"{path}.{name}" if path else name
+            given = weights.get(whole, value).detach().clone()
+            setattr(owner, name, nn.Parameter(given, requires_grad=whole in trainable))
 
 
 def _named(graph: Graph, module: fx.GraphModule) -> dict[str, fx.Node]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from contextlib import AbstractContextManager, nullcontext
 from importlib import metadata
@@ -14,6 +15,8 @@ from torch import nn
 from qcore_plugins.fakequant.calibrator import Streaming
 from qcore_plugins.fakequant.quantizer import TorchQuantizer
 
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when it is imported: nothing is asked for, nothing is told
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of packages that it finds or misses
     from modelopt.torch.quantization import calib

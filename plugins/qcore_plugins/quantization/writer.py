@@ -7,13 +7,12 @@ import onnx
 from onnx import helper, numpy_helper
 
 from qcore_plugins.quantization.graph import from_onnx
+from qcore_plugins.quantization.half import SMALLEST, half
 from qcore_plugins.quantization.placement import Placement, place
 from qcore_plugins.quantization.profiles import Profile
 from qcore_plugins.quantization.table import Range, ScaleTable, WeightScale
 
 DTYPES = {"u8": np.uint8, "s8": np.int8}
-SMALLEST = 2.0**-14
-"""Smallest normal number of float16: a scale below it loses digits, or becomes 0."""
 
 
 def write(table: ScaleTable, profile: Profile) -> onnx.ModelProto:
@@ -28,13 +27,6 @@ def write(table: ScaleTable, profile: Profile) -> onnx.ModelProto:
     graph = from_onnx(table.graph)
     made = _Writer(table, profile, place(graph, profile, table.excluded)).written()
     return half(made, graph.tail) if profile.half else made
-
-
-def half(proto: onnx.ModelProto, tail: frozenset[str]) -> onnx.ModelProto:
-    """The graph in float16, with inputs, outputs and the decode in float32, where a pixel needs more than 11 bits."""
-    from onnxruntime.transformers.float16 import convert_float_to_float16
-
-    return convert_float_to_float16(proto, keep_io_types=True, node_block_list=sorted(tail), min_positive_val=5.97e-08)
 
 
 class _Writer:

@@ -1,0 +1,114 @@
+"""Agreement of two models, and how certain a difference in AP is."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qcore_plugins.detection_eval.agreement import agreement
+from qcore_plugins.detection_eval.bootstrap import Matches, difference
+from qcore_plugins.detection_eval.dataset import Labels
+from qcore_plugins.detection_eval.evaluator import _Collected
+from qcore_plugins.detections import Detections
+
+
+def found(count=40, seed=0, low=0.3):
+    rng = np.random.default_rng(seed)
+    corner = rng.uniform(0, 500, (count, 2))
+    boxes = np.concatenate((corner, corner + rng.uniform(30, 90, (count, 2))), 1).astype(np.float32)
+    return Detections(boxes, np.sort(rng.uniform(low, 0.95, count).astype(np.float32))[::-1], rng.integers(0, 3, count))
+
+
+def changed(one, **what):
+    return Detections(**{"xyxy": one.xyxy, "confidence": one.confidence, "class_id": one.class_id, **what})
+
+
+def test_a_model_agrees_with_itself():
+    said = agreement([(found(), found())])
+    assert said["agree"]
+    assert (said["different"], said["lost"], said["shift"]) == (0, 0, 0)
+    assert said["boxes"] == 40
+
+
+def test_rounding_agrees_and_is_told():
+    one, rng = found(), np.random.default_rng(1)
+    other = changed(
+        one, xyxy=one.xyxy + rng.normal(0, 2, one.xyxy.shape), confidence=one.confidence + rng.normal(0, 0.01, 40)
+    )
+    said = agreement([(one, other)])
+    assert said["agree"]
+    assert said["different"] > 0
+    assert 0 < said["shift"] < 0.02
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda one: changed(one, confidence=one.confidence - 0.04),
+        lambda one: changed(one, xyxy=one.xyxy * 0.8),
+        lambda one: changed(one, class_id=(one.class_id + 1) % 3),
+        lambda one: Detections(one.xyxy[:30], one.confidence[:30], one.class_id[:30]),
+        lambda one: Detections(one.xyxy[:0], one.confidence[:0], one.class_id[:0]),
+    ],
+    ids=["lower confidences", "smaller boxes", "other classes", "boxes lost", "nothing found"],
+)
+def test_faults_disagree(fault):
+    assert not agreement([(found(), fault(found()))])["agree"]
+
+
+def test_boxes_at_the_threshold_need_no_partner():
+    one = found()
+    low = changed(one, confidence=np.full(40, 0.26, np.float32))
+    none = Detections(one.xyxy[:0], one.confidence[:0], one.class_id[:0])
+    assert agreement([(low, none)])["lost"] == 0
+
+
+def pictures(seed, count=12):
+    rng = np.random.default_rng(seed)
+    results, labels = [], []
+    for place in range(count):
+        truth = found(8, 1000 * seed + place)
+        crowd = rng.random(8) < 0.1
+        noise = rng.normal(0, rng.choice([1, 6, 20]), truth.xyxy.shape)
+        extra = found(4, 7000 + place, low=0.05)
+        boxes = np.concatenate((truth.xyxy + noise, extra.xyxy)).astype(np.float32)
+        kinds = np.concatenate((truth.class_id, extra.class_id))
+        results.append(Detections(boxes, rng.uniform(0.01, 1, 12).astype(np.float32), kinds))
+        area = (truth.xyxy[:, 2:] - truth.xyxy[:, :2]).prod(1)
+        labels.append(Labels(truth.xyxy.astype(np.float64), truth.class_id, crowd, area))
+    return results, labels
+
+
+class Data:
+    names = ("a", "b", "c")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_ap_without_resampling_is_cocos(seed):
+    results, labels = pictures(seed)
+    collected = _Collected(Data(), {0: 0, 1: 1, 2: 2})
+    for each, truth in zip(results, labels, strict=True):
+        collected.add(each, truth, (640, 640))
+    ours, theirs = Matches.of(results, labels), collected.figures()
+    assert ours.average_precision() == pytest.approx(theirs["AP"], abs=1e-6)
+    assert ours.average_precision(loose=True) == pytest.approx(theirs["AP50"], abs=1e-6)
+
+
+@given(st.lists(st.integers(0, 3), min_size=12, max_size=12).filter(any))
+@settings(max_examples=20, deadline=None)
+def test_weights_count_pictures_several_times(weights):
+    results, labels = pictures(3)
+    repeated = [place for place, times in enumerate(weights) for _ in range(times)]
+    chosen = Matches.of([results[place] for place in repeated], [labels[place] for place in repeated])
+    whole = Matches.of(results, labels)
+    assert whole.average_precision(np.array(weights, float)) == pytest.approx(chosen.average_precision(), abs=1e-9)
+
+
+def test_the_interval_holds_the_difference_and_is_nothing_for_equals():
+    results, labels = pictures(1)
+    same = Matches.of(results, labels)
+    assert difference(same, same) == (0, 0, 0)
+    worse = [Detections(each.xyxy + 8, each.confidence, each.class_id) for each in results]
+    change, low, high = difference(same, Matches.of(worse, labels))
+    assert low < change < high < 0
+    assert difference(same, Matches.of(worse, labels)) == (change, low, high)

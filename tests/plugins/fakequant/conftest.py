@@ -1,0 +1,47 @@
+"""The detector that ships with qcore, exported both ways, with a table of a few pictures."""
+
+from functools import partial
+
+import pytest
+
+import qcore
+
+
+@pytest.fixture(scope="session")
+def pipeline(checkpoint, pictures):
+    return qcore.pipeline(weights=checkpoint).quantize("pytorch-quantization", calibration=pictures / "images").load()
+
+
+@pytest.fixture(scope="session")
+def data(pipeline):
+    return pipeline.calibration()
+
+
+@pytest.fixture(scope="session")
+def exported(pipeline):
+    from qcore_plugins.exporter.onnx import export_both
+
+    return export_both(pipeline.loaded.module, pipeline.loaded.contract)
+
+
+@pytest.fixture(scope="session")
+def quantizer(pipeline):
+    return pipeline.quantization.quantizer.create()
+
+
+@pytest.fixture(scope="session")
+def options(pipeline):
+    return pipeline.quantization.options
+
+
+@pytest.fixture(scope="session")
+def table(pipeline):
+    return pipeline.quantized().loaded.module
+
+
+@pytest.fixture(scope="session")
+def trained(checkpoint, pictures):
+    """A short training, ready to be converted."""
+    made = qcore.pipeline(weights=checkpoint)
+    settings = partial(made.quantize, "pytorch-quantization", calibration=pictures / "images", qat=True, batch=2)
+    return settings(steps=20).quantized()

@@ -1,0 +1,72 @@
+"""Networks in PyTorch and ONNX speak of the same tensors, and fake quantization is the same in all of them."""
+
+import numpy as np
+import pytest
+import torch
+
+from qcore_plugins.fakequant.network import Network
+from qcore_plugins.fakequant.simulated import SimulatedSession, simulated
+from qcore_plugins.quantization.literal import literal
+from qcore_plugins.quantization.placement import place
+from qcore_plugins.quantization.profiles import ONNXRUNTIME, OPENVINO, TENSORRT
+from qcore_plugins.quantization.writer import write
+
+
+def batch(data, count):
+    return data.take(range(count))
+
+
+def test_the_network_takes_any_batch_though_the_contract_says_one(pipeline, exported, data):
+    given = torch.from_numpy(batch(data, 3)["images"])
+    with torch.no_grad():
+        got, expected = Network.of(exported).module(given), pipeline.loaded.module(given)
+    got = got[0] if isinstance(got, (tuple, list)) else got
+    assert torch.allclose(got, expected, atol=1e-3)
+    assert pipeline.loaded.contract.inputs[0].shape[0] == 1
+
+
+def test_every_tensor_that_a_profile_quantizes_has_a_node(exported):
+    network = Network.of(exported)
+    wanted = {name for profile in (ONNXRUNTIME, OPENVINO, TENSORRT) for name in place(network.graph, profile).tensors}
+    network.open_silus(wanted)
+    assert wanted <= set(network.nodes)
+
+
+def test_changing_the_network_leaves_the_model_alone(pipeline, exported):
+    network = Network.of(exported)
+    before = {name: value.clone() for name, value in pipeline.loaded.module.named_parameters()}
+    with torch.no_grad():
+        for value in network.module.parameters():
+            value.add_(1)
+    assert all(torch.equal(value, before[name]) for name, value in pipeline.loaded.module.named_parameters())
+    again = dict(Network.of(exported).module.named_parameters())
+    assert not any(torch.equal(value, again[name]) for name, value in network.module.named_parameters())
+
+
+@pytest.mark.parametrize("profile", [ONNXRUNTIME, OPENVINO], ids=lambda profile: profile.name)
+def test_the_simulated_table_is_what_the_written_graph_says(exported, table, data, profile):
+    """Operation by operation the same numbers; a value within rounding of half a step may fall either way."""
+    feeds = batch(data, 1)
+    one = simulated(exported, table, profile).run(feeds)
+    other = literal(write(table, profile)).run(feeds)
+    for name, value in one.items():
+        boxes, scores = np.abs(value - other[name])[..., :4], np.abs(value - other[name])[..., 4:]
+        assert np.median(boxes) < 0.05
+        assert scores.mean() < 1e-3
+
+
+def test_the_packages_quantizers_give_what_the_table_says(exported, table, quantizer, data):
+    placement = place(Network.of(exported).graph, OPENVINO)
+    network, _ = quantizer.fake_quantized(exported, table, placement)
+    feeds = batch(data, 1)
+    session = SimulatedSession(network.module, network.graph.inputs, network.graph.outputs)
+    one, other = session.run(feeds), simulated(exported, table, OPENVINO).run(feeds)
+    for name, value in one.items():
+        assert np.abs(value - other[name])[..., 4:].mean() < 1e-3
+
+
+def test_branches_that_share_a_scale_share_a_quantizer(exported, table, quantizer):
+    graph = Network.of(exported).graph
+    placement = place(graph, TENSORRT)
+    _, made = quantizer.fake_quantized(exported, table, placement)
+    assert len(made) == len(placement.groups()) < len(placement.tensors)

@@ -1,0 +1,169 @@
+"""Training: it helps, it can be repeated, resumed and shared, and its file differs from the other in numbers only."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from onnx import numpy_helper
+
+import qcore
+from qcore.progress import Silent
+from qcore_plugins.fakequant import training
+
+PROFILES = ("onnxruntime", "openvino", "tensorrt")
+
+
+def quantize(checkpoint, pictures, **options):
+    made = qcore.pipeline(weights=checkpoint).quantize(
+        "pytorch-quantization", calibration=pictures / "images", **{"qat": True, "batch": 2, "steps": 6, **options}
+    )
+    return made.quantized().loaded
+
+
+def written(model, profile):
+    from dataclasses import replace
+
+    pipeline = qcore.pipeline(weights="unused").continued(model)
+    return replace(pipeline, target=profile).model("onnx")
+
+
+def weights_of(model):
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.module.graph.graph.initializer}
+
+
+def test_training_lowers_the_held_out_loss_and_changes_the_weights(trained, table):
+    said = trained.loaded.contract.provenance["quantization"]["qat"]
+    assert said["loss"] < said["loss_before"]
+    before = {tensor.name: numpy_helper.to_array(tensor) for tensor in table.graph.graph.initializer}
+    after = weights_of(trained.loaded)
+    assert set(before) == set(after)
+    assert any(not np.array_equal(before[name], value) for name, value in after.items())
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_trained_file_has_the_calibrated_files_nodes_and_shapes(pipeline, trained, profile):
+    one, other = written(pipeline.quantized().loaded, profile), written(trained.loaded, profile)
+    assert list(one.module.graph.node) == list(other.module.graph.node)
+    assert list(one.module.graph.input) == list(other.module.graph.input)
+    assert list(one.module.graph.output) == list(other.module.graph.output)
+    for first, second in zip(one.module.graph.initializer, other.module.graph.initializer, strict=True):
+        assert (first.name, first.dims, first.data_type) == (second.name, second.dims, second.data_type)
+    assert one.contract.inputs == other.contract.inputs
+    assert one.contract.outputs == other.contract.outputs
+    assert one.contract.inputs[0].shape[0] == 1
+
+
+def test_equal_settings_give_equal_weights(checkpoint, pictures):
+    one, other = (weights_of(quantize(checkpoint, pictures, steps=3)) for _ in range(2))
+    assert all(np.array_equal(value, other[name]) for name, value in one.items())
+
+
+def test_a_killed_training_goes_on_where_it_was(checkpoint, pictures, tmp_path, monkeypatch):
+    whole = weights_of(quantize(checkpoint, pictures, state=str(tmp_path / "whole")))
+    state = tmp_path / "killed"
+
+    class Killed(Silent):
+        def track(self, items, description, total=None):  # noqa: ARG002
+            for number, item in enumerate(items):
+                yield item
+                if description == "training" and number == 2:
+                    raise KeyboardInterrupt
+
+    killed = qcore.pipeline(weights=checkpoint).quantize(
+        "pytorch-quantization", calibration=pictures / "images", qat=True, batch=2, steps=6, state=str(state)
+    )
+    from dataclasses import replace
+
+    with pytest.raises(KeyboardInterrupt):
+        replace(killed, progress=Killed()).quantized()
+    kept = torch.load(state, weights_only=True)
+    assert 0 < kept["step"] < 6
+    resumed = weights_of(quantize(checkpoint, pictures, state=str(state)))
+    assert all(np.array_equal(value, resumed[name]) for name, value in whole.items())
+
+
+def test_the_state_of_another_training_is_refused(checkpoint, pictures, tmp_path):
+    state = str(tmp_path / "state")
+    quantize(checkpoint, pictures, steps=1, state=state)
+    with pytest.raises(qcore.FileError, match="another training"):
+        quantize(checkpoint, pictures, steps=2, state=state)
+    (tmp_path / "state").write_bytes(b"not a state")
+    with pytest.raises(qcore.FileError, match="not the state of a training"):
+        quantize(checkpoint, pictures, steps=2, state=state)
+
+
+def test_learned_scales_are_fixed_in_the_table(checkpoint, pictures, table):
+    made = quantize(checkpoint, pictures, scales="learned", rate=1e-3, steps=4)
+    trained = {name: found for name, found in made.module.ranges.items() if found.source == "trained"}
+    assert trained
+    assert all(np.isfinite(found.amax) and found.amax > 0 for found in trained.values())
+
+
+def test_a_loss_that_is_no_number_stops_the_training(checkpoint, pictures):
+    with pytest.raises(qcore.CheckFailed, match="the loss is"):
+        quantize(checkpoint, pictures, rate=1e9, steps=30)
+
+
+@pytest.mark.parametrize("options", [{"steps": 0}, {"batch": 0}, {"rate": 0.0}])
+def test_settings_that_train_nothing_are_refused(checkpoint, pictures, options):
+    with pytest.raises(qcore.UsageError, match="above 0"):
+        quantize(checkpoint, pictures, **options)
+
+
+def test_one_picture_is_too_few(checkpoint, pictures):
+    one = next((pictures / "images").iterdir())
+    made = qcore.pipeline(weights=checkpoint).quantize("pytorch-quantization", calibration=one, qat=True)
+    with pytest.raises(qcore.UsageError, match="too few to train"):
+        made.quantized()
+
+
+def test_the_judge_decides_which_state_is_the_best(checkpoint, pictures, monkeypatch):
+    from qcore.judging import Judge
+
+    figures = iter([0.5, 0.9, 0.1])
+    monkeypatch.setattr(Judge, "__call__", lambda *_: next(figures))
+    monkeypatch.setattr(training, "ROUNDS", 2)
+    made = qcore.pipeline(weights=checkpoint).quantize(
+        "pytorch-quantization",
+        calibration=pictures / "images",
+        judge=Judge(qcore.plugins, pictures / "instances.json"),
+        qat=True,
+        batch=2,
+        steps=4,
+    )
+    said = made.quantized().loaded.contract.provenance["quantization"]["qat"]
+    assert (said["step"], said["judged"]) == (2, 0.9)
+
+
+SCRIPT = """
+import os, sys
+import numpy, qcore
+from onnx import numpy_helper
+checkpoint, pictures, out = sys.argv[1:]
+made = qcore.pipeline(weights=checkpoint).quantize(
+    "pytorch-quantization", calibration=pictures, qat=True, batch=2, steps=4, device="cpu"
+).quantized().loaded
+graph = made.module.graph.graph
+numpy.savez(f"{out}-{os.environ.get('RANK', '0')}.npz",
+            **{t.name: numpy_helper.to_array(t) for t in graph.initializer if t.name.endswith((".weight", ".bias"))})
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does(checkpoint, pictures, tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    arguments = [str(tmp_path / "script.py"), str(checkpoint), str(pictures / "images")]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, *arguments, str(tmp_path / "one")], check=True, env=environment)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run([*launch, *arguments, str(tmp_path / "two")], check=True, env=environment)
+    one, first, second = (np.load(tmp_path / f"{name}.npz") for name in ("one-0", "two-0", "two-1"))
+    start = {name: value.detach().numpy() for name, value in qcore.load(checkpoint).module.named_parameters()}
+    assert sorted(one) == sorted(first)
+    for name in one:
+        assert np.array_equal(first[name], second[name])
+        assert np.abs(one[name] - first[name]).max() < 1e-5
+    assert any(name in start and np.abs(one[name] - start[name]).max() > 1e-5 for name in one)

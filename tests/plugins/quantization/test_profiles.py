@@ -1,0 +1,303 @@
+"""Every profile on every family: what shares a scale, what is stored, and that the files say the same."""
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+import qcore
+from qcore.contract import Tensor
+from qcore_plugins.checkpoint.stored import Stored
+from qcore_plugins.exporter.onnx import export
+from qcore_plugins.layers.contracts import contract
+from qcore_plugins.quantization.calibration import ranges
+from qcore_plugins.quantization.explain import explained
+from qcore_plugins.quantization.graph import from_onnx
+from qcore_plugins.quantization.literal import literal
+from qcore_plugins.quantization.placement import candidates, matching, place
+from qcore_plugins.quantization.profiles import ONNXRUNTIME, OPENVINO, PROFILES, TENSORRT
+from qcore_plugins.quantization.table import Range, ScaleTable, weight_scales
+from qcore_plugins.quantization.writer import write
+from qcore_plugins.yolonas.loader import build as yolonas
+from qcore_plugins.yolov5.loader import build as yolov5
+from qcore_plugins.yolov9.loader import build as yolov9
+
+SIZE = 64
+FAMILIES = ("yolov5n", "gelan-t", "gelan-c", "yolov9-t", "yolov9-c", "yolo_nas_s")
+PROFILE = pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
+MOVES = {"MaxPool", "Resize", "Split", "Slice", "AveragePool", "Reshape", "Transpose", "Cast"}
+
+
+@pytest.fixture(scope="module")
+def network(upstream):
+    """The float ONNX graph of a family at a small size, with weights by the rule; dual heads converted."""
+    known = {}
+
+    def get(name):
+        if name not in known:
+            family = {"yolov5n": "yolov5", "yolo_nas_s": "yolonas"}.get(name, "yolov9")
+            document, weights, _, _ = upstream(family, name)
+            if family == "yolov5":
+                module = yolov5(document["config"], weights, [], None, name)
+            elif family == "yolov9":
+                module = yolov9(Stored(document["config"], weights, []), name)
+            else:
+                module = yolonas(weights, name)
+            with torch.no_grad():
+                given = module.eval()(torch.zeros(1, 3, SIZE, SIZE))
+            given = given if isinstance(given, (tuple, list)) else (given,)
+            said = [Tensor(f"out{place}", "float32", tuple(value.shape)) for place, value in enumerate(given)]
+            agreed = contract((1, 3, SIZE, SIZE), said, [], preprocess={}, postprocess={}, protocols={})
+            known[name] = export(module, agreed)[1]
+        return known[name]
+
+    return get
+
+
+def made_up(proto, seed=0):
+    """A table with a range of its own for every tensor, so that sharing shows, and has to be seen to."""
+    graph, rng = from_onnx(proto), np.random.default_rng(seed)
+    found = {name: Range(-float(rng.uniform(1, 4)), float(rng.uniform(1, 8))) for name in candidates(graph)}
+    return ScaleTable.make(proto, found, weight_scales(graph, proto), needed=found)
+
+
+def calibrated(proto, shape=(1, 3, SIZE, SIZE)):
+    graph, rng = from_onnx(proto), np.random.default_rng(0)
+    batches = [{graph.inputs[0]: rng.random(shape, np.float32)} for _ in range(2)]
+    found = ranges(proto, graph, batches, "minmax")
+    return ScaleTable.make(proto, found, weight_scales(graph, proto), needed=candidates(graph))
+
+
+def constants(proto):
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in proto.graph.initializer}
+
+
+def scale_of(proto, name):
+    """(scale, zero point) that a tensor of a Q/DQ graph has, looked for behind what only moves values; or None."""
+    makers = {made: node for node in proto.graph.node for made in node.output}
+    stored = constants(proto)
+    while name in makers:
+        node = makers[name]
+        if node.op_type == "DequantizeLinear":
+            return float(stored[node.input[1]]), int(stored[node.input[2]])
+        if node.op_type == "Concat":
+            scales = {scale_of(proto, given) for given in node.input}
+            return scales.pop() if len(scales) == 1 else None
+        if node.op_type not in MOVES:
+            return None
+        name = node.input[0]
+    return None
+
+
+@pytest.mark.assets
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("profile", [OPENVINO, TENSORRT], ids=lambda profile: profile.name)
+def test_branches_have_one_scale_where_the_profile_says_so(network, name, profile):
+    float_ = network(name)
+    tail = from_onnx(float_).tail
+    written = write(made_up(float_), profile)
+    body = [node for node in written.graph.node if node.name not in tail]
+    concats = [node for node in body if node.op_type == "Concat"]
+    sums = [node for node in body if node.op_type == "Add"]
+    assert concats
+    for node in concats:
+        assert len({scale_of(written, given) for given in node.input}) == 1, node.name
+        assert scale_of(written, node.input[0]) is not None, node.name
+    for node in sums:
+        scales = [scale_of(written, given) for given in node.input]
+        assert None not in scales, node.name
+        assert len(set(scales)) == 1 or not profile.share_add, node.name
+
+
+@pytest.mark.assets
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["gelan-t", "gelan-c", "yolo_nas_s"])
+@PROFILE
+def test_every_weighted_operation_reads_integers(network, name, profile):
+    """Through average pools and chunks (ADown), max pools (SPP), and upsampling too."""
+    float_ = network(name)
+    graph = from_onnx(float_)
+    written = write(made_up(float_), profile)
+    left = graph.tail if profile.last_layer else graph.tail | graph.last
+    weighted = [node for node in graph.weighted if node.name not in left]
+    nodes = {node.name: node for node in written.graph.node}
+    assert len(weighted) > 50
+    for node in weighted:
+        found = nodes[node.name]
+        assert scale_of(written, found.input[0]) is not None, node.layer
+        assert constants(written)[f"{node.weight}_quantized"].dtype == np.int8
+
+
+@pytest.mark.assets
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["yolov5n", "gelan-t", "yolo_nas_s"])
+@PROFILE
+def test_other_weights_and_ranges_change_numbers_only(network, name, profile):
+    """What calibration and what training make differ in nothing else: node for node, shape for shape."""
+    float_ = network(name)
+    trained = onnx.ModelProto()
+    trained.CopyFrom(float_)
+    rng = np.random.default_rng(1)
+    for tensor in trained.graph.initializer:
+        value = numpy_helper.to_array(tensor)
+        if tensor.name.endswith((".weight", ".bias")):
+            changed = value * rng.uniform(0.9, 1.1, value.shape).astype(value.dtype)
+            tensor.CopyFrom(numpy_helper.from_array(changed, tensor.name))
+    one, other = write(made_up(float_), profile), write(made_up(trained, 1), profile)
+    assert list(one.graph.node) == list(other.graph.node)
+    assert list(one.graph.input) == list(other.graph.input)
+    assert list(one.graph.output) == list(other.graph.output)
+    for first, second in zip(one.graph.initializer, other.graph.initializer, strict=True):
+        assert (first.name, first.dims, first.data_type) == (second.name, second.dims, second.data_type)
+
+
+@pytest.mark.assets
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "whole"), [("yolov5n", None), ("gelan-c", None), ("yolo_nas_s", 0.30)])
+@PROFILE
+def test_weights_take_a_quarter_of_their_size(network, name, whole, profile):
+    float_ = network(name)
+    graph, written = from_onnx(float_), write(made_up(float_), profile)
+    before, after = constants(float_), constants(written)
+    left = frozenset() if profile.last_layer else graph.last
+    weights = [node.weight for node in graph.weighted if node.name not in left]
+    scale = "scale_f16" if profile.half else "scale"
+    stored = [after[f"{name}_{part}"] for name in weights for part in ("quantized", scale, "zero_point")]
+    assert sum(value.nbytes for value in stored) <= 0.27 * sum(before[name].nbytes for name in weights)
+    if whole:
+        assert written.ByteSize() <= whole * float_.ByteSize()
+
+
+def test_uint8_around_128_is_int8_around_0(small):
+    """The rewrite for OpenVINO loses nothing: the reference implementation gives equal outputs, bit for bit."""
+    table = made_up(small)
+    unsigned = write(table, OPENVINO)
+    signed = write(table, replace(OPENVINO, activation="s8"))
+    picture = {"x": np.random.default_rng(3).normal(0, 2, (1, 3, 16, 16)).astype(np.float32)}
+    points = [value for name, value in constants(signed).items() if name.endswith("_zero_point")]
+    assert all((value == 0).all() for value in points)
+    one, other = (ReferenceEvaluator(model).run(None, picture)[0] for model in (unsigned, signed))
+    assert np.array_equal(one, other)
+
+
+def test_tensorrt_shares_the_scale_of_sums_as_well(small):
+    placement = place(from_onnx(small), TENSORRT)
+    assert placement.tensors["s1"] == placement.tensors["s2"] == placement.tensors["a"]
+
+
+def test_the_rest_of_a_tensorrt_file_is_float16_and_its_decode_float32(small):
+    written = write(calibrated(small, (1, 3, 16, 16)), TENSORRT)
+    onnx.checker.check_model(written, full_check=True)
+    assert written.opset_import[0].version >= 19
+    kinds = {name: value.dtype for name, value in constants(written).items()}
+    floats = {name: kind for name, kind in kinds.items() if "_scale" in name or name.startswith("b")}
+    assert len(floats) > 8
+    assert set(floats.values()) == {np.dtype("float16")}
+    assert {kind for name, kind in kinds.items() if name.endswith("_zero_point")} == {np.dtype("int8")}
+    inferred = onnx.shape_inference.infer_shapes(written, strict_mode=True).graph
+    types = {value.name: value.type.tensor_type.elem_type for value in [*inferred.value_info, *inferred.output]}
+    half, single = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT
+    assert types["head"] == half
+    assert types["r"] == types["out"] == single
+    assert written.graph.input[0].type.tensor_type.elem_type == single
+
+
+def test_no_scale_of_a_tensorrt_file_is_denormal(small):
+    constants_ = {tensor.name: tensor for tensor in small.graph.initializer}
+    tiny = numpy_helper.to_array(constants_["w2"]) * np.float32(1e-9)
+    constants_["w2"].CopyFrom(numpy_helper.from_array(tiny, "w2"))
+    stored = constants(write(calibrated(small, (1, 3, 16, 16)), TENSORRT))
+    scales = [value for name, value in stored.items() if "_scale" in name]
+    assert min(float(value.min()) for value in scales) >= 2.0**-14
+
+
+@pytest.mark.assets
+@pytest.mark.slow
+def test_float16_costs_no_pixel_at_1280(shared):
+    """The TensorRT file against the same scales in float32, both taken literally, at 736x1280."""
+    weights = shared / "assets" / "weights" / "yolov5n-coco.pt"
+    pipeline = qcore.pipeline(weights=weights, imgsz=(736, 1280)).quantize(
+        "onnxruntime", calibration=shared / "assets" / "pictures", limit=3
+    )
+    done = pipeline.quantized()
+    table = done.loaded.module
+    picture = next(iter(pipeline.calibration()))
+    half, single = (literal(write(table, profile)).run(picture)["output0"] for profile in (
+        TENSORRT, replace(TENSORRT, half=False)
+    ))  # fmt: skip
+    sure = single[..., 4] * single[..., 5:].max(-1) > 0.25
+    assert sure.sum() > 20
+    assert np.isfinite(half).all()
+    apart = np.abs(half - single)[sure]
+    assert np.median(apart[:, :4]) < 0.5
+    assert apart[:, 4:].mean() < 0.005
+
+
+def test_patterns_leave_layers_float(small):
+    graph = from_onnx(small)
+    excluded = matching(graph, ["w2", "conv3"])
+    assert excluded == {"conv2", "conv3"}
+    placement = place(graph, OPENVINO, excluded)
+    assert [node.name for node in placement.weighted] == ["conv1"]
+    written = write(replace(made_up(small), excluded=excluded), OPENVINO)
+    assert constants(written)["w2"].dtype == np.float32
+    with pytest.raises(qcore.UsageError, match="--exclude nothing: no layer"):
+        matching(graph, ["nothing"])
+
+
+def test_the_explanation_names_the_rule_for_every_layer(small):
+    graph = from_onnx(small)
+    rows = {row["layer"]: row for row in explained(graph, TENSORRT, place(graph, TENSORRT, {"conv2"}), {"conv2"})}
+    assert rows["w1"]["quantized"] == "yes"
+    assert rows["w1"]["type"] == "s8 x s8"
+    assert rows["w2"]["rule"] == "left float on demand"
+    assert rows["add"]["rule"] == "sum: both inputs, one scale"
+    assert rows["concat"]["rule"] == "branches share a scale"
+    assert rows["pool"]["rule"].startswith("moves values")
+    assert "s1" in rows["silu2"]["shares"]
+    rows = {row["layer"]: row for row in explained(graph, ONNXRUNTIME, place(graph, ONNXRUNTIME), ())}
+    assert rows["w3"]["rule"] == "last before the decode: float under onnxruntime"
+
+
+def test_a_table_survives_its_file(small, tmp_path):
+    from qcore.forms import Form
+    from qcore.model import Model
+    from qcore_plugins.table.format import TableFormat
+
+    table = replace(made_up(small), excluded=frozenset({"conv2"}))
+    table = replace(table, ranges={**table.ranges, "s1": Range(-0.3, 5, "trained", 6.0)})
+    agreed = contract(
+        (1, 3, 16, 16), [Tensor("out", "float32", (1, 6, 256))], [], preprocess={}, postprocess={}, protocols={}
+    )
+    path, made = tmp_path / "small.qtable", TableFormat()
+    made.write(Model(Form("table"), table, agreed), path)
+    assert made.sniff(path)
+    read = made.open(path)
+    assert read.sha256() == table.sha256()
+    assert read.ranges["s1"].largest == 6.0
+    assert made.contract(read).to_dict() == agreed.to_dict()
+    for profile in PROFILES.values():
+        assert list(write(read, profile).graph.node) == list(write(table, profile).graph.node)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    assert not made.sniff(path)
+    damaged = bytearray(content)
+    damaged[200:260] = bytes(60)
+    path.write_bytes(damaged)
+    with pytest.raises(qcore.FileError, match=r"damaged|not a complete"):
+        made.open(path)
+
+
+def test_a_trained_maximum_decides_the_symmetric_scale(small):
+    found = Range(-1.0, 2.0, "trained", 4.0)
+    assert found.quantization("s8", symmetric=True) == (4.0 / 127, 0)
+    assert found.quantization("u8", symmetric=False)[0] == 3.0 / 255
+    assert found.joined(Range(-5.0, 1.0)).largest == 5.0
+    table = made_up(small)
+    with pytest.raises(qcore.CheckFailed, match="tensor s1 has a fixed maximum of nan"):
+        ScaleTable.make(small, {**table.ranges, "s1": Range(0, 1, "", float("nan"))}, table.weights, needed=[])
