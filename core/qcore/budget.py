@@ -19,11 +19,13 @@ class Trials:
     Attributes:
         path: The file; None keeps nothing.
         identity: What the figures depend on; a file of another identity is refused.
+        reference: The float model's figure, once it is known.
         known: Number of layers left float -> figure.
     """
 
     path: Path | None
     identity: dict[str, Any]
+    reference: float | None = None
     known: dict[int, float] = field(default_factory=dict)
 
     @classmethod
@@ -37,7 +39,8 @@ class Trials:
             return cls(path, identity)
         try:
             kept = json.loads(path.read_text(encoding="utf-8"))
-            same, known = kept["identity"] == identity, {int(k): float(v) for k, v in kept["trials"].items()}
+            same, reference = kept["identity"] == identity, kept["reference"]
+            known = {int(count): float(figure) for count, figure in kept["trials"].items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise FileError(f"{path}: not the record of a search", hint="remove it to search anew") from error
         if not same:
@@ -45,7 +48,7 @@ class Trials:
                 f"{path}: the record of another search (other model, data, quantizer or budget)",
                 hint="remove it to search anew",
             )
-        return cls(path, identity, known)
+        return cls(path, identity, reference, known)
 
     def keep(self, count: int, figure: float) -> None:
         """Add a figure."""
@@ -55,7 +58,8 @@ class Trials:
     def write(self, **result: Any) -> None:
         """Write the file, with further fields."""
         if self.path is not None:
-            said = {"identity": self.identity, "trials": {str(k): v for k, v in sorted(self.known.items())}, **result}
+            trials = {str(count): figure for count, figure in sorted(self.known.items())}
+            said = {"identity": self.identity, "reference": self.reference, "trials": trials, **result}
             with replacing(self.path) as temporary:
                 temporary.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
 

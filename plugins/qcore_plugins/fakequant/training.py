@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import distributed, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from qcore.contract import Contract
 from qcore.errors import CheckFailed, FileError, UsageError
@@ -27,6 +28,8 @@ HELD_OUT = 0.1
 MOST_HELD_OUT = 32
 ROUNDS = 8
 """How often the state is measured and kept."""
+AVERAGED = 0.98
+"""Decay of the running average of the weights, which is what is measured and kept: steps of few inputs are noisy."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,7 @@ class _Training:
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(1.0, step / settings.steps)))
         )
+        self.average = AveragedModel(self.students, multi_avg_fn=get_ema_multi_avg_fn(AVERAGED))
         self.running: list[nn.Module] = list(self.students)
         if self.world > 1:
             self.running = [nn.parallel.DistributedDataParallel(student) for student in self.students]
@@ -172,6 +176,7 @@ class _Training:
             loss.backward()
             self.optimizer.step()
             self.schedule.step()
+            self.average.update_parameters(self.students)
             yield step + 1, self._mean(float(loss.detach()))
 
     def _batch(self, places: Sequence[int], mirrored: torch.Tensor | None = None) -> list[torch.Tensor]:
@@ -185,14 +190,23 @@ class _Training:
     @torch.no_grad()
     def _held_out(self) -> float:
         losses = []
+        averaged: Any = self.average.module
         for place in self.held:
             batch = self._batch([place])
             wanted = self.teacher(*batch)
-            losses += [float(self.distance(student(*batch), wanted)) for student in self.students]
+            losses += [float(self.distance(student(*batch), wanted)) for student in averaged]
         return sum(losses) / len(losses)
 
     def _judged(self) -> float | None:
-        return self.data.judge(self.session()) if self.data.judge and self.session else None
+        """The judge's figure of the averaged weights, which the students hold meanwhile."""
+        if not (self.data.judge and self.session):
+            return None
+        current = {name: value.detach().clone() for name, value in self.students.state_dict().items()}
+        self.students.load_state_dict(self._kept())
+        try:
+            return self.data.judge(self.session())
+        finally:
+            self.students.load_state_dict(current)
 
     def _measured(self, step: int, loss: float, best: Trained) -> Trained:
         held, figure = self._held_out(), self._judged()
@@ -206,7 +220,7 @@ class _Training:
         return Trained(self._kept(), best.first, held, step, figure) if better else best
 
     def _kept(self) -> dict[str, torch.Tensor]:
-        return {name: value.detach().clone() for name, value in self.students.state_dict().items()}
+        return {name: value.detach().clone() for name, value in self.average.module.state_dict().items()}
 
     def _mean(self, value: float) -> float:
         if self.world == 1:
@@ -229,6 +243,7 @@ class _Training:
                     "identity": self._identity(),
                     "step": step,
                     "students": self.students.state_dict(),
+                    "average": self.average.state_dict(),
                     "optimizer": self.optimizer.state_dict(),
                     "schedule": self.schedule.state_dict(),
                     "best": vars(best),
@@ -251,6 +266,7 @@ class _Training:
                 hint="remove it to train anew, or give the settings it was begun with",
             )
         self.students.load_state_dict(kept["students"])
+        self.average.load_state_dict(kept["average"])
         self.optimizer.load_state_dict(kept["optimizer"])
         self.schedule.load_state_dict(kept["schedule"])
         return int(kept["step"]), Trained(**kept["best"])

@@ -52,7 +52,8 @@ class OnnxFormat:
         """Float, or Q/DQ with the activation type and symmetry that the graph really has."""
         import onnx
 
-        precision = "f16" if content.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT16 else "f32"
+        half = any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in content.graph.initializer)
+        precision = "f16" if half else "f32"
         quantizers = [node for node in content.graph.node if node.op_type == "QuantizeLinear"]
         head = "nms" if any(node.op_type == "NonMaxSuppression" for node in content.graph.node) else None
         if not any(node.op_type == "DequantizeLinear" for node in content.graph.node):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any
 
 from qcore_plugins.quantization.graph import AVERAGING, MOVING, WEIGHTED, Graph, Node
@@ -40,7 +40,7 @@ def explained(
             {
                 "layer": node.layer,
                 "operation": node.op,
-                "quantized": "yes" if weighted else "inputs" if read else "no",
+                "quantized": "yes" if weighted else "inputs" if read and node.op not in WEIGHTED else "no",
                 "type": f"{profile.activation} x s8" if weighted else profile.activation if read else "",
                 "inputs": ", ".join(read),
                 "shares": ", ".join(name for name in group if name != made),
@@ -73,9 +73,3 @@ def _other(profile: Profile, node: Node) -> str | None:
     if node.op in AVERAGING:
         return "averages: input and output share a scale"
     return "moves values: has the scale of what it reads" if node.op in MOVING else None
-
-
-def summary(rows: Iterable[dict[str, Any]]) -> str:
-    """How many of the weighted operations are quantized."""
-    weighted = [row for row in rows if row["operation"] in WEIGHTED]
-    return f"{sum(row['quantized'] == 'yes' for row in weighted)} of {len(weighted)} weighted operations in int8"

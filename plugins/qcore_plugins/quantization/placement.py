@@ -42,7 +42,8 @@ def place(graph: Graph, profile: Profile, excluded: Iterable[str] = ()) -> Place
         profile: Of the runtime.
         excluded: Names of further operations to leave float.
     """
-    left = (graph.tail if profile.last_layer else graph.tail | graph.last) | frozenset(excluded)
+    float_ = frozenset(excluded)
+    left = (graph.tail if profile.last_layer else graph.tail | graph.last) | float_ | _serving_none(graph, float_)
     body = [node for node in graph.nodes if node.name not in left]
     weighted = tuple(node for node in body if node.op in WEIGHTED and node.weight)
     shared = _Shared()
@@ -57,6 +58,17 @@ def place(graph: Graph, profile: Profile, excluded: Iterable[str] = ()) -> Place
     ordered = [name for name in _tensors(graph) if name in chosen and name in graph.floats]
     first: dict[str, str] = {}
     return Placement({name: first.setdefault(shared.find(name), name) for name in ordered}, weighted)
+
+
+def _serving_none(graph: Graph, excluded: frozenset[str]) -> frozenset[str]:
+    """Names of the operations without weights whose results go to no weighted operation but excluded ones."""
+    if not excluded:
+        return frozenset()
+    serving = {node.name for node in graph.weighted} - excluded
+    for node in reversed(graph.nodes):
+        if node.op not in WEIGHTED and any(reader.name in serving for reader in graph.after(node)):
+            serving.add(node.name)
+    return frozenset(node.name for node in graph.nodes if node.name not in serving) - graph.tail
 
 
 def candidates(graph: Graph) -> list[str]:

@@ -1,11 +1,12 @@
 """Networks in PyTorch and ONNX speak of the same tensors, and fake quantization is the same in all of them."""
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
 from qcore_plugins.fakequant.network import Network
-from qcore_plugins.fakequant.simulated import SimulatedSession, simulated
+from qcore_plugins.fakequant.simulated import fake_quantized
 from qcore_plugins.quantization.literal import literal
 from qcore_plugins.quantization.placement import place
 from qcore_plugins.quantization.profiles import ONNXRUNTIME, OPENVINO, TENSORRT
@@ -43,26 +44,37 @@ def test_changing_the_network_leaves_the_model_alone(pipeline, exported):
     assert not any(torch.equal(value, again[name]) for name, value in network.module.named_parameters())
 
 
+DEPTH = "conv2d_2"
+"""So far from the input few values have been rounded the other way yet; see docs/quantization.md."""
+
+
+def from_onnx_graph(written, feeds):
+    written.graph.output.append(onnx.helper.make_empty_tensor_value_info(DEPTH))
+    return literal(written).run(feeds)[DEPTH]
+
+
+def from_network(network, feeds):
+    with torch.no_grad():
+        return network.giving([DEPTH])(torch.from_numpy(feeds["images"]))[0].numpy()
+
+
+def same(one, other):
+    """Equal but for rounding, where quantization itself changes every value."""
+    return (np.abs(one - other) > 1e-3 * np.abs(other).max()).mean() < 0.02
+
+
 @pytest.mark.parametrize("profile", [ONNXRUNTIME, OPENVINO], ids=lambda profile: profile.name)
 def test_the_simulated_table_is_what_the_written_graph_says(exported, table, data, profile):
-    """Operation by operation the same numbers; a value within rounding of half a step may fall either way."""
     feeds = batch(data, 1)
-    one = simulated(exported, table, profile).run(feeds)
-    other = literal(write(table, profile)).run(feeds)
-    for name, value in one.items():
-        boxes, scores = np.abs(value - other[name])[..., :4], np.abs(value - other[name])[..., 4:]
-        assert np.median(boxes) < 0.05
-        assert scores.mean() < 1e-3
+    written = from_onnx_graph(write(table, profile), feeds)
+    assert same(from_network(fake_quantized(exported, table, profile), feeds), written)
+    assert not same(from_network(Network.of(exported), feeds), written)
 
 
 def test_the_packages_quantizers_give_what_the_table_says(exported, table, quantizer, data):
-    placement = place(Network.of(exported).graph, OPENVINO)
-    network, _ = quantizer.fake_quantized(exported, table, placement)
     feeds = batch(data, 1)
-    session = SimulatedSession(network.module, network.graph.inputs, network.graph.outputs)
-    one, other = session.run(feeds), simulated(exported, table, OPENVINO).run(feeds)
-    for name, value in one.items():
-        assert np.abs(value - other[name])[..., 4:].mean() < 1e-3
+    network, _ = quantizer.fake_quantized(exported, table, place(Network.of(exported).graph, OPENVINO))
+    assert same(from_network(network, feeds), from_network(fake_quantized(exported, table, OPENVINO), feeds))
 
 
 def test_branches_that_share_a_scale_share_a_quantizer(exported, table, quantizer):
