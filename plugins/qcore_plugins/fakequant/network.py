@@ -51,9 +51,10 @@ class Network:
 
     def sharing(self, other: Network) -> None:
         """Use the parameters of another network of the same program, so that training one trains both."""
-        for path, value in other.module.named_parameters():
+        theirs = dict(other.module.named_parameters())
+        for path, _ in list(self.module.named_parameters()):
             owner, _, name = path.rpartition(".")
-            setattr(self.module.get_submodule(owner), name, value)
+            setattr(self.module.get_submodule(owner), name, theirs[path])
 
     def open_silus(self, wanted: Iterable[str]) -> None:
         """Make x * sigmoid(x) of each SiLU whose gate is among `wanted`, so that quantizers can go inside."""

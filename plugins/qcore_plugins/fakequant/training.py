@@ -237,19 +237,17 @@ class _Training:
     def _save(self, step: int, best: Trained) -> None:
         if self.settings.state is None or self.rank:
             return
-        with replacing(self.settings.state) as path:
-            torch.save(
-                {
-                    "identity": self._identity(),
-                    "step": step,
-                    "students": self.students.state_dict(),
-                    "average": self.average.state_dict(),
-                    "optimizer": self.optimizer.state_dict(),
-                    "schedule": self.schedule.state_dict(),
-                    "best": vars(best),
-                },
-                path,
-            )
+        kept = {
+            "identity": self._identity(),
+            "step": step,
+            "students": self.students.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "best": vars(best),
+        }
+        with replacing(self.settings.state) as path, path.open("wb") as stream:
+            torch.save(kept, stream)
 
     def _resumed(self) -> tuple[int, Trained] | None:
         path = self.settings.state

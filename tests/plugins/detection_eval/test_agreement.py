@@ -72,6 +72,7 @@ def pictures(seed, count=12):
         noise = rng.normal(0, rng.choice([1, 6, 20]), truth.xyxy.shape)
         extra = found(4, 7000 + place, low=0.05)
         boxes = np.concatenate((truth.xyxy + noise, extra.xyxy)).astype(np.float32)
+        boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)  # COCO leaves boxes without an area out
         kinds = np.concatenate((truth.class_id, extra.class_id))
         results.append(Detections(boxes, rng.uniform(0.01, 1, 12).astype(np.float32), kinds))
         area = (truth.xyxy[:, 2:] - truth.xyxy[:, :2]).prod(1)
