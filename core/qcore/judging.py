@@ -59,8 +59,18 @@ class Judge:
         return found
 
     def name(self, contract: Contract) -> str:
-        """Name of the main figure."""
-        return str(evaluator(contract.task, self.plugins).create().figure)
+        """Name of the main figure.
+
+        Raises:
+            UsageError: The evaluator has none.
+        """
+        spec = evaluator(contract.task, self.plugins)
+        figure = getattr(spec.create(), "figure", None)
+        if figure is None:
+            raise UsageError(
+                f"evaluator {spec.name} names no main figure", hint="a plugin can set its attribute `figure`"
+            )
+        return str(figure)
 
     def __call__(self, predictor: Predictor) -> float:
         """The main figure of a predictor."""

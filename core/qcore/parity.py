@@ -39,7 +39,7 @@ def check(
         progress: Shown over the inputs.
 
     Returns:
-        The evaluator's figures of agreement, or None where the model has no reference.
+        The evaluator's figures of agreement, or None where the model has no reference or the evaluator no such figures.
 
     Raises:
         CheckFailed: They disagree.
@@ -47,6 +47,8 @@ def check(
     if model.reference is None:
         return None
     judge = evaluator(model.contract.task, plugins).create()
+    if not hasattr(judge, "agreement"):
+        return None
     candidate = predictor(model, backend, plugins=plugins, options=options)
     reference = assembled(model.contract, model.reference(), "reference", plugins=plugins)
     chosen = list(inputs)[:INPUTS]

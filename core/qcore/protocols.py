@@ -114,7 +114,11 @@ class Converter(Protocol):
 
 
 class Quantizer(Protocol):
-    """From float to quantized."""
+    """From float to quantized.
+
+    Optional: `leaving_float(model, layers)` gives an earlier result again with further layers float; with it, or with
+    an option `exclude`, the quantizer takes part in accuracy budgets.
+    """
 
     def quantize(
         self, model: Model, *, calibration: CalibrationData, options: Mapping[str, Any], progress: Progress
@@ -190,7 +194,7 @@ class Evaluator(Protocol):
     """Measures results against labels.
 
     Attributes:
-        figure: Name of the main figure, the higher the better.
+        figure: Name of the main figure, the higher the better; budgets and trainings are decided by it. Optional.
     """
 
     figure: str
@@ -202,7 +206,7 @@ class Evaluator(Protocol):
         ...
 
     def agreement(self, pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
-        """How far pairs of results of the same input, of a reference and of a candidate, agree.
+        """How far pairs of results of the same input, of a reference and of a candidate, agree. Optional.
 
         Returns:
             Figures by name, among them `agree`, the verdict, and `summary`, one line for people.
