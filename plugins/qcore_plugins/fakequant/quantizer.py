@@ -25,11 +25,11 @@ from qcore_plugins.fakequant.training import Settings, Trained, train
 from qcore_plugins.quantization.graph import Node, from_onnx
 from qcore_plugins.quantization.options import leave_float, left_float
 from qcore_plugins.quantization.placement import Placement, candidates, place
-from qcore_plugins.quantization.profiles import ONNXRUNTIME, TENSORRT
+from qcore_plugins.quantization.profiles import ONNXRUNTIME, OPENVINO, TENSORRT
 from qcore_plugins.quantization.ranges import completed, watched
 from qcore_plugins.quantization.table import OUTPUT_CHANNELS, Range, ScaleTable, weight_scales
 
-TRAINED_FOR = TENSORRT
+TRAINED_FOR = replace(OPENVINO, share_add=TENSORRT.share_add)
 """The placement to train with: where the strictest profile shares a scale, the others may as well."""
 TRAINED_FOR_TOO = ONNXRUNTIME
 """Every other step runs the densest placement, whose asymmetric ranges the packages' quantizers do not have."""

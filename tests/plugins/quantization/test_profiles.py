@@ -17,6 +17,7 @@ from qcore_plugins.layers.contracts import contract
 from qcore_plugins.quantization.calibration import ranges
 from qcore_plugins.quantization.explain import explained
 from qcore_plugins.quantization.graph import from_onnx
+from qcore_plugins.quantization.half import half
 from qcore_plugins.quantization.literal import literal
 from qcore_plugins.quantization.placement import candidates, matching, place
 from qcore_plugins.quantization.profiles import ONNXRUNTIME, OPENVINO, PROFILES, TENSORRT
@@ -219,23 +220,20 @@ def test_no_scale_of_a_tensorrt_file_is_denormal(small):
 @pytest.mark.assets
 @pytest.mark.slow
 def test_float16_costs_no_pixel_at_1280(shared):
-    """The TensorRT file against the same scales in float32, both taken literally, at 736x1280."""
+    """The body in float16 and the decode in float32, at 736x1280, against all of it in float32."""
     weights = shared / "assets" / "weights" / "yolov5n-coco.pt"
-    pipeline = qcore.pipeline(weights=weights, imgsz=(736, 1280)).quantize(
-        "onnxruntime", calibration=shared / "assets" / "pictures", limit=3
-    )
-    done = pipeline.quantized()
-    table = done.loaded.module
-    picture = next(iter(pipeline.calibration()))
-    half, single = (literal(write(table, profile)).run(picture)["output0"] for profile in (
-        TENSORRT, replace(TENSORRT, half=False)
-    ))  # fmt: skip
-    sure = single[..., 4] * single[..., 5:].max(-1) > 0.25
-    assert sure.sum() > 20
-    assert np.isfinite(half).all()
-    apart = np.abs(half - single)[sure]
-    assert np.median(apart[:, :4]) < 0.5
-    assert apart[:, 4:].mean() < 0.005
+    pipeline = qcore.pipeline(weights=weights, imgsz=(736, 1280)).at("onnx")
+    calibration = pipeline.quantize("onnxruntime", calibration=shared / "assets" / "pictures").calibration()
+    float_ = pipeline.loaded.module
+    halved = half(float_, from_onnx(float_).tail)
+    for picture in calibration:
+        one, other = (literal(model).run(picture)["output0"] for model in (halved, float_))
+        sure = other[..., 4] * other[..., 5:].max(-1) > 0.25
+        assert sure.any()
+        apart = np.abs(one - other)[sure]
+        assert np.median(apart[:, :4]) < 0.25
+        assert apart[:, :4].max() < 2
+        assert apart[:, 4:].max() < 0.01
 
 
 def test_patterns_leave_layers_float(small):

@@ -68,11 +68,14 @@ def test_onnxruntime_quantizes_every_operation_but_the_last(small):
 
 
 def test_openvino_keeps_silu_whole_and_shares_the_scale_of_a_concat(small):
-    placement = place(from_onnx(small), OPENVINO)
+    placement = place(from_onnx(small), replace(OPENVINO, last_layer=True))
     assert set(placement.tensors) == {"x", "s1", "s2", "a"}
     assert placement.tensors["a"] == placement.tensors["s2"]
     assert placement.tensors["s1"] != placement.tensors["s2"]
     assert [node.name for node in placement.weighted] == ["conv1", "conv2", "conv3"]
+    without = place(from_onnx(small), OPENVINO)
+    assert set(without.tensors) == {"x", "s1", "s2"}
+    assert [node.name for node in without.weighted] == ["conv1", "conv2"]
 
 
 @pytest.mark.parametrize("profile", [ONNXRUNTIME, OPENVINO], ids=lambda profile: profile.name)
