@@ -192,13 +192,25 @@ class Pipeline:
         settings = wanted.quantizer.settings({**wanted.options, **more})
         return replace(self, quantization=replace(wanted, options=settings))
 
-    def calibration(self) -> Calibration:
-        """The inputs that the quantizer is given, read with the model's own preprocessing."""
-        wanted = self.quantization
-        assert wanted is not None  # noqa: S101 - only called on pipelines that quantize
+    def inputs(self, source: Any, *, limit: int | None = LIMIT, seed: int = SEED) -> Calibration:
+        """Inputs read with the model's own preprocessing; arguments as in `quantize`."""
         this = self.load()
         assert this.loaded is not None  # noqa: S101 - load() has just set it
-        return this._calibration(this.loaded.contract, wanted)
+        contract = this.loaded.contract
+        return Calibration.choose(
+            source,
+            preprocessor=this.preprocessor(contract),
+            contract=contract,
+            progress=self.progress,
+            limit=limit,
+            seed=seed,
+        )
+
+    def calibration(self) -> Calibration:
+        """The inputs that the quantizer is given."""
+        wanted = self.quantization
+        assert wanted is not None  # noqa: S101 - only called on pipelines that quantize
+        return self.inputs(wanted.calibration, limit=wanted.limit, seed=wanted.seed)
 
     def plan(self, goal: str | Form | None = None) -> Plan:
         """The route that `build` will take, or that leads to a goal as in `model`.
@@ -254,7 +266,7 @@ class Pipeline:
     def _quantized(self, model: Model) -> Model:
         assert self.quantization is not None  # noqa: S101 - the plan has a quantizer only then
         wanted = self.quantization
-        data = self._calibration(model.contract, wanted)
+        data = self.continued(model).calibration()
         if wanted.judge is not None:
             data.judge = partial(wanted.judge.session, model)
         done: Model = wanted.quantizer.create().quantize(
@@ -270,16 +282,6 @@ class Pipeline:
             "calibration": data.provenance(),
         }
         return done.evolve(contract=replace(done.contract, provenance=said))
-
-    def _calibration(self, contract: Contract, wanted: _Quantization) -> Calibration:
-        return Calibration.choose(
-            wanted.calibration,
-            preprocessor=self.preprocessor(contract),
-            contract=contract,
-            progress=self.progress,
-            limit=wanted.limit,
-            seed=wanted.seed,
-        )
 
     def save(self, directory: str | os.PathLike[str], *, goal: str | Form | None = None) -> Path:
         """Write the result into a directory; returns the main file."""

@@ -40,17 +40,20 @@ class CalibrationData(Protocol):
     """Calibration inputs, already preprocessed at the model's own shape; can be iterated more than once.
 
     Attributes:
-        count: How many inputs there are.
         sha256: Over their contents.
         judge: Gives the main figure (e.g. AP) of any session of this model on labelled data; None without such data.
     """
 
-    count: int
     sha256: str
     judge: Callable[[Session], float] | None
 
     def __len__(self) -> int:
         """How many batches there are."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """How many inputs there are."""
         ...
 
     def take(self, places: Sequence[int]) -> Arrays:

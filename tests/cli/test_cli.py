@@ -129,8 +129,8 @@ def test_the_export_finds_what_the_checkpoint_finds(run, checkpoint, exported, p
 @pytest.mark.parametrize(
     ("quantizer", "backend", "names"),
     [
-        ("onnxruntime", "onnxruntime", ["shapes.onnx"]),
-        ("onnxruntime", "openvino", ["shapes.bin", "shapes.xml"]),
+        ("onnxruntime", "onnxruntime", ["shapes.onnx", "shapes.qtable"]),
+        ("onnxruntime", "openvino", ["shapes.bin", "shapes.qtable", "shapes.xml"]),
         ("nncf", "openvino", ["shapes.bin", "shapes.xml"]),
     ],
 )
@@ -315,7 +315,7 @@ def test_an_export_does_not_replace_what_it_was_made_from(run, exported, picture
 INTERRUPT = """
 import os, signal, sys
 from qcore.cli import main
-from qcore_plugins.onnxruntime import calibration
+from qcore_plugins.quantization import calibration
 seen = calibration.Histogram.add
 calls = iter(range(10**9))
 def add(self, values):

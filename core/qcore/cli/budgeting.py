@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from qcore.judging import Judge
     from qcore.pipelines import Pipeline
     from qcore.predictor import Predictor
+    from qcore.protocols import CalibrationData
 
 
 def within(
@@ -42,7 +43,7 @@ def within(
     }
     path = Path(options.out) / f"{pipeline.weights.stem}.{target.name}.budget.json"
     trials = Trials.read(path, _plain(identity))
-    ranked = [row["layer"] for row in ranking(pipeline, output)]
+    ranked = [row["layer"] for row in ranking(pipeline, pipeline.calibration(), output)]
 
     def quantized(layers: Sequence[str]) -> Pipeline:
         return target.of(leaving(pipeline, done, layers))
@@ -83,8 +84,8 @@ def within(
     return kept, report
 
 
-def ranking(pipeline: Pipeline, output: Output) -> list[dict[str, Any]]:
-    """Layers as the installed analyzer ranks them, the worst first.
+def ranking(pipeline: Pipeline, inputs: CalibrationData, output: Output) -> list[dict[str, Any]]:
+    """Layers as the installed analyzer ranks them on these inputs, the worst first.
 
     Raises:
         UsageError: No analyzer is installed.
@@ -98,7 +99,7 @@ def ranking(pipeline: Pipeline, output: Output) -> list[dict[str, Any]]:
     model = pipeline.unquantized().at(spec.accepts[0]).loaded
     assert model is not None  # noqa: S101 - at() has just set it
     rows: list[dict[str, Any]] = spec.create().analyze(
-        model, calibration=pipeline.calibration(), options=spec.settings({}), progress=output.progress
+        model, calibration=inputs, options=spec.settings({}), progress=output.progress
     )
     return rows
 

@@ -64,9 +64,9 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     output_directory(options.out)
     done = pipeline.quantized()
     reports = [_written(options, output, pipeline, done, target, len(targets) > 1, judge) for target in targets]
-    _keep_table(options, output, done)
+    kept = _keep_table(options, output, done)
     if output.json:
-        output.result(reports[0] if len(reports) == 1 else {"files": reports})
+        output.result({**(reports[0] if len(reports) == 1 else {"files": reports}), **kept})
     return 0
 
 
@@ -187,7 +187,7 @@ def _explain(output: Output, model: Model, report: dict[str, Any]) -> None:
         output.table("", [column.upper() for column in columns], [[row[key] for key in columns] for row in rows])
 
 
-def _keep_table(options: argparse.Namespace, output: Output, done: Pipeline) -> None:
+def _keep_table(options: argparse.Namespace, output: Output, done: Pipeline) -> dict[str, str]:
     """Keep what the quantizer found out, where it is something of its own that other files can be made of."""
     from qcore import loading
     from qcore.specs import FormatSpec
@@ -196,6 +196,7 @@ def _keep_table(options: argparse.Namespace, output: Output, done: Pipeline) -> 
     assert model is not None  # noqa: S101 - it has just been quantized
     formats = [spec for spec in done.plugins.specs(FormatSpec) if spec.name == model.form.format]
     if model.form.encoding == "native" or not formats:
-        return
+        return {}
     kept: Sequence[Path] = loading.save(model, options.out, done.weights.stem, done.plugins)
-    output.note(f"{kept[-1]}: the scales, of which qcore export --target makes other runtimes' files")
+    output.say(f"{kept[-1]}: the scales, of which qcore export --target makes other runtimes' files")
+    return {"table": str(kept[-1])}

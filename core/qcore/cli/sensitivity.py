@@ -23,14 +23,13 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     if options.confirm and not (options.data and options.quantizer and options.backend):
         raise UsageError("--confirm needs --data, --quantizer and --backend: what to measure, and how")
     folder = output_directory(options.out)
-    more = {} if options.calib_limit is None else {"limit": options.calib_limit}
-    # any quantizer: only its calibration inputs are used for the ranking
-    name = options.quantizer or _first(pipeline)
-    pipeline = pipeline.quantize(name, calibration=options.calib, seed=options.calib_seed, **more).load()
-    rows = ranking(pipeline, output)
+    draw = {"seed": options.calib_seed, **({} if options.calib_limit is None else {"limit": options.calib_limit})}
+    pipeline = pipeline.load()
+    rows = ranking(pipeline, pipeline.inputs(options.calib, **draw), output)
     document: dict[str, Any] = {"model": str(pipeline.weights), "layers": rows}
     if options.confirm:
-        document["confirmed"] = _confirmed(options, output, pipeline, rows)
+        quantizing = pipeline.quantize(options.quantizer, calibration=options.calib, **draw)
+        document["confirmed"] = _confirmed(options, output, quantizing, rows)
     path = folder / f"{pipeline.weights.stem}.sensitivity.json"
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
@@ -42,12 +41,6 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     output.table("", [column.replace("_", " ").upper() for column in columns], shown)
     output.say(f"{path} ({len(rows)} layers, the {min(SHOWN, len(rows))} worst are shown)")
     return 0
-
-
-def _first(pipeline: Pipeline) -> str:
-    from qcore.specs import QuantizerSpec
-
-    return next(spec.name for spec in pipeline.plugins.specs(QuantizerSpec) if not spec.problems())
 
 
 def _confirmed(

@@ -45,10 +45,12 @@ class SimulatedSession:
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """One inference; all outputs."""
+        device = next(self._module.parameters()).device
+        arrays = (np.ascontiguousarray(inputs[name]) for name in self._inputs)
         with torch.inference_mode():
-            given = self._module(*(torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in self._inputs))
+            given = self._module(*(torch.from_numpy(array).to(device) for array in arrays))
         values = given if isinstance(given, (tuple, list)) else (given,)
-        return {name: value.numpy() for name, value in zip(self._outputs, values, strict=True)}
+        return {name: value.cpu().numpy() for name, value in zip(self._outputs, values, strict=True)}
 
 
 def simulated(exported: Exported, table: ScaleTable, profile: Profile) -> SimulatedSession:

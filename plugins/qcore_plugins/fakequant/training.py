@@ -231,8 +231,11 @@ class _Training:
 
     def _identity(self) -> str:
         said = [self.settings.steps, self.settings.batch, self.settings.rate, self.settings.seed, self.data.sha256]
-        shapes = {name: list(value.shape) for name, value in self.students.state_dict().items()}
-        return hashlib.sha256(json.dumps([said, shapes]).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps(said).encode())
+        for name, value in self.teacher.state_dict().items():
+            digest.update(name.encode())
+            digest.update(value.cpu().numpy().tobytes())
+        return digest.hexdigest()
 
     def _save(self, step: int, best: Trained) -> None:
         if self.settings.state is None or self.rank:

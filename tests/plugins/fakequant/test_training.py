@@ -141,6 +141,36 @@ def test_the_judge_decides_which_state_is_the_best(checkpoint, pictures, monkeyp
     assert (said["step"], said["judged"]) == (2, 0.9)
 
 
+@pytest.fixture(scope="module")
+def families(upstream, shared, tmp_path_factory):
+    """A dual-head YOLOv9 and a YOLO-NAS, with weights by the rule."""
+    path = tmp_path_factory.mktemp("nas") / "nas.pth"
+    torch.save({"net": upstream("yolonas", "yolo_nas_s")[1]}, path)
+    return {"yolov9": shared / "checkpoints" / "yolov9-t-filled.pt", "yolonas": path}
+
+
+@pytest.mark.assets
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::qcore.errors.AssumptionWarning")
+@pytest.mark.parametrize("family", ["yolov9", "yolonas"])
+def test_other_families_train_with_a_batch_and_are_exported_with_one(families, pictures, family):
+    base = qcore.pipeline(weights=families[family], imgsz=96)
+    plain = base.quantize("pytorch-quantization", calibration=pictures / "images").quantized().loaded
+    trained = (
+        base.quantize("pytorch-quantization", calibration=pictures / "images", qat=True, batch=8, steps=8)
+        .quantized()
+        .loaded
+    )
+    said = trained.contract.provenance["quantization"]["qat"]
+    assert said["loss"] < said["loss_before"]
+    for profile in PROFILES:
+        one, other = written(plain, profile), written(trained, profile)
+        assert list(one.module.graph.node) == list(other.module.graph.node)
+        assert one.contract.inputs == other.contract.inputs
+        assert one.contract.inputs[0].shape[0] == 1
+        assert one.contract.outputs == other.contract.outputs
+
+
 SCRIPT = """
 import os, sys
 import numpy, qcore
