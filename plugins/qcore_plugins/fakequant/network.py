@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -33,20 +33,19 @@ class Network:
         """A network with parameters of its own; those of weighted operations can be trained.
 
         Raises:
-            QcoreError: A weight of the ONNX graph is not where the program has it.
+            QcoreError: An operation of the ONNX graph is not where the program has it.
         """
         graph = from_onnx(exported.proto)
         module: fx.GraphModule = exported.program.module(check_guards=False)
         trainable = {name for node in graph.weighted for name in (node.weight, node.bias)}
         _own(module, exported.weights, trainable)
         nodes = _named(graph, module)
-        for node in graph.weighted:
-            found = nodes.get(node.outputs[0])
-            if found is None or not isinstance(found.args[1], fx.Node) or found.args[1].target != node.weight:
-                raise QcoreError(
-                    f"layer {node.layer}: the ONNX graph and the PyTorch program do not speak of the same tensor",
-                    hint="quantize the exported file instead: --quantizer onnxruntime",
-                )
+        missing = (node for node in graph.weighted if node.outputs[0] not in nodes)
+        for node in (*missing, *_differing(graph, nodes)):
+            raise QcoreError(
+                f"layer {node.layer}: the ONNX graph and the PyTorch program do not speak of the same tensor",
+                hint="quantize the exported file instead: --quantizer onnxruntime",
+            )
         return cls(graph, module, nodes)
 
     def sharing(self, other: Network) -> None:
@@ -132,8 +131,13 @@ def _own(module: fx.GraphModule, weights: Mapping[str, torch.Tensor], trainable:
 
 
 def _named(graph: Graph, module: fx.GraphModule) -> dict[str, fx.Node]:
-    """Tensor of the ONNX graph -> node. Inputs and outputs go by place, parts of a split by number."""
+    """Tensor of the ONNX graph -> node.
+
+    Inputs and outputs go by place, weighted operations by their weight, parts of a split by number, the rest by name:
+    the exporter writes some operations in terms of others, and those have names of their own.
+    """
     nodes: dict[str, fx.Node] = {}
+    weighted: dict[str, list[fx.Node]] = {}
     inputs: list[fx.Node] = []
     for node in module.graph.nodes:
         if node.op == "placeholder":
@@ -143,11 +147,35 @@ def _named(graph: Graph, module: fx.GraphModule) -> dict[str, fx.Node]:
             outputs = [value for value in given if isinstance(value, fx.Node)]
         elif node.op == "call_function":
             nodes[node.name] = node
-            if getattr(node.target, "__name__", "") == "getitem":
-                nodes[f"{node.args[0].name}_split_{node.args[1]}"] = node
+            if len(node.args) > 1 and isinstance(node.args[1], fx.Node) and node.args[1].op == "get_attr":
+                weighted.setdefault(str(node.args[1].target), []).append(node)
+    for known in graph.nodes:
+        if known.weight is not None and len(readers := weighted.get(known.weight, [])) == 1:
+            nodes[known.outputs[0]] = readers[0]
+        elif known.op == "Split" and known.inputs[0] in nodes:
+            nodes.update(_parts(known, nodes[known.inputs[0]]))
     nodes.update(zip(graph.inputs, inputs, strict=True))
     nodes.update(zip(graph.outputs, outputs, strict=True))
     return nodes
+
+
+def _parts(known: Node, source: fx.Node) -> Iterator[tuple[str, fx.Node]]:
+    """The nodes that take the parts of a split tensor."""
+    for user in source.users:
+        taken = {part.args[1]: part for part in user.users if getattr(part.target, "__name__", "") == "getitem"}
+        if len(taken) == len(known.outputs):
+            yield from ((name, taken[place]) for place, name in enumerate(known.outputs))
+            return
+
+
+def _differing(graph: Graph, nodes: Mapping[str, fx.Node]) -> Iterator[Node]:
+    """Operations whose node in the program does not read what they read."""
+    for known in graph.nodes:
+        found = nodes.get(known.outputs[0])
+        if found is None or known.op == "Split" or known.name in graph.tail:
+            continue
+        if not {nodes[name] for name in known.inputs if name in nodes} <= set(found.all_input_nodes):
+            yield known
 
 
 def _attribute(module: nn.Module, path: str) -> torch.Tensor:
