@@ -157,7 +157,7 @@ def test_other_families_train_with_a_batch_and_are_exported_with_one(families, p
     base = qcore.pipeline(weights=families[family], imgsz=96)
     plain = base.quantize("pytorch-quantization", calibration=pictures / "images").quantized().loaded
     trained = (
-        base.quantize("pytorch-quantization", calibration=pictures / "images", qat=True, batch=8, steps=8)
+        base.quantize("pytorch-quantization", calibration=pictures / "images", qat=True, batch=8, steps=8, rate=2e-6)
         .quantized()
         .loaded
     )
