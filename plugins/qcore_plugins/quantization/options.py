@@ -48,7 +48,7 @@ FIXED_TRAINING = (
     Option("qat", "fine-tune the fake-quantized network by distillation from the float one", False, bool),
     Option("steps", "training steps", 400, int),
     Option("batch", "inputs a training step, over all processes", 4, int),
-    Option("rate", "learning rate at the start; falls to 0 as a cosine", 2e-5, float),
+    Option("rate", "learning rate at the start; falls to 0 as a cosine", 5e-6, float),
     Option("seed", "of the order of the inputs and their flips", 0, int),
     Option("scales", "ranges of activations while training", "fixed", str, ("fixed",)),
     Option("state", "file that keeps the training's state, to go on after a kill", None, str),
