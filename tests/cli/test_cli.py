@@ -11,23 +11,10 @@ import onnx
 import pytest
 
 import qcore
-from qcore.cli import main
 from qcore.cli.parser import EXAMPLES
 
 HEAVY = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "cv2", "numpy", "rich")
 KEYS = {"kind", "name", "plugin", "version", "distribution", "status", "hint"}
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command; gives exit code, standard output and standard error."""
-
-    def call(*arguments):
-        code = main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

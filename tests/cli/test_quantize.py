@@ -9,17 +9,6 @@ import pytest
 from onnx import numpy_helper
 
 import qcore
-from qcore.cli import main
-
-
-@pytest.fixture
-def run(capsys):
-    def call(*arguments):
-        code = main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

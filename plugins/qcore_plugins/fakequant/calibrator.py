@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,8 @@ class Streaming:
     The packages' own one gets as many bins as the largest value asks for, and the older one's `mse` needs a GPU.
     """
 
-    @staticmethod
-    def rounded(values: torch.Tensor, amax: torch.Tensor) -> torch.Tensor:
-        """The package's int8 rounding of values."""
-        raise NotImplementedError
+    rounded: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    """The package's int8 rounding of values with an amax."""
 
     def __init__(self) -> None:
         super().__init__(num_bits=8, axis=None, unsigned=False)  # type: ignore[call-arg]

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 
 import qcore
+from qcore_plugins.fakequant import REQUIRES
 from qcore_plugins.quantization.options import CALIBRATING, FIXED_TRAINING, LEAVING_FLOAT
 
 _REQUIRES = (
     qcore.Requirement("modelopt", "nvidia-modelopt", ">=0.40", extra="modelopt"),
     qcore.Requirement("huggingface_hub", "huggingface_hub", extra="modelopt"),
-    qcore.Requirement("torch", "torch", ">=2.10", extra="torch"),
-    qcore.Requirement("onnxscript", "onnxscript", extra="torch"),
-    qcore.Requirement("onnxruntime", "onnxruntime", ">=1.20"),
+    *REQUIRES,
 )
 
 

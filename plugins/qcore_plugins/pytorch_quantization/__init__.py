@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 
 import qcore
+from qcore_plugins.fakequant import REQUIRES
 from qcore_plugins.quantization.options import CALIBRATING, LEAVING_FLOAT, TRAINING
 
-REQUIRES = (
+_REQUIRES = (
     qcore.Requirement("pytorch_quantization", "pytorch-quantization", ">=2.1.3,<2.2", extra="pytorch-quantization"),
-    qcore.Requirement("torch", "torch", ">=2.10", extra="torch"),
-    qcore.Requirement("onnxscript", "onnxscript", extra="torch"),
-    qcore.Requirement("onnxruntime", "onnxruntime", ">=1.20"),
+    *REQUIRES,
 )
 
 
@@ -20,7 +19,7 @@ def qcore_quantizers() -> Iterator[qcore.QuantizerSpec]:
         name="pytorch-quantization",
         summary="NVIDIA's quantizers in the PyTorch network, calibrated or trained, into a scale table",
         target="qcore_plugins.pytorch_quantization.quantizer:PytorchQuantization",
-        requires=REQUIRES,
+        requires=_REQUIRES,
         accepts=(qcore.Form("torch", encoding="float"),),
         produces=qcore.Form("table", encoding="ranges"),
         options=(*LEAVING_FLOAT, *CALIBRATING, *TRAINING),
