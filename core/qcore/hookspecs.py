@@ -162,6 +162,41 @@ class Hooks:
         """
 
     @hookspec
+    def qcore_linters(self) -> Iterable[specs.LinterSpec]:  # type: ignore[empty-body]
+        """Linters: tell what a runtime will refuse, get wrong or run slowly in a file.
+
+        ```python
+        import qcore
+        from qcore.checking import Finding
+
+        class Large:
+            '''A file of more than 100 MB.
+
+            Why: the device has no more memory.
+
+            Mend: quantize it.
+            '''
+
+            id, severity, targets, summary = "MINE001", "error", ("tiny",), "A file of more than 100 MB"
+
+            def check(self, subject):
+                size = subject.path.stat().st_size
+                if size > 100e6:
+                    yield Finding(self.id, self.severity, "", f"{size} bytes", "too large", "qcore quantize ...")
+
+        class Mine:
+            def rules(self):
+                return [Large()]
+
+        @qcore.hookimpl
+        def qcore_linters():
+            yield qcore.LinterSpec(
+                name="mine", summary="What the Tiny runtime takes", target=Mine, targets=("tiny",), format="onnx"
+            )
+        ```
+        """
+
+    @hookspec
     def qcore_commands(self) -> Iterable[specs.CommandSpec]:  # type: ignore[empty-body]
         """Commands: further subcommands of the command line.
 

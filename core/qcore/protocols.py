@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from qcore.contract import Contract, Tensor
 from qcore.forms import Form
 from qcore.model import Model
+
+if TYPE_CHECKING:
+    from qcore.checking import Rule
 
 T = TypeVar("T")
 Arrays = Mapping[str, Any]
@@ -190,6 +193,14 @@ class Analyzer(Protocol):
         self, model: Model, *, calibration: CalibrationData, options: Mapping[str, Any], progress: Progress
     ) -> list[dict[str, Any]]:
         """One row a layer, the one that costs most first; `layer` is what quantizers take as `exclude`."""
+        ...
+
+
+class Linter(Protocol):
+    """A set of rules; see `qcore.checking.Rule`."""
+
+    def rules(self) -> Sequence[Rule]:
+        """Its rules, in the order in which they are asked."""
         ...
 
 

@@ -255,6 +255,20 @@ class AnalyzerSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LinterSpec(Spec):
+    """Finds what a runtime will refuse, get wrong or run slowly in a file.
+
+    Attributes:
+        targets: Runtimes it judges for; empty for every one.
+        format: Name of the format whose content it reads; empty for any.
+    """
+
+    kind: ClassVar[str] = "linter"
+    targets: tuple[str, ...] = ()
+    format: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CommandSpec(Spec):
     """A subcommand of the command line."""
 
@@ -271,6 +285,7 @@ KINDS: tuple[type[Spec], ...] = (
     FormatSpec,
     EvaluatorSpec,
     AnalyzerSpec,
+    LinterSpec,
     CommandSpec,
 )
 

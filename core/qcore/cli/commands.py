@@ -212,6 +212,13 @@ def evaluate(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
+def check(options: argparse.Namespace, output: Output) -> int:
+    """`qcore check`."""
+    from qcore.cli.checking import run
+
+    return run(options, output, host(options))
+
+
 def contract_show(options: argparse.Namespace, output: Output) -> int:
     """`qcore contract show`."""
     from qcore.loading import no_contract, open_file

@@ -18,6 +18,7 @@ EXAMPLES = {
     "sensitivity": "qcore sensitivity yolov5n.pt --calib images/ -o out/",
     "predict": "qcore predict out/yolov5n.xml street.jpg --save shown/",
     "eval": "qcore eval out/yolov5n.xml --data instances.json --json",
+    "check": "qcore check out/yolov5n.onnx --target tensorrt",
     "contract": "qcore contract attach model.onnx --family FAMILY --names names.txt -o out/",
 }
 
@@ -77,6 +78,7 @@ def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     _planning(command)
     _making(command)
     _measuring(command)
+    _check(command)
     _contract(command, subparsers, style)
     if not argv or argv[0] not in EXAMPLES:
         plugin_commands.add(command, argv)
@@ -181,6 +183,19 @@ def _measuring(command: Any) -> None:
         help="a named protocol of the contract, e.g. upstream, instead of the contract's own parameters",
     )
     _runtime(evaluate)
+
+
+def _check(command: Any) -> None:
+    from qcore.cli import commands
+
+    check = command("check", "tell what a runtime will refuse, get wrong or run slowly", commands.check)
+    check.add_argument("model", nargs="?", help="an exported file")
+    check.add_argument("--target", metavar="RUNTIME", help="runtime to judge for, e.g. tensorrt")
+    check.add_argument(
+        "--select", action="append", default=[], metavar="IDS", help="rules to ask, or beginnings of some: QDQ,TRT003"
+    )
+    check.add_argument("--ignore", action="append", default=[], metavar="IDS", help="rules not to ask, or beginnings")
+    check.add_argument("--explain", metavar="ID", help="print the page of a rule")
 
 
 def _contract(command: Any, subparsers: Any, style: Any) -> None:

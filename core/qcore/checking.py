@@ -1,0 +1,256 @@
+"""What a runtime will make of a file, told before it is deployed: rules, findings, and how they are selected."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
+
+from qcore.contract import Contract, Tensor
+from qcore.errors import PluginError, QcoreError, UsageError
+from qcore.loading import open_file
+from qcore.manager import Plugins
+from qcore.specs import LinterSpec
+
+T = TypeVar("T")
+Severity = Literal["error", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+"""`error`: refused, or wrong results. `warning`: slower or larger than need be. `info`: worth knowing."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a rule found.
+
+    Attributes:
+        rule: Identifier of the rule; name of the linter where that could not be asked.
+        severity: `error`, `warning` or `info`.
+        where: Node or tensor; empty for the file as a whole.
+        message: What is there, one line.
+        why: What the runtime makes of it.
+        hint: What to run or change.
+    """
+
+    rule: str
+    severity: Severity
+    where: str
+    message: str
+    why: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An opened file, as rules see it.
+
+    Attributes:
+        path: The file.
+        format: Name of its format.
+        content: What that format's `open` returned.
+        contract: The contract inside, if any.
+        inputs: As the file itself tells them.
+        outputs: As the file itself tells them.
+        target: The runtime it is judged for.
+    """
+
+    path: Path
+    format: str
+    content: Any = field(repr=False)
+    contract: Contract | None
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    target: str
+    _derived: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def derived(self, make: Callable[[Any], T]) -> T:
+        """What a function makes of the content, made once for all rules."""
+        if make not in self._derived:
+            self._derived[make] = make(self.content)
+        made: T = self._derived[make]
+        return made
+
+
+class Rule(Protocol):
+    """Looks for one thing. Its docstring is its page: what it is, why it matters (`Why:`), what to do (`Mend:`).
+
+    Attributes:
+        id: Letters and a number, e.g. `QDQ001`; unique.
+        severity: Of its findings, unless one says otherwise.
+        targets: Runtimes it judges for; empty for every one.
+        summary: One line.
+    """
+
+    id: ClassVar[str]
+    severity: ClassVar[Severity]
+    targets: ClassVar[tuple[str, ...]]
+    summary: str
+
+    def check(self, subject: Subject) -> Iterable[Finding]:
+        """What is found in the file."""
+        ...
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found in a file, errors first.
+
+    Attributes:
+        path: The file.
+        format: Name of its format.
+        target: The runtime it was judged for.
+        findings: Errors, warnings, infos; in the order of the rules within each.
+        asked: Identifiers of the rules that were asked.
+    """
+
+    path: Path
+    format: str
+    target: str
+    findings: tuple[Finding, ...]
+    asked: tuple[str, ...]
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Severity -> how many findings."""
+        return {kind: sum(finding.severity == kind for finding in self.findings) for kind in SEVERITIES}
+
+
+def check(
+    path: str | os.PathLike[str],
+    target: str,
+    *,
+    plugins: Plugins,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+) -> Report:
+    """Ask every rule about a file.
+
+    Args:
+        path: An exported file.
+        target: The runtime, e.g. `tensorrt`.
+        plugins: Where formats and linters come from.
+        select: Identifiers of rules, or beginnings of some; empty for all.
+        ignore: The same, of rules not to ask.
+
+    Raises:
+        UsageError: A target or rule that does not exist, or a file of a format that no linter reads.
+        FileError: The file is absent, damaged or of no known format.
+        PluginError: A rule failed.
+    """
+    specs = plugins.specs(LinterSpec)
+    known = sorted({name for spec in specs for name in spec.targets})
+    if target not in known:
+        near = difflib.get_close_matches(target, known, n=1)
+        raise UsageError(
+            f"no linter judges for {target!r}" + (f"; did you mean {near[0]}?" if near else ""),
+            hint=f"--target one of {', '.join(known) or 'none: no linter is installed'}",
+        )
+    wanted = _selection(plugins, select, ignore)
+    opened = open_file(path, plugins)
+    formats = sorted({spec.format for spec in specs if spec.format})
+    if opened.spec.name not in formats:
+        raise UsageError(
+            f"{path}: a {opened.spec.name} file, what can be judged is {', '.join(formats) or 'none'}",
+            hint="export it first: qcore export MODEL --to onnx -o out/",
+        )
+    inputs, outputs = opened.format.signature(opened.content)
+    subject = Subject(opened.path, opened.spec.name, opened.content, opened.contract, inputs, outputs, target)
+    findings: list[Finding] = []
+    asked: list[str] = []
+    for spec in specs:
+        if spec.format not in ("", subject.format) or (spec.targets and target not in spec.targets):
+            continue
+        if problems := spec.problems():
+            findings.append(_not_judged(spec, problems, target))
+            continue
+        for rule in rules_of(spec):
+            if wanted(rule.id) and (not rule.targets or target in rule.targets):
+                asked.append(rule.id)
+                findings += _asked(rule, subject)
+    ordered = sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
+    return Report(subject.path, subject.format, target, tuple(ordered), tuple(asked))
+
+
+def rules(plugins: Plugins) -> list[Rule]:
+    """The rules of all linters whose requirements are installed, in a stable order."""
+    return [rule for spec in plugins.specs(LinterSpec) if not spec.problems() for rule in rules_of(spec)]
+
+
+def rules_of(spec: LinterSpec) -> list[Rule]:
+    """The rules of one linter.
+
+    Raises:
+        MissingDependency: It needs a package that is not installed.
+        PluginError: It cannot be imported.
+    """
+    return list(spec.create().rules())
+
+
+def explain(identifier: str, plugins: Plugins) -> str:
+    """The page of a rule, in Markdown.
+
+    Raises:
+        UsageError: No such rule.
+    """
+    known = {rule.id: rule for rule in rules(plugins)}
+    _require(identifier, known)
+    return page(known[identifier])
+
+
+def page(rule: Rule) -> str:
+    """The page of a rule, in Markdown, made of its docstring."""
+    judged = ", ".join(rule.targets) or "every target"
+    text = inspect.getdoc(type(rule)) or ""
+    return f"# {rule.id}\n\n*{rule.severity}, {judged}*\n\n{text}\n"
+
+
+def _selection(plugins: Plugins, select: Sequence[str], ignore: Sequence[str]) -> Callable[[str], bool]:
+    """Whether a rule is asked; the longer of two prefixes that fit decides, as in ruff."""
+    known = [rule.id for rule in rules(plugins)] if select or ignore else []
+    for prefix in (*select, *ignore):
+        if not any(identifier.startswith(prefix) for identifier in known):
+            _require(prefix, known)
+
+    def wanted(identifier: str) -> bool:
+        chosen = max((len(prefix) for prefix in select if identifier.startswith(prefix)), default=-1 if select else 0)
+        left = max((len(prefix) for prefix in ignore if identifier.startswith(prefix)), default=-1)
+        return chosen > left or (chosen == left == -1 and not select)
+
+    return wanted
+
+
+def _require(identifier: str, known: Iterable[str]) -> None:
+    names = sorted(known)
+    if identifier in names:
+        return
+    near = difflib.get_close_matches(identifier.upper(), names, n=1, cutoff=0.4)
+    raise UsageError(
+        f"no rule is called {identifier!r}" + (f"; did you mean {near[0]}?" if near else ""),
+        hint=f"there are: {', '.join(names) or 'none'}",
+    )
+
+
+def _asked(rule: Rule, subject: Subject) -> list[Finding]:
+    try:
+        return list(rule.check(subject))
+    except QcoreError:
+        raise
+    except Exception as error:
+        raise PluginError(
+            f"rule {rule.id} failed on {subject.path} ({type(error).__name__}: {error})",
+            hint=f"leave it out with --ignore {rule.id}, and report it",
+        ) from error
+
+
+def _not_judged(spec: LinterSpec, problems: Sequence[tuple[str, str]], target: str) -> Finding:
+    return Finding(
+        spec.name,
+        "info",
+        "",
+        f"{spec.summary}: not judged, {'; '.join(problem for problem, _ in problems)}",
+        f"this part of the judgement for {target} needs that package",
+        " && ".join(dict.fromkeys(install for _, install in problems)),
+    )
