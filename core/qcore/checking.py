@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from qcore.contract import Contract, Tensor
 from qcore.errors import PluginError, QcoreError, UsageError
-from qcore.loading import open_file
+from qcore.forms import Form
+from qcore.loading import Opened, open_file
 from qcore.manager import Plugins
 from qcore.specs import LinterSpec
 
@@ -51,6 +52,7 @@ class Subject:
         path: The file.
         format: Name of its format.
         content: What that format's `open` returned.
+        form: What it is technically.
         contract: The contract inside, if any.
         inputs: As the file itself tells them.
         outputs: As the file itself tells them.
@@ -60,6 +62,7 @@ class Subject:
     path: Path
     format: str
     content: Any = field(repr=False)
+    form: Form
     contract: Contract | None
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
@@ -81,13 +84,16 @@ class Rule(Protocol):
         id: Letters and a number, e.g. `QDQ001`; unique.
         severity: Of its findings, unless one says otherwise.
         targets: Runtimes it judges for; empty for every one.
-        summary: One line.
     """
 
     id: ClassVar[str]
     severity: ClassVar[Severity]
     targets: ClassVar[tuple[str, ...]]
-    summary: str
+
+    @property
+    def summary(self) -> str:
+        """One line."""
+        ...
 
     def check(self, subject: Subject) -> Iterable[Finding]:
         """What is found in the file."""
@@ -156,8 +162,7 @@ def check(
             f"{path}: a {opened.spec.name} file, what can be judged is {', '.join(formats) or 'none'}",
             hint="export it first: qcore export MODEL --to onnx -o out/",
         )
-    inputs, outputs = opened.format.signature(opened.content)
-    subject = Subject(opened.path, opened.spec.name, opened.content, opened.contract, inputs, outputs, target)
+    subject = _subject(opened, target)
     findings: list[Finding] = []
     asked: list[str] = []
     for spec in specs:
@@ -205,6 +210,12 @@ def page(rule: Rule) -> str:
     judged = ", ".join(rule.targets) or "every target"
     text = inspect.getdoc(type(rule)) or ""
     return f"# {rule.id}\n\n*{rule.severity}, {judged}*\n\n{text}\n"
+
+
+def _subject(opened: Opened, target: str) -> Subject:
+    inputs, outputs = opened.format.signature(opened.content)
+    form = opened.format.form(opened.content)
+    return Subject(opened.path, opened.spec.name, opened.content, form, opened.contract, inputs, outputs, target)
 
 
 def _selection(plugins: Plugins, select: Sequence[str], ignore: Sequence[str]) -> Callable[[str], bool]:

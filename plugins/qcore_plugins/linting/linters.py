@@ -1,0 +1,28 @@
+"""The linters: which rules each has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qcore.checking import Rule
+
+
+class OnnxLinter:
+    """Rules on ONNX graphs."""
+
+    def rules(self) -> Sequence[Rule]:
+        """Those for every target first."""
+        from qcore_plugins.linting import onnxruntime, openvino, placement, scales, tensorrt
+
+        modules = (scales, placement, tensorrt, openvino, onnxruntime)
+        return [rule() for module in modules for rule in module.RULES]
+
+
+class ContractLinter:
+    """Rules on the contract."""
+
+    def rules(self) -> Sequence[Rule]:
+        """All of them."""
+        from qcore_plugins.linting import contract
+
+        return [rule() for rule in contract.RULES]
