@@ -147,7 +147,7 @@ def check(
         PluginError: A rule failed.
     """
     specs = plugins.specs(LinterSpec)
-    known = sorted({name for spec in specs for name in spec.targets})
+    known = targets(plugins)
     if target not in known:
         near = difflib.get_close_matches(target, known, n=1)
         raise UsageError(
@@ -182,6 +182,12 @@ def check(
 def rules(plugins: Plugins) -> list[Rule]:
     """The rules of all linters whose requirements are installed, in a stable order."""
     return [rule for spec in plugins.specs(LinterSpec) if not spec.problems() for rule in rules_of(spec)]
+
+
+def targets(plugins: Plugins) -> list[str]:
+    """The runtimes that some linter or rule judges for by name."""
+    named = {name for spec in plugins.specs(LinterSpec) for name in spec.targets}
+    return sorted(named.union(*(rule.targets for rule in rules(plugins))))
 
 
 def rules_of(spec: LinterSpec) -> list[Rule]:

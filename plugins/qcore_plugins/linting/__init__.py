@@ -4,8 +4,6 @@ from collections.abc import Iterator
 
 import qcore
 
-TARGETS = ("onnxruntime", "openvino", "tensorrt")
-
 
 @qcore.hookimpl
 def qcore_linters() -> Iterator[qcore.LinterSpec]:
@@ -15,12 +13,10 @@ def qcore_linters() -> Iterator[qcore.LinterSpec]:
         summary="Scales, placement of Q/DQ and operators in an ONNX graph, against what each runtime does with them",
         target="qcore_plugins.linting.linters:OnnxLinter",
         requires=(qcore.Requirement("onnx", "onnx", ">=1.17"),),
-        targets=TARGETS,
         format="onnx",
     )
     yield qcore.LinterSpec(
         name="contract",
         summary="The contract against the inputs and outputs of the file it lies in",
         target="qcore_plugins.linting.linters:ContractLinter",
-        targets=TARGETS,
     )

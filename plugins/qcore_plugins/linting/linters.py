@@ -12,9 +12,9 @@ class OnnxLinter:
 
     def rules(self) -> Sequence[Rule]:
         """Those for every target first."""
-        from qcore_plugins.linting import onnxruntime, openvino, placement, scales, tensorrt
+        from qcore_plugins.linting import layers, onnxruntime, openvino, placement, scales, tensorrt
 
-        modules = (scales, placement, tensorrt, openvino, onnxruntime)
+        modules = (scales, placement, layers, tensorrt, openvino, onnxruntime)
         return [rule() for module in modules for rule in module.RULES]
 
 

@@ -188,7 +188,8 @@ class Opset(ForTensorRT):
     QuantizeLinear has scales for each channel from opset 13 on, and float16 from opset 19 on.
 
     Why: float16 in an older one is no valid ONNX: ONNX Runtime and ONNX's checker refuse it, whatever one parser makes
-    of it (tensorrt-rtx 1.7 reads it). One scale for a whole weight, all that opset 12 has, costs accuracy; it is accepted.
+    of it (tensorrt-rtx 1.7 reads it). One scale for a whole weight, all that opset 12 has, is accepted and costs
+    accuracy.
 
     Mend: export again; qcore writes opset 20.
     """

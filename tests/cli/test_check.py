@@ -1,0 +1,160 @@
+"""`qcore check` as its users meet it."""
+
+import json
+
+import onnx
+import pytest
+
+import qcore
+from qcore import checking
+from qcore.checking import Finding
+
+
+@pytest.fixture
+def broken(int8, tmp_path):
+    """The quantized detector with every scale zero, so that there are many findings of one rule."""
+    model = onnx.load(int8)
+    for tensor in model.graph.initializer:
+        if tensor.name.endswith("_scale") and tensor.dims == []:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor) * 0, tensor.name))
+    path = tmp_path / "broken.onnx"
+    onnx.save(model, path)
+    return path
+
+
+def test_a_good_file_passes(run, int8):
+    code, out, err = run("check", int8, "--target", "onnxruntime")
+    assert (code, err) == (0, "")
+    assert "0 errors, 0 warnings" in out.splitlines()[-1]
+
+
+def test_an_error_is_exit_code_1_and_comes_first_and_is_folded(run, broken):
+    code, out, _ = run("check", broken, "--target", "onnxruntime")
+    lines = out.splitlines()
+    assert code == 1
+    assert lines[0] == "error QDQ002"
+    assert any(line.strip().startswith("... and ") for line in lines)
+    assert sum("scale 0" in line for line in lines) == 3
+    assert lines[-1].startswith(f"{broken} on onnxruntime: ")
+    assert [line for line in lines if line.startswith("    hint: qcore ")]
+
+
+def test_json_has_every_finding(run, broken):
+    code, out, _ = run("check", broken, "--target", "onnxruntime", "--json")
+    document = json.loads(out)
+    assert code == 1
+    assert (document["format"], document["target"]) == ("onnx", "onnxruntime")
+    assert document["counts"]["error"] == sum(one["severity"] == "error" for one in document["findings"]) > 20
+    assert set(document["findings"][0]) == {"rule", "severity", "where", "message", "why", "hint"}
+    assert "QDQ002" in document["rules"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "asked"),
+    [
+        (["--select", "QDQ002"], {"QDQ002"}),
+        (["--select", "ORT,QDQ002"], {"ORT001", "ORT002", "ORT003", "ORT004", "QDQ002"}),
+        (["--select", "ORT", "--ignore", "ORT001,ORT002"], {"ORT003", "ORT004"}),
+        (["--select", "ORT001", "--ignore", "ORT"], {"ORT001"}),
+    ],
+)
+def test_rules_are_selected_by_prefix_and_the_longer_one_decides(run, broken, flags, asked):
+    _, out, _ = run("check", broken, "--target", "onnxruntime", "--json", *flags)
+    assert set(json.loads(out)["rules"]) == asked
+
+
+def test_an_error_that_is_ignored_is_none(run, broken):
+    code, out, _ = run("check", broken, "--target", "onnxruntime", "--ignore", "QDQ", "--json")
+    assert code == 0
+    assert not {rule for rule in json.loads(out)["rules"] if rule.startswith("QDQ")}
+
+
+def test_explain_prints_the_page_of_the_documentation(run):
+    code, out, _ = run("check", "--explain", "QDQ012")
+    assert code == 0
+    assert out.startswith("# QDQ012\n")
+    assert "Why: " in out
+    assert "Mend: " in out
+    assert json.loads(run("check", "--explain", "QDQ012", "--json")[1])["page"].strip() == out.strip()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message", "hint"),
+    [
+        (["{int8}"], 2, "give a file and --target", "qcore check --help"),
+        (["{int8}", "--target", "openvivo"], 2, "did you mean openvino?", "onnxruntime, openvino, tensorrt"),
+        (["{int8}", "--target", "openvino", "--select", "QDQ102"], 2, "did you mean QDQ", "QDQ001"),
+        (["{int8}", "--target", "openvino", "--ignore", "qdq"], 2, "no rule is called 'qdq'", "QDQ001"),
+        (["--explain", "TRT0"], 2, "no rule is called 'TRT0'", "TRT001"),
+        (["absent.onnx", "--target", "openvino"], 6, "absent.onnx: no such file", ""),
+        (["{checkpoint}", "--target", "openvino"], 2, "a checkpoint file", "qcore export"),
+    ],
+)
+def test_mistakes_are_told(run, int8, checkpoint, arguments, code, message, hint):
+    given = [word.format(int8=int8, checkpoint=checkpoint) for word in arguments]
+    got, out, err = run("check", *given)
+    assert (got, out) == (code, "")
+    assert message in err
+    assert hint in err
+    assert "Traceback" not in err
+
+
+class Fails:
+    """Fails.
+
+    Why: for a test.
+
+    Mend: not.
+    """
+
+    id, severity, targets, summary = "BAD001", "error", (), "Fails"
+
+    def check(self, _):
+        raise ValueError("of no use")
+
+
+class Broken:
+    def rules(self):
+        return [Fails()]
+
+
+def linter(**settings):
+    return qcore.LinterSpec(name="other", summary="Another judge", target=Broken, targets=("tiny",), **settings)
+
+
+@pytest.fixture
+def host():
+    """The bundled plugins and a linter of a test's own."""
+
+    def add(spec):
+        class Plugin:
+            @staticmethod
+            @qcore.hookimpl
+            def qcore_linters():
+                yield spec
+
+        made = qcore.Plugins()
+        made.register(Plugin)
+        return made
+
+    return add
+
+
+def test_a_rule_that_fails_is_named(int8, host):
+    with pytest.raises(qcore.PluginError, match=r"rule BAD001 failed on .*ValueError: of no use") as caught:
+        checking.check(int8, "tiny", plugins=host(linter(format="onnx")))
+    assert "--ignore BAD001" in caught.value.hint
+    assert checking.check(int8, "tiny", plugins=host(linter()), ignore=["BAD"]).asked
+
+
+def test_a_linter_that_is_not_installed_is_said_and_the_others_judge(int8, host):
+    absent = qcore.Requirement("absent_runtime", "absent-runtime", ">=2")
+    report = checking.check(int8, "tiny", plugins=host(linter(requires=(absent,))))
+    (finding,) = [one for one in report.findings if one.rule == "other"]
+    assert finding.severity == "info"
+    assert "not judged, absent-runtime is not installed" in finding.message
+    assert finding.hint == "pip install 'absent-runtime>=2'"
+
+
+def test_findings_are_plain_data():
+    assert Finding("A1", "info", "", "said") == Finding("A1", "info", "", "said")
