@@ -180,8 +180,19 @@ def check(
 
 
 def rules(plugins: Plugins) -> list[Rule]:
-    """The rules of all linters whose requirements are installed, in a stable order."""
-    return [rule for spec in plugins.specs(LinterSpec) if not spec.problems() for rule in rules_of(spec)]
+    """The rules of all linters, in a stable order; of those too that cannot judge here because a package is missing.
+
+    Raises:
+        PluginError: A linter cannot be imported, although all that it requires is installed.
+    """
+    found: list[Rule] = []
+    for spec in plugins.specs(LinterSpec):
+        try:
+            found += rules_of(spec)
+        except PluginError:
+            if not spec.problems():
+                raise
+    return found
 
 
 def targets(plugins: Plugins) -> list[str]:
@@ -194,10 +205,9 @@ def rules_of(spec: LinterSpec) -> list[Rule]:
     """The rules of one linter.
 
     Raises:
-        MissingDependency: It needs a package that is not installed.
         PluginError: It cannot be imported.
     """
-    return list(spec.create().rules())
+    return list(spec.create(ready=False).rules())
 
 
 def explain(identifier: str, plugins: Plugins) -> str:
