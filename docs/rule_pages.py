@@ -8,8 +8,8 @@ from qcore import checking
 
 INDEX = """# Rules
 
-What `qcore check` looks for, see [checking a file](../check.md). *Error*: refused, or wrong results. *Warning*: slower or
-larger than need be. *Info*: worth knowing. A rule may say less than its severity where less is at stake.
+What `qcore check` looks for, see [checking a file](../check.md). *Error*: refused, or wrong results. *Warning*: slower
+or larger than need be. *Info*: worth knowing. A rule may say less than its severity where less is at stake.
 
 | rule | severity | targets | looks for |
 |---|---|---|---|

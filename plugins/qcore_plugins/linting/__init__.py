@@ -16,6 +16,14 @@ def qcore_linters() -> Iterator[qcore.LinterSpec]:
         format="onnx",
     )
     yield qcore.LinterSpec(
+        name="openvino",
+        summary="FakeQuantize in an OpenVINO file",
+        target="qcore_plugins.linting.linters:OpenVinoLinter",
+        requires=(qcore.Requirement("openvino", "openvino", ">=2025.0", extra="openvino"),),
+        targets=("openvino",),
+        format="openvino",
+    )
+    yield qcore.LinterSpec(
         name="contract",
         summary="The contract against the inputs and outputs of the file it lies in",
         target="qcore_plugins.linting.linters:ContractLinter",

@@ -18,6 +18,16 @@ class OnnxLinter:
         return [rule() for module in modules for rule in module.RULES]
 
 
+class OpenVinoLinter:
+    """Rules on OpenVINO files."""
+
+    def rules(self) -> Sequence[Rule]:
+        """All of them."""
+        from qcore_plugins.linting import ir
+
+        return [rule() for rule in ir.RULES]
+
+
 class ContractLinter:
     """Rules on the contract."""
 

@@ -30,7 +30,9 @@ class ForTensorRT(Documented):
 class AsymmetricActivations(ForTensorRT):
     """Activations as uint8, or around a zero point other than 0.
 
-    Why: TensorRT has int8 around 0 only; the parser ends with "Non-zero zero point is not supported".
+    Why: TensorRT has int8 around 0 only. A zero point other than 0 is refused ("Non-zero zero point is not supported").
+    Uint8 with zero point 0 is worse: the parser reads it as int8 ("Defaulting to INT8 instead"), so that everything
+    above the middle of the range is cut off, and builds.
 
     Mend: a table file has the ranges; `--target tensorrt` writes them around 0. Without a table, quantize again.
     """
@@ -168,7 +170,8 @@ class SuppressionInside(ForTensorRT):
 
     Why: tensorrt-rtx 1.7 parses it, and its builder then has "no runners that implement it".
 
-    Mend: end the graph at the decoded boxes; qcore's postprocessor suppresses behind every runtime alike.
+    Mend: end the graph at the decoded boxes; qcore's postprocessor suppresses behind every runtime alike. A file that
+    exists as ONNX only is cut with `--loader onnx --loader-option output=TENSOR`.
     """
 
     id = "TRT007"
