@@ -156,17 +156,18 @@ def check(
         )
     wanted = _selection(plugins, select, ignore)
     opened = open_file(path, plugins)
-    formats = sorted({spec.format for spec in specs if spec.format})
+    asking = [spec for spec in specs if not spec.targets or target in spec.targets]
+    formats = sorted({spec.format for spec in asking if spec.format})
     if opened.spec.name not in formats:
         raise UsageError(
-            f"{path}: a {opened.spec.name} file, what can be judged is {', '.join(formats) or 'none'}",
+            f"{path}: a {opened.spec.name} file, what can be judged for {target} is {', '.join(formats) or 'none'}",
             hint="export it first: qcore export MODEL --to onnx -o out/",
         )
     subject = _subject(opened, target)
     findings: list[Finding] = []
     asked: list[str] = []
-    for spec in specs:
-        if spec.format not in ("", subject.format) or (spec.targets and target not in spec.targets):
+    for spec in asking:
+        if spec.format not in ("", subject.format):
             continue
         if problems := spec.problems():
             findings.append(_not_judged(spec, problems, target))

@@ -26,7 +26,9 @@ class UnfoldedBatchNorm(Documented):
         """Each one whose input only it reads, made by a convolution."""
         view = subject.derived(View)
         for node in view.graph.nodes:
-            maker = view.graph.producers.get(node.inputs[0]) if node.op == "BatchNormalization" else None
+            if node.op != "BatchNormalization" or not node.inputs:
+                continue
+            maker = view.graph.producers.get(node.inputs[0])
             if maker is not None and maker.op in WEIGHTED and len(view.graph.consumers[node.inputs[0]]) == 1:
                 yield Hit(node.name, f"behind {maker.name}")
 
@@ -97,7 +99,8 @@ class HalfQuantized(Documented):
         meant = _left_float(subject)
         for node, stored, _, weight in view.weighted():
             given = view.read(stored.input[0])
-            if given is None or weight is not None or node.layer in meant or node.name in view.graph.last:
+            plain = weight is None and node.inputs and node.layer not in meant and node.name not in view.graph.last
+            if given is None or not plain:
                 continue
             if len(view.graph.consumers.get(node.inputs[0], ())) > 1:
                 continue

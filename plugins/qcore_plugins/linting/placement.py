@@ -155,7 +155,7 @@ def _moved_from_last(graph: Graph, tensor: str) -> bool:
 def _mixed(graph: Graph, tensor: str) -> bool:
     """Whether a tensor is a concatenation, or moved from one, of scores with something else that was computed."""
     maker = graph.producers.get(tensor)
-    if maker is None or maker.op not in MOVING:
+    if maker is None or maker.op not in MOVING or not maker.inputs:
         return False
     if maker.op == "Concat":
         kinds = {_is_score(graph, name) for name in maker.inputs}

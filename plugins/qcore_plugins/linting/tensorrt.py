@@ -78,8 +78,9 @@ class Weights(ForTensorRT):
 class Branches(ForTensorRT):
     """Branches of a concat or a sum with different scales.
 
-    Why: the engine has to bring them to one scale first: one more kernel for each concat (tensorrt-rtx accepts the file
-    and builds it so), and values rounded once more than during calibration or training, unless that was simulated.
+    Why: a concat of integers copies them; with several scales they are dequantized, joined and quantized again.
+    tensorrt-rtx 1.7 accepts the file, with a kernel more for a concat and none for a sum. It counts as an error because
+    it shows that the file was not placed for TensorRT; what it costs takes an engine and a GPU to tell.
 
     Mend: one scale for all branches; `--target tensorrt` writes the largest range of them.
     """
