@@ -217,7 +217,7 @@ class View:
             if node.op_type not in WEIGHTED or len(node.input) <= place or not node.input[place]:
                 return None
             name = self.behind(node.input[place])
-            return name.removesuffix("_quantized") if self.is_constant(name) else None
+            return name.removesuffix("_quantized").removesuffix("_f16") if self.is_constant(name) else None
 
         read = [self._through(self.behind(name)) for name in node.input if name]
         return Node(

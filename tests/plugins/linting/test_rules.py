@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import helper
 
@@ -496,6 +497,25 @@ def axis_of_a_fused_convolution(graph, fault):
     g = graph(np.uint8, 128)
     weight = g.weight("c", (8, 4, 1, 1), axis=1 if fault else 0)
     return finished(g, g.conv(g.quantized("x"), "c", (4, 8), weight=weight), (8, 4))
+
+
+@pytest.mark.parametrize(("axis", "right"), [(0, True), (1, False)])
+def test_onnxruntime_really_takes_the_axis_for_granted(graph, axis, right):
+    """The rule ORT003 stands as long as this does: optimized and not, the same file gives other numbers."""
+    g = graph(np.uint8, 128)
+    y = g.conv(g.quantized("x"), "c", weight=g.weight("c", (4, 4, 1, 1), axis=axis))
+    g.stored["c.weight_scale"] = np.array([0.001, 0.01, 0.03, 0.0005], np.float32)
+    g.node("Identity", [g.quantized(y, 0.05)], "out")
+    model = g.model().SerializeToString()
+    picture, results = {"x": np.random.default_rng(1).normal(0, 1, (1, 4, 8, 8)).astype(np.float32)}, []
+    for level in (
+        onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
+        onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    ):
+        settings = onnxruntime.SessionOptions()
+        settings.graph_optimization_level = level
+        results.append(onnxruntime.InferenceSession(model, settings).run(None, picture)[0])
+    assert (np.abs(results[0] - results[1]).max() < 0.06) == right
 
 
 @pytest.mark.parametrize("one", CASES)

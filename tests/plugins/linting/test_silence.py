@@ -79,6 +79,15 @@ def test_files_with_their_contract_are_clean(exported, checkpoint, pictures, hos
             assert {rule for rule, _, _ in complaints(made, target, host)} == expected, made
 
 
+@pytest.mark.parametrize("pattern", ["model.1.*", "*cv1*"])
+def test_layers_left_float_are_clean(exported, pictures, host, tmp_path, pattern):
+    base = qcore.pipeline(weights=exported)
+    excluding = base.quantize("onnxruntime", calibration=pictures / "images", limit=1, exclude=(pattern,)).quantized()
+    for target in PROFILES:
+        made = excluding.save(tmp_path / target, goal=qcore.Form("onnx", profile=target))
+        assert complaints(made, target, host) == []
+
+
 def test_a_dynamic_batch_is_clean(checkpoint, host, tmp_path):
     made = qcore.pipeline(weights=checkpoint, batch="dynamic").save(tmp_path, goal="onnx")
     for target in PROFILES:
