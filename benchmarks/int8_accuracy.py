@@ -3,18 +3,20 @@
     python benchmarks/int8_accuracy.py ASSETS -o docs/accuracy.md
 
 ASSETS holds weights/yolov5n-coco.pt, weights/yolov9t-volleyball-ultralytics.pt, coco-calib/ (images and
-instances.json, never evaluated on), coco-val/ (never calibrated, trained or chosen on) and volleyball/ (train/ and
-val.yaml). `--only NAME` makes one recipe, `--work DIR` keeps the files that were made.
+instances.json, never reported on), coco-val/ (never calibrated, trained or chosen on), volleyball/calib and
+volleyball/val (images and labels). `--only NAME` makes one recipe, `--work DIR` keeps the files that were made.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import qcore
@@ -53,6 +55,13 @@ class Subject:
     figure: str
 
 
+HEAD = """# What INT8 costs in accuracy
+
+Made by `python benchmarks/int8_accuracy.py ASSETS -o docs/accuracy.md`. Intervals are paired bootstraps over the
+pictures of the evaluation set, which took part in nothing else: a change whose interval holds 0 is within the noise.
+
+"""
+PACKAGES = ("torch", "pytorch-quantization", "nvidia-modelopt", "nncf", "openvino", "onnxruntime")
 BOTH = ("openvino", "onnxruntime")
 TORCH = "--quantizer pytorch-quantization"
 RECIPES = (
@@ -67,9 +76,11 @@ RECIPES = (
 )
 
 
-def subjects(assets: Path) -> dict[str, Subject]:
+def subjects(assets: Path, work: Path) -> dict[str, Subject]:
     """What there is to quantize."""
     coco, volleyball = assets / "coco-calib", assets / "volleyball"
+    described = work / "volleyball.yaml"
+    described.write_text(f"path: {volleyball.resolve()}\nval: val/images\nnames: [ball]\n", encoding="utf-8")
     return {
         "coco": Subject(
             assets / "weights" / "yolov5n-coco.pt",
@@ -82,12 +93,19 @@ def subjects(assets: Path) -> dict[str, Subject]:
         "volleyball": Subject(
             assets / "weights" / "yolov9t-volleyball-ultralytics.pt",
             ("--imgsz", "384", "640", "--preprocess", "picture_aspect=1.77778"),
-            volleyball / "train",
+            volleyball / "calib" / "images",
             None,
-            volleyball / "val.yaml",
+            described,
             "AP50",
         ),
     }
+
+
+def platform() -> str:
+    """What computed."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    said = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "CPU unknown")
+    return f"{os.cpu_count()} cores, {said}"
 
 
 def command(*arguments: str) -> str:
@@ -114,6 +132,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path)
     options = parser.parse_args()
     work = options.work or Path(tempfile.mkdtemp())
+    work.mkdir(parents=True, exist_ok=True)
     known: dict[tuple[str, str], Matches] = {}
     rows = ["| model | recipe | runs on | figure | float | int8 | change (95 % interval) | allowed | minutes |"]
     rows.append("|---|---|---|---|---|---|---|---|---|")
@@ -121,7 +140,7 @@ def main() -> None:
     for recipe in RECIPES:
         if options.only and options.only not in f"{recipe.model} {recipe.name}":
             continue
-        subject = subjects(options.assets)[recipe.model]
+        subject = subjects(options.assets, work)[recipe.model]
         loose = subject.figure == "AP50"
         if (recipe.model, "float") not in known:
             out = work / f"{recipe.model}-float"
@@ -152,7 +171,10 @@ def main() -> None:
             )
             rows.append(f"| {' | '.join(cells)} |")
             print(rows[-1], flush=True)
-    text = "\n".join(rows) + "\n\nMade by:\n\n```\n" + "\n".join(commands) + "\n```\n"
+    rows.append("")
+    rows.append(f"{platform()}; {', '.join(f'{name} {version(name)}' for name in PACKAGES)}.")
+    said = "\n".join(commands).replace(str(options.assets), "ASSETS").replace(str(work), "WORK")
+    text = HEAD + "\n".join(rows) + f"\n\nMade by:\n\n```\n{said}\n```\n"
     print(text)
     if options.out:
         options.out.write_text(text, encoding="utf-8")

@@ -87,3 +87,29 @@ def int8(exported, pictures, tmp_path_factory) -> Path:
 
     made = qcore.pipeline(weights=exported).quantize("onnxruntime", calibration=pictures / "images").to("onnxruntime")
     return made.save(tmp_path_factory.mktemp("int8"))
+
+
+@pytest.fixture(scope="session")
+def trained(checkpoint, pictures):
+    """A short training, ready to be converted."""
+    import qcore
+
+    made = qcore.pipeline(weights=checkpoint)
+    options = {"qat": True, "batch": 2, "steps": 20}
+    return made.quantize("pytorch-quantization", calibration=pictures / "images", **options).quantized()
+
+
+@pytest.fixture(scope="session")
+def engine_weights():
+    """Bytes that the weights of an ONNX graph take in the engine that TensorRT for RTX builds of it, without a GPU."""
+    pytest.importorskip("tensorrt_rtx", reason="needs tensorrt-rtx")
+    from qcore_plugins.tensorrt.building import run
+    from qcore_plugins.tensorrt.child import Request
+
+    def build(proto):
+        asked = Request(package="tensorrt_rtx", onnx="", compute_capability=["8.9"], verbose=True)
+        built = run(asked, proto.SerializeToString())
+        assert built.plan, built.errors
+        return next(int(line.split(":")[-1].split()[0]) for line in built.log if "Total Weights Memory" in line)
+
+    return build

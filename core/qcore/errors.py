@@ -4,6 +4,7 @@
     ├── CheckFailed            1   a verification ran and said no
     ├── UsageError             2   the call itself is off (flag, name, value)
     ├── MissingDependency      3   a package that a component needs is not installed
+    │   └── MissingDevice      3   or a device, such as a GPU, is not there
     ├── NoRoute                4   no chain of converters leads from here to there
     ├── PluginError            5   a plugin broke its side of the agreement
     └── FileError              6   a file is absent, damaged, foreign or cannot be written
@@ -49,6 +50,10 @@ class MissingDependency(QcoreError):
     """A component needs a package that is not installed."""
 
     code = 3
+
+
+class MissingDevice(MissingDependency):
+    """A component needs hardware that this machine lacks."""
 
 
 class NoRoute(QcoreError):

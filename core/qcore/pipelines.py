@@ -27,6 +27,7 @@ from qcore.specs import (
     LoaderSpec,
     PreprocessorSpec,
     QuantizerSpec,
+    Spec,
 )
 
 
@@ -61,10 +62,30 @@ class Pipeline:
     protocol: str | None = None
     preprocess: Mapping[str, Any] = field(default_factory=dict)
     head: str | None = None
+    precision: str | None = None
+    conversion: Mapping[str, Any] = field(default_factory=dict)
 
     def ending(self, head: str | None) -> Pipeline:
         """Let the result have a head that a converter makes, e.g. `nms`; None leaves the loader's."""
         return replace(self, head=head)
+
+    def computing(self, precision: str | None) -> Pipeline:
+        """Let the result compute in a type, as in `Form.precision`; None leaves what the route gives."""
+        return replace(self, precision=precision)
+
+    def converting(self, **options: Any) -> Pipeline:
+        """Set options of the converters on the way; each takes those that it has.
+
+        Raises:
+            UsageError: No converter has an option of that name, or a bad value.
+        """
+        known = {option.name: option for spec in self.plugins.specs(ConverterSpec) for option in spec.options}
+        if unknown := sorted(set(options) - set(known)):
+            raise UsageError(
+                f"no converter has an option {', '.join(unknown)}", hint=f"there are: {', '.join(known) or 'none'}"
+            )
+        parsed = {name: known[name].parse(value) for name, value in options.items()}
+        return replace(self, conversion={**self.conversion, **parsed})
 
     def preprocessed(self, **params: Any) -> Pipeline:
         """Change parameters of the preprocessor in the model's contract, for everything that follows and is written.
@@ -143,7 +164,8 @@ class Pipeline:
         Args:
             goal: The format, e.g. the one that all of them pass.
         """
-        return replace(self, loaded=replace(self, quantization=None, backend=None, head=None).model(goal))
+        plain = replace(self, quantization=None, backend=None, head=None, precision=None)
+        return replace(self, loaded=plain.model(goal))
 
     def quantized(self) -> Pipeline:
         """The same pipeline, begun at its model as the quantizer leaves it, so that several backends share one run.
@@ -156,7 +178,7 @@ class Pipeline:
         this = self.load()
         assert this.loaded is not None  # noqa: S101 - load() has just set it
         goal = wanted.quantizer.produces
-        plan = this._plan(this.loaded.form, goal)
+        plan = replace(this, precision=None)._plan(this.loaded.form, goal)
         stop = next(place for place, leg in enumerate(plan.legs) if leg.spec is wanted.quantizer)
         done = this._run(replace(plan, legs=plan.legs[: stop + 1], backend=None))
         return replace(this, loaded=done, quantization=None)
@@ -239,6 +261,7 @@ class Pipeline:
             goal=goal,
             through=self.target,
             head=self.head,
+            precision=self.precision,
         )
 
     def model(self, goal: str | Form | None = None) -> Model:
@@ -260,8 +283,13 @@ class Pipeline:
                 model = self._quantized(model)
                 continue
             with self.progress.step(f"{leg.source.format} to {leg.result.format} ({leg.spec.name})"):
-                model = leg.spec.create().convert(model, options=leg.spec.settings({}), progress=self.progress)
+                options = leg.spec.settings(self._given(leg.spec))
+                model = leg.spec.create().convert(model, options=options, progress=self.progress)
         return model
+
+    def _given(self, spec: Spec) -> dict[str, Any]:
+        """The options set for converters that this one has."""
+        return {option.name: self.conversion[option.name] for option in spec.options if option.name in self.conversion}
 
     def _quantized(self, model: Model) -> Model:
         assert self.quantization is not None  # noqa: S101 - the plan has a quantizer only then

@@ -116,6 +116,7 @@ def find(
     goal: Form | None = None,
     through: str | None = None,
     head: str | None = None,
+    precision: str | None = None,
 ) -> Plan:
     """The cheapest route.
 
@@ -127,6 +128,7 @@ def find(
         goal: Or a form that has to be reached, e.g. `Form("onnx")`, without a backend.
         through: Name of a profile that the quantized graph has to be written for.
         head: Head that the result has to have.
+        precision: Type that what is not quantized has to have in the result, as in `Form.precision`.
 
     Raises:
         NoRoute: There is none; says what can be reached and what would be accepted.
@@ -145,7 +147,7 @@ def find(
         if (form, quantized, passed) in seen:
             continue
         seen.add((form, quantized, passed))
-        fits = quantized and passed and head in (None, form.head)
+        fits = quantized and passed and head in (None, form.head) and precision in (None, form.precision)
         if fits and (rank := _rank(form, backend, goal)) is not None:
             total = cost + LESS_FITTING * rank
             if best is None or total < best[0]:

@@ -24,12 +24,14 @@ class Requirement:
         distribution: Name on the package index.
         version: Version specifiers, e.g. `>=3.4,<4`; empty for any.
         extra: Extra of qcore's own distribution that installs it; empty where it has none.
+        instead: Packages of which any one does as well.
     """
 
     module: str
     distribution: str
     version: str = ""
     extra: str = ""
+    instead: tuple[Requirement, ...] = ()
 
     @property
     def install(self) -> str:
@@ -44,7 +46,10 @@ class Requirement:
         except (ImportError, ValueError):
             found = None
         if found is None or found.origin is None:
-            return f"{self.distribution} is not installed"
+            if any(other.problem() is None for other in self.instead):
+                return None
+            names = " or ".join((self.distribution, *(other.distribution for other in self.instead)))
+            return f"{names} is not installed"
         if self.version:
             from packaging.specifiers import SpecifierSet
 

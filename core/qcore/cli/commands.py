@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import qcore
-from qcore.cli.arguments import pairs
+from qcore.cli.arguments import PRECISIONS, conversion, pairs
 from qcore.cli.console import Output
 from qcore.errors import UsageError
 
@@ -38,7 +38,8 @@ def begin(options: argparse.Namespace, output: Output) -> Pipeline:
     given = {"batch": options.batch, "head": None if ending else options.head}
     settings |= {name: value for name, value in given.items() if value is not None}
     made = Pipeline(plugins, Path(options.model), options.loader, settings, output.progress)
-    return made.preprocessed(**pairs(options.preprocess, "--preprocess")).ending(ending)
+    made = made.preprocessed(**pairs(options.preprocess, "--preprocess")).ending(ending)
+    return made.converting(**conversion(options))
 
 
 def running(options: argparse.Namespace, output: Output) -> Pipeline:
@@ -136,9 +137,14 @@ def export(options: argparse.Namespace, output: Output) -> int:
     from qcore.loading import format_for
     from qcore.specs import ConverterSpec
 
-    pipeline = replace(begin(options, output), target=options.target)
+    precision = PRECISIONS[options.precision] if options.precision else None
+    pipeline = replace(begin(options, output), target=options.target).computing(precision)
     format_for(Form(options.to), pipeline.plugins)
     plan = pipeline.plan(options.to)
+    known = {option.name for leg in plan.legs for option in leg.spec.options}
+    if strange := sorted(set(pipeline.conversion) - known):
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in strange)
+        raise UsageError(f"{flags}: no step on the way to {options.to} takes it", hint="qcore plan shows the steps")
     if options.target is None and plan.start.profile != plan.end.profile:
         makers = (spec.produces.profile for spec in pipeline.plugins.specs(ConverterSpec))
         raise UsageError(

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from qcore.cli.arguments import PRECISIONS, add_conversion
 from qcore.errors import UsageError
 
 EXAMPLES = {
@@ -52,7 +53,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The whole parser. Commands of plugins are added unless a built-in command is plainly meant."""
+    import qcore
     from qcore.cli import plugin_commands
+    from qcore.manager import Plugins
 
     style = _formatter(argv)
     parser = _Parser(
@@ -76,8 +79,11 @@ def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
         return added
 
     _planning(command)
-    _making(command)
-    _measuring(command)
+    made = {"export": _export(command), "quantize": _quantize(command)}
+    _sensitivity(command)
+    made |= _measuring(command)
+    if argv and argv[0] in made:
+        add_conversion(made[argv[0]], Plugins(entry_points=False) if "--no-plugins" in argv else qcore.plugins)
     _check(command)
     _contract(command, subparsers, style)
     if not argv or argv[0] not in EXAMPLES:
@@ -103,16 +109,26 @@ def _planning(command: Any) -> None:
     _model(inspect)
 
 
-def _making(command: Any) -> None:
+def _export(command: Any) -> argparse.ArgumentParser:
     from qcore.cli import commands
 
-    export = command("export", "write the float model in another format", commands.export)
+    export: argparse.ArgumentParser = command("export", "write the float model in another format", commands.export)
     _model(export)
     export.add_argument("--to", required=True, metavar="FORMAT", help="format to write, e.g. onnx")
     export.add_argument("--target", metavar="PROFILE", help="profile to write a scale table for")
+    export.add_argument(
+        "--precision", choices=PRECISIONS, help="type to compute in; fp16 leaves the decode and the inputs in float32"
+    )
     _out(export)
+    return export
 
-    quantize = command("quantize", "calibrate and write the quantized model", commands.quantize)
+
+def _quantize(command: Any) -> argparse.ArgumentParser:
+    from qcore.cli import commands
+
+    quantize: argparse.ArgumentParser = command(
+        "quantize", "calibrate and write the quantized model", commands.quantize
+    )
     _model(quantize)
     quantize.add_argument("--calib", required=True, metavar="DIR", help="folder of inputs to calibrate with")
     quantize.add_argument("--quantizer", metavar="Q", help="name of the quantizer")
@@ -147,6 +163,11 @@ def _making(command: Any) -> None:
     quantize.add_argument("--data", metavar="FILE", help="labelled data to decide on, e.g. a COCO json")
     _labels(quantize)
     _out(quantize)
+    return quantize
+
+
+def _sensitivity(command: Any) -> None:
+    from qcore.cli import commands
 
     sensitivity = command("sensitivity", "rank the layers by what quantizing them costs", commands.sensitivity)
     _model(sensitivity)
@@ -162,7 +183,7 @@ def _making(command: Any) -> None:
     _out(sensitivity)
 
 
-def _measuring(command: Any) -> None:
+def _measuring(command: Any) -> dict[str, argparse.ArgumentParser]:
     from qcore.cli import commands
 
     predict = command("predict", "run a model on inputs", commands.predict)
@@ -183,6 +204,7 @@ def _measuring(command: Any) -> None:
         help="a named protocol of the contract, e.g. upstream, instead of the contract's own parameters",
     )
     _runtime(evaluate)
+    return {"predict": predict, "eval": evaluate}
 
 
 def _check(command: Any) -> None:

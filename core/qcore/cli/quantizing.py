@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,7 +157,7 @@ def _written(
     several: bool,
     judge: Judge | None,
 ) -> dict[str, Any]:
-    from qcore import loading, parity
+    from qcore import loading
 
     folder = Path(options.out) / target.name if several else Path(options.out)
     report: dict[str, Any] = {}
@@ -166,8 +167,7 @@ def _written(
 
         ended, report["budget"] = within(options, output, pipeline, done, target, judge)
     model: Model = ended.model(target.goal)
-    inputs = pipeline.calibration_items()
-    agreed = parity.check(model, target.backend, inputs, plugins=pipeline.plugins, progress=output.progress)
+    agreed = _checked(output, ended, target, model, pipeline.calibration_items())
     files = loading.save(model, folder, pipeline.weights.stem, pipeline.plugins)
     if options.explain:
         _explain(output, model, report)
@@ -175,8 +175,31 @@ def _written(
     output.say(f"{report['file']} ({report['bytes'] / 1e6:.2f} MB)")
     if agreed:
         report["parity"] = agreed
-        output.say(f"  as the quantized network on {agreed['inputs']} inputs: {agreed['summary']}")
+        where = f"{agreed['inputs']} inputs on {agreed['backend']}"
+        output.say(f"  as the quantized network on {where}: {agreed['summary']}")
     return report
+
+
+def _checked(
+    output: Output, ended: Pipeline, target: Target, model: Model, inputs: Sequence[Any]
+) -> dict[str, Any] | None:
+    """The parity check; without the runtime's device, on what the last converter was given and another runtime runs."""
+    from qcore import parity
+    from qcore.errors import MissingDevice
+    from qcore.specs import BackendSpec
+
+    check = partial(parity.check, inputs=inputs, plugins=ended.plugins, progress=output.progress)
+    try:
+        return check(model, target.backend)
+    except MissingDevice as error:
+        before = ended.plan(target.goal).legs[-1].source
+        able = [
+            spec
+            for spec in ended.plugins.specs(BackendSpec)
+            if not spec.problems() and any(form.accepts(before) for form in spec.accepts)
+        ]
+        output.note(f"not run on {target.backend.name}: {error.message}")
+        return check(ended.model(before), able[0]) if able else None
 
 
 def _explain(output: Output, model: Model, report: dict[str, Any]) -> None:

@@ -45,7 +45,7 @@ def qcore_loaders() -> Iterator[qcore.LoaderSpec]:
 
 @qcore.hookimpl
 def qcore_converters() -> Iterator[qcore.ConverterSpec]:
-    """The converter `torch-onnx`."""
+    """The converters `torch-onnx`, `onnx-fp16` and `onnx-nms`."""
     yield qcore.ConverterSpec(
         name="torch-onnx",
         summary="PyTorch module to ONNX: BatchNorm folded, constant shapes, checked against the module",
@@ -53,6 +53,14 @@ def qcore_converters() -> Iterator[qcore.ConverterSpec]:
         requires=(_ONNX, *_EXPORT),
         accepts=(qcore.Form("torch", encoding="float"),),
         produces=qcore.Form("onnx"),
+    )
+    yield qcore.ConverterSpec(
+        name="onnx-fp16",
+        summary="The network in float16, its inputs, outputs and decode in float32",
+        target="qcore_plugins.onnx.fp16:OnnxToFp16",
+        requires=(_ONNX,),
+        accepts=(qcore.Form("onnx", encoding="float", precision="f32"),),
+        produces=qcore.Form("onnx", precision="f16"),
     )
     yield qcore.ConverterSpec(
         name="onnx-nms",

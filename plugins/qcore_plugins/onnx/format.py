@@ -10,6 +10,7 @@ from qcore.contract import KEY, Contract, Tensor
 from qcore.errors import FileError
 from qcore.forms import Form
 from qcore.model import Model
+from qcore_plugins.onnxfile import with_contract
 
 if TYPE_CHECKING:
     import onnx
@@ -85,13 +86,7 @@ class OnnxFormat:
         """One file."""
         import onnx
 
-        embedded = onnx.ModelProto()
-        embedded.CopyFrom(model.module)
-        kept = [entry for entry in embedded.metadata_props if entry.key != KEY]
-        del embedded.metadata_props[:]
-        embedded.metadata_props.extend(kept)
-        entry = embedded.metadata_props.add()
-        entry.key, entry.value = KEY, model.contract.to_json()
+        embedded = with_contract(model.module, model.contract)
         onnx.checker.check_model(embedded)
         onnx.save(embedded, str(path))
         return [path]

@@ -1,7 +1,5 @@
 """The detector that ships with qcore, exported both ways, with a table of a few pictures."""
 
-from functools import partial
-
 import pytest
 
 import qcore
@@ -37,11 +35,3 @@ def options(pipeline):
 @pytest.fixture(scope="session")
 def table(pipeline):
     return pipeline.quantized().loaded.module
-
-
-@pytest.fixture(scope="session")
-def trained(checkpoint, pictures):
-    """A short training, ready to be converted."""
-    made = qcore.pipeline(weights=checkpoint)
-    settings = partial(made.quantize, "pytorch-quantization", calibration=pictures / "images", qat=True, batch=2)
-    return settings(steps=20).quantized()

@@ -153,7 +153,7 @@ def families(upstream, shared, tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::qcore.errors.AssumptionWarning")
 @pytest.mark.parametrize("family", ["yolov9", "yolonas"])
-def test_other_families_train_with_a_batch_and_are_exported_with_one(families, pictures, family):
+def test_other_families_train_with_a_batch_and_are_exported_with_one(families, pictures, family, engine_weights):
     base = qcore.pipeline(weights=families[family], imgsz=96)
     plain = base.quantize("pytorch-quantization", calibration=pictures / "images").quantized().loaded
     trained = (
@@ -169,6 +169,9 @@ def test_other_families_train_with_a_batch_and_are_exported_with_one(families, p
         assert one.contract.inputs == other.contract.inputs
         assert one.contract.inputs[0].shape[0] == 1
         assert one.contract.outputs == other.contract.outputs
+    float_ = base.at("onnx").loaded.module.ByteSize()
+    for made in (plain, trained):
+        assert engine_weights(written(made, "tensorrt").module) < 0.35 * float_
 
 
 SCRIPT = """

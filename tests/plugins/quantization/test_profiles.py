@@ -174,6 +174,18 @@ def test_weights_take_a_quarter_of_their_size(network, name, whole, profile):
         assert written.ByteSize() <= whole * float_.ByteSize()
 
 
+@pytest.mark.assets
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["yolov5n", "gelan-t", "yolov9-t", "yolo_nas_s"])
+def test_tensorrt_builds_every_family_in_every_precision(network, name, engine_weights):
+    float_ = network(name)
+    halved = half(float_, from_onnx(float_).tail)
+    sizes = [engine_weights(each) for each in (float_, halved, write(made_up(float_), TENSORRT))]
+    assert sizes[0] > 0.9 * float_.ByteSize() - 500_000
+    assert sizes[1] < 0.6 * sizes[0]
+    assert sizes[2] < 0.35 * sizes[0]
+
+
 def test_uint8_around_128_is_int8_around_0(small):
     """The rewrite for OpenVINO loses nothing: the reference implementation gives equal outputs, bit for bit."""
     table = made_up(small)

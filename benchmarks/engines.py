@@ -1,0 +1,73 @@
+"""TensorRT engines of every precision, built ahead of time: sizes and build times.
+
+    python benchmarks/engines.py yolov5n.pt gelan-t.pt --calib images/ --compute-capability 8.9 -o docs/engines.md
+
+Needs no GPU with tensorrt-rtx. PTQ and QAT calibrate with 16 pictures, and QAT trains 4 steps: enough for files with
+the nodes and types of real ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import qcore
+from qcore.pipelines import Pipeline
+
+PICTURES, STEPS = 16, 4
+
+
+def kinds(weights: Path, calib: Path) -> dict[str, Pipeline]:
+    """A pipeline for each precision."""
+    base = qcore.pipeline(weights=weights).load()
+    torch = ("pytorch-quantization",)
+    return {
+        "float32": base,
+        "float16": base.computing("f16"),
+        "INT8 PTQ": base.quantize(*torch, calibration=calib, limit=PICTURES),
+        "INT8 QAT": base.quantize(*torch, calibration=calib, limit=PICTURES, qat=True, steps=STEPS, rate=1e-6),
+    }
+
+
+def rows(weights: Path, calib: Path, capability: str, work: Path) -> list[str]:
+    """One row of the table for each precision."""
+    found, whole = [], 0
+    for kind, pipeline in kinds(weights, calib).items():
+        target = "tensorrt" if kind.startswith("INT8") else None
+        onnx = replace(pipeline, target=target).save(work / kind, goal="onnx")
+        built = qcore.pipeline(weights=onnx).converting(compute_capability=capability).model("tensorrt")
+        size, stored = len(built.module.plan), onnx.stat().st_size
+        whole = whole or stored
+        cells = (
+            *(weights.stem, kind, f"{stored / 1e6:.2f}", f"{size / 1e6:.2f}", f"{size / whole:.2f}"),
+            f"{built.module.facts['build_seconds']:.1f}",
+        )
+        found.append(f"| {' | '.join(cells)} |")
+        print(found[-1], flush=True)
+    return found
+
+
+def main() -> None:
+    """Build and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", nargs="+", type=Path)
+    parser.add_argument("--calib", required=True, type=Path)
+    parser.add_argument("--compute-capability", default="8.9")
+    parser.add_argument("-o", "--out", type=Path)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore", qcore.AssumptionWarning)
+    columns = ("model", "precision", "ONNX, MB", "engine, MB", "engine / float32 ONNX", "build, s")
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    for weights in options.weights:
+        with tempfile.TemporaryDirectory() as work:
+            lines += rows(weights, options.calib, options.compute_capability, Path(work))
+    if options.out:
+        said = f"Built for compute capability {options.compute_capability} by `python benchmarks/engines.py`."
+        options.out.write_text("# Engines\n\n" + said + "\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

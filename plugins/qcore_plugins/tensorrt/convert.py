@@ -1,0 +1,62 @@
+"""The converter `onnx-tensorrt`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from qcore.errors import UsageError
+from qcore.model import Model
+from qcore.protocols import Progress
+from qcore_plugins.onnxfile import with_contract
+from qcore_plugins.tensorrt.building import refusal, run
+from qcore_plugins.tensorrt.child import Request
+from qcore_plugins.tensorrt.format import Engine
+from qcore_plugins.tensorrt.packages import choose
+from qcore_plugins.tensorrt.shapes import batch_range, optimization_profile
+
+
+class OnnxToTensorRt:
+    """Builds an engine; types and quantization are those of the file, the builder is given no choice of them."""
+
+    def convert(self, model: Model, *, options: Mapping[str, Any], progress: Progress) -> Model:
+        """The engine with the same inputs, outputs and contract.
+
+        Raises:
+            FileError: TensorRT refuses the file, or its builder crashes on it.
+            MissingDevice: This TensorRT needs a GPU to build.
+            UsageError: Suppression inside the graph, or a range of batches that is none.
+        """
+        if model.form.head == "nms":
+            raise UsageError(
+                "TensorRT has no implementation of ONNX NonMaxSuppression, so it cannot stand inside the graph",
+                hint="leave --head nms out: qcore suppresses behind the engine, with the same result",
+            )
+        batches = batch_range(options["batch_range"])
+        request = Request(
+            package=choose(options["package"]),
+            onnx="",
+            shapes=optimization_profile(model.contract.inputs, batches),
+            compute_capability=[str(version) for version in options["compute_capability"]],
+            workspace=options["workspace"],
+            timing_cache=options["timing_cache"],
+            verbose=options["verbose"],
+        )
+        proto = with_contract(model.module, model.contract).SerializeToString()
+        made = run(request, proto, say=progress.say if options["verbose"] else None)
+        if made.errors:
+            raise refusal(str(model.notes.get("file", "model")), made)
+        facts = {
+            "package": request.package,
+            "version": made.version,
+            "onnx_sha256": hashlib.sha256(proto).hexdigest(),
+            "compute_capability": request.compute_capability,
+            "build_seconds": round(made.seconds, 3),
+            **({"batch_range": list(batches)} if request.shapes else {}),
+        }
+        tools = {**dict(model.contract.provenance.get("tools", {})), request.package: made.version}
+        contract = replace(model.contract, provenance={**model.contract.provenance, "tools": tools})
+        form = replace(model.form, format="tensorrt")
+        return model.evolve(form=form, module=Engine(made.plan, facts, contract, form), contract=contract)
