@@ -36,36 +36,14 @@ from qcore.judging import Judge
 from qcore.predictor import assembled
 from qcore.timing import interleaved
 from qcore_plugins.onnxfile import with_contract
+from qcore_plugins.tensorrt.building import run, words
+from qcore_plugins.tensorrt.child import Request
 
 TARGETS = ("tensorrt", "openvino", "onnxruntime")
 RUNTIMES = ("openvino", "onnxruntime")
 PICTURES = 16
-BUILD = """
-import sys, tensorrt_rtx as trt
-said = []
-class Log(trt.ILogger):
-    def __init__(self): trt.ILogger.__init__(self)
-    def log(self, level, text): said.append(text) if level <= trt.ILogger.ERROR else None
-log = Log()
-builder = trt.Builder(log)
-network = builder.create_network()
-parser = trt.OnnxParser(network, log)
-done = parser.parse(open(sys.argv[1], "rb").read())
-config = builder.create_builder_config()
-profile = builder.create_optimization_profile()
-for place in range(network.num_inputs):
-    given = network.get_input(place)
-    if -1 in given.shape:
-        profile.set_shape(given.name, *[[1, 3, 480, 640]] * 3)
-        config.add_optimization_profile(profile)
-config.num_compute_capabilities = 1
-config.set_compute_capability(trt.ComputeCapability.SM89, 0)
-engine = builder.build_serialized_network(network, config) if done else None
-word = "builds" if engine else "refused by the " + ("builder" if done else "parser")
-why = next((text for text in said if "ssertion" in text or "must have" in text), "")
-why = " ".join(why.partition("ssertion failed: ")[2].split() or why.split())[:190]
-print(word + (f", engine of {engine.nbytes / 1e6:.1f} MB" if engine else f": {why}"))
-"""
+WHOLEBODY = {"input_bgr": [[1, 3, 480, 640]] * 3}
+"""Shapes of the one input that is dynamic: smallest, usual, largest."""
 
 
 class Session:
@@ -180,9 +158,18 @@ def times(files: dict[str, Path], runtime: str, picture: dict[str, Any], rounds:
 
 
 def built(path: Path) -> str:
-    """What the builder of tensorrt-rtx says, asked in a process of its own."""
-    done = subprocess.run([sys.executable, "-c", BUILD, str(path)], capture_output=True, text=True, check=False)
-    return done.stdout.strip() or f"the builder crashes (signal {-done.returncode})"
+    """What the parser and the builder of tensorrt-rtx say, asked in a process of its own."""
+    shapes = WHOLEBODY if "wholebody" in path.name else None
+    request = Request("tensorrt_rtx", "", shapes=shapes, compute_capability=["8.9"])
+    try:
+        done = run(request, path.read_bytes())
+    except qcore.FileError as error:
+        return error.message
+    if done.plan:
+        return f"builds, engine of {len(done.plan) / 1e6:.1f} MB"
+    told = " ".join(words(error) for error in done.errors)
+    why = told.partition("ssertion failed: ")[2] or told
+    return f"refused: {why.partition('; ModelImporter')[0][:200]}"
 
 
 def said(path: Path, target: str) -> str:

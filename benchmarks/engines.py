@@ -16,8 +16,12 @@ from pathlib import Path
 
 import qcore
 from qcore.pipelines import Pipeline
+from qcore_plugins.tensorrt.building import run
+from qcore_plugins.tensorrt.child import Request
+from qcore_plugins.tensorrt.packages import choose
 
 PICTURES, STEPS = 16, 4
+SHARES = ("engine / float32 ONNX", "weights / float32 ONNX")
 
 
 def kinds(weights: Path, calib: Path) -> dict[str, Pipeline]:
@@ -32,6 +36,13 @@ def kinds(weights: Path, calib: Path) -> dict[str, Pipeline]:
     }
 
 
+def inside(onnx: Path, capability: str) -> int:
+    """Bytes of weights in the engine, as the builder says."""
+    request = Request(package=choose(), onnx="", compute_capability=[capability], verbose=True)
+    log = run(request, onnx.read_bytes()).log
+    return next(int(line.split(":")[-1].split()[0]) for line in log if "Total Weights Memory" in line)
+
+
 def rows(weights: Path, calib: Path, capability: str, work: Path) -> list[str]:
     """One row of the table for each precision."""
     found, whole = [], 0
@@ -39,10 +50,11 @@ def rows(weights: Path, calib: Path, capability: str, work: Path) -> list[str]:
         target = "tensorrt" if kind.startswith("INT8") else None
         onnx = replace(pipeline, target=target).save(work / kind, goal="onnx")
         built = qcore.pipeline(weights=onnx).converting(compute_capability=capability).model("tensorrt")
-        size, stored = len(built.module.plan), onnx.stat().st_size
+        size, stored, weights_ = len(built.module.plan), onnx.stat().st_size, inside(onnx, capability)
         whole = whole or stored
         cells = (
-            *(weights.stem, kind, f"{stored / 1e6:.2f}", f"{size / 1e6:.2f}", f"{size / whole:.2f}"),
+            *(weights.stem, kind, f"{stored / 1e6:.2f}", f"{size / 1e6:.2f}", f"{weights_ / 1e6:.2f}"),
+            *(f"{size / whole:.2f}", f"{weights_ / whole:.2f}"),
             f"{built.module.facts['build_seconds']:.1f}",
         )
         found.append(f"| {' | '.join(cells)} |")
@@ -59,7 +71,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path)
     options = parser.parse_args()
     warnings.simplefilter("ignore", qcore.AssumptionWarning)
-    columns = ("model", "precision", "ONNX, MB", "engine, MB", "engine / float32 ONNX", "build, s")
+    columns = ("model", "precision", "ONNX, MB", "engine, MB", "weights in it, MB", *SHARES, "build, s")
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for weights in options.weights:
         with tempfile.TemporaryDirectory() as work:

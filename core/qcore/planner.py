@@ -156,7 +156,7 @@ def find(
             reached = passed or leg.result.profile == through
             heapq.heappush(queue, (cost + _cost(leg.spec), next(ticket), leg.result, now, reached, (*legs, leg)))
     if best is None:
-        raise _no_route(start, seen, quantizer, backend, goal, through)
+        raise _no_route(start, seen, quantizer, backend, goal, through, precision)
     return best[1]
 
 
@@ -172,6 +172,7 @@ def _no_route(
     backend: BackendSpec | None,
     goal: Form | None,
     through: str | None,
+    precision: str | None,
 ) -> NoRoute:
     target = f"backend {backend.name}" if backend else str(goal)
     by = f" with quantizer {quantizer.name}" if quantizer else ""
@@ -184,6 +185,7 @@ def _no_route(
             hint="qcore list-plugins shows the converters that are there",
         )
     asked = f" with profile {through}" if through else ""
+    asked += f" in {precision}" if precision else ""
     return NoRoute(
         f"no route from {start}{by} to {target}{asked}: what can be reached is {'; '.join(reached)}, "
         f"what {target} accepts is {wanted}",

@@ -40,7 +40,7 @@ class _SwishFusion(MatcherPass):
             for plain, gate in ((first, second), (second, first)):
                 node = gate.get_node()
                 if node.get_type_name() == "Sigmoid" and node.input_value(0) == plain:
-                    swish = opset13.swish(plain)
+                    swish = opset13.swish(plain, opset13.constant(1.0, plain.get_element_type()))
                     swish.set_friendly_name(root.get_friendly_name())
                     openvino.utils.replace_node(root, swish)
                     return True

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from qcore.errors import FileError, MissingDevice
+from qcore.errors import FileError, MissingDevice, UsageError
 from qcore.files import replacing
 from qcore_plugins.tensorrt.child import ANSWER, ENGINE, LOG, Request
 
@@ -28,7 +28,7 @@ class Built:
         seconds: The builder's time.
         errors: What the parser or the builder refused: `message`, and `node` and `operator` where it named them.
         log: Its log, one message a line, with how often each came.
-        no_device: Whether it would need a GPU to build.
+        about: What the errors are about: `file`, `request` or `device`.
     """
 
     plan: bytes
@@ -36,7 +36,7 @@ class Built:
     seconds: float
     errors: tuple[dict[str, str], ...]
     log: tuple[str, ...]
-    no_device: bool = False
+    about: str = "file"
 
 
 def run(request: Request, proto: bytes, *, say: Callable[[str], None] | None = None) -> Built:
@@ -74,7 +74,7 @@ def run(request: Request, proto: bytes, *, say: Callable[[str], None] | None = N
             with replacing(Path(request.timing_cache)) as path:
                 path.write_bytes(kept.read_bytes())
         errors = [*answer["errors"]]
-        if errors and answer["said"]:
+        if errors and answer["said"] and answer["about"] == "file":
             errors[-1]["message"] = "; ".join(dict.fromkeys((errors[-1]["message"], *answer["said"])))
         return Built(
             made.read_bytes() if made.exists() else b"",
@@ -82,7 +82,7 @@ def run(request: Request, proto: bytes, *, say: Callable[[str], None] | None = N
             answer.get("seconds", 0.0),
             tuple(errors),
             log,
-            answer["no_device"],
+            answer["about"],
         )
 
 
@@ -90,7 +90,9 @@ def refusal(name: str, built: Built) -> Exception:
     """The error for a file that was refused."""
     first = built.errors[0]
     said = words(first)
-    if built.no_device:
+    if built.about == "request":
+        return UsageError(f"TensorRT {built.version}: {said}")
+    if built.about == "device":
         return MissingDevice(
             f"{name}: this TensorRT builds on a GPU only, and there is none here",
             hint="build on the machine that will run it, or with --package tensorrt_rtx for an RTX GPU",

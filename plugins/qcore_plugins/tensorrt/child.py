@@ -51,7 +51,15 @@ class Request:
 
 
 class Refused(Exception):
-    """TensorRT, or the request, says no."""
+    """TensorRT says no.
+
+    Attributes:
+        about: `file`, `request` (what was asked for cannot be had), or `device` (there is no GPU).
+    """
+
+    def __init__(self, message: str, about: str = "request") -> None:
+        super().__init__(message)
+        self.about = about
 
 
 def main(path: Path) -> int:
@@ -61,11 +69,12 @@ def main(path: Path) -> int:
     trt = load(request.package)
     with (path.parent / LOG).open("w", encoding="utf-8") as log:
         logger = _logger(trt, request.verbose, log)
-        answer: dict[str, Any] = {"version": trt.__version__, "errors": [], "no_device": False}
+        answer: dict[str, Any] = {"version": trt.__version__, "errors": [], "about": "file"}
         try:
             _work(trt, request, logger, path.parent, answer)
         except Refused as error:
             answer["errors"].append({"message": str(error)})
+            answer["about"] = error.about
         answer["said"] = logger.errors
     (path.parent / ANSWER).write_text(json.dumps(answer), encoding="utf-8")
     return 1 if answer["errors"] else 0
@@ -75,8 +84,7 @@ def _work(trt: Any, request: Request, logger: Any, folder: Path, answer: dict[st
     try:
         builder = trt.Builder(logger)
     except TypeError as error:  # what its binding makes of a null pointer
-        answer["no_device"] = True
-        raise Refused("no builder without a GPU") from error
+        raise Refused("no builder without a GPU", "device") from error
     network = builder.create_network(_creation_flags(trt))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(Path(request.onnx).read_bytes(), request.onnx):
@@ -97,7 +105,7 @@ def _work(trt: Any, request: Request, logger: Any, folder: Path, answer: dict[st
     begun = time.perf_counter()
     plan = builder.build_serialized_network(network, config)
     if plan is None:
-        raise Refused("the builder gave no engine")
+        raise Refused("the builder gave no engine", "file")
     answer["seconds"] = time.perf_counter() - begun
     (folder / ENGINE).write_bytes(plan)
     if cache is not None:

@@ -39,7 +39,7 @@ class RefusedByTensorRt:
         except FileError as error:
             yield Finding(self.id, self.severity, "", error.message, "the engine cannot be built", error.hint or "")
             return
-        if built.no_device:
+        if built.about != "file":
             return
         for error in built.errors:
             said = f"{package} {built.version}: {words(error)}"

@@ -21,7 +21,8 @@ def batch_range(given: Any) -> tuple[int, int, int]:
     try:
         smallest, usual, largest = (int(size) for size in given)
     except (TypeError, ValueError):
-        raise UsageError(f"--batch-range {given}: three numbers are wanted, e.g. 1,4,16") from None
+        said = given if isinstance(given, str) else ",".join(map(str, given))
+        raise UsageError(f"--batch-range {said}: three numbers are wanted, e.g. 1,4,16") from None
     if not 1 <= smallest <= usual <= largest:
         raise UsageError(f"--batch-range {smallest},{usual},{largest}: smallest, usual, largest, from 1 upwards")
     return smallest, usual, largest

@@ -155,7 +155,7 @@ def test_the_timing_cache_is_kept_and_a_foreign_one_refused(exported, tmp_path):
     engine(base, timing_cache=str(cache))
     assert cache.stat().st_size >= size
     cache.write_bytes(b"no timing cache")
-    with pytest.raises(qcore.FileError, match="timing cache"):
+    with pytest.raises(qcore.UsageError, match="is no timing cache"):
         engine(base, timing_cache=str(cache))
     assert cache.read_bytes() == b"no timing cache"
 

@@ -1,0 +1,66 @@
+"""`--precision fp16`, and the options of converters as flags."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+
+import qcore
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+def test_float16_is_half_as_large_and_finds_the_same(run, exported, pictures, tmp_path, backend):
+    goal = {"onnxruntime": "onnx", "openvino": "openvino"}[backend]
+    code, out, err = run("export", exported, "--to", goal, "--precision", "fp16", "-o", tmp_path, "--json")
+    assert code == 0, err
+    made = json.loads(out)
+    assert made["bytes"] < 0.7 * exported.stat().st_size
+    float_ = qcore.pipeline(weights=exported).to("onnxruntime").build()
+    halved = qcore.pipeline(weights=made["file"]).to(backend).build()
+    compared = 0
+    for one, other in zip(float_.stream(pictures / "images"), halved.stream(pictures / "images"), strict=True):
+        assert len(one) == len(other)
+        np.testing.assert_allclose(one.xyxy, other.xyxy, atol=0.5)
+        np.testing.assert_allclose(one.confidence, other.confidence, atol=0.01)
+        compared += len(one)
+    assert compared > 10
+
+
+def test_the_file_says_what_it_computes_in_and_takes_float32(run, exported, tmp_path):
+    run("export", exported, "--to", "onnx", "--precision", "fp16", "-o", tmp_path)
+    made = tmp_path / exported.name
+    graph = onnx.load(made).graph
+    single = onnx.TensorProto.FLOAT
+    assert {value.type.tensor_type.elem_type for value in [*graph.input, *graph.output]} == {single}
+    convolved = {node.input[1] for node in graph.node if node.op_type == "Conv"}
+    kinds = {tensor.data_type for tensor in graph.initializer if tensor.name in convolved}
+    assert onnx.TensorProto.FLOAT16 in kinds
+    _, out, _ = run("inspect", made, "--json")
+    assert "f16" in json.loads(out)["form"]
+
+
+def test_float32_cannot_be_had_back(run, exported, tmp_path):
+    run("export", exported, "--to", "onnx", "--precision", "fp16", "-o", tmp_path)
+    code, _, err = run("export", tmp_path / exported.name, "--to", "onnx", "--precision", "fp32", "-o", tmp_path / "b")
+    assert code == 4
+    assert "to onnx in f32" in err
+
+
+def test_options_of_converters_are_flags_of_the_commands_that_convert(run, exported, tmp_path):
+    code, out, _ = run("export", "--help")
+    assert code == 0
+    assert "--compute-capability" in out
+    assert "(onnx-tensorrt)" in out
+    code, _, err = run("export", exported, "--to", "onnx", "--workspace", "64", "-o", tmp_path)
+    assert code == 2
+    assert "--workspace: no step on the way to onnx takes it" in err
+    code, _, err = run("export", exported, "--to", "tensorrt", "--workspace", "much", "-o", tmp_path)
+    assert code == 2
+    assert "workspace" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_script_sets_them_by_name(exported):
+    with pytest.raises(qcore.UsageError, match="no converter has an option speed"):
+        qcore.pipeline(weights=exported).converting(speed=3)
