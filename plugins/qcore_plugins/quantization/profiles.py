@@ -59,8 +59,8 @@ OPENVINO = Profile(
     last_layer=False,
     integer_bias=False,
 )
-"""Uint8 around 128 is the same numbers as int8 around 0, which OpenVINO computes less exactly: YOLOv5n on 200 COCO
-pictures has AP .2847 with the one and .2815 with the other on OpenVINO 2026.4.1, .2845 and .2843 on ONNX Runtime.
+"""Uint8 around 128 is the same numbers as int8 around 0, which OpenVINO 2026.4 computes wrongly on CPUs with VNNI and
+without AMX: YOLOv5n has AP .007 there instead of .30 (docs/check-foreign.md).
 
 The last convolutions stay float: on the 343 pictures that YOLOv5n was calibrated with, AP is .2651 so and .2639 with
 them in int8 (float .2682), for 7 % of the time."""

@@ -1,6 +1,10 @@
 """Every profile on every family: what shares a scale, what is stored, and that the files say the same."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -196,6 +200,39 @@ def test_uint8_around_128_is_int8_around_0(small):
     assert all((value == 0).all() for value in points)
     one, other = (ReferenceEvaluator(model).run(None, picture)[0] for model in (unsigned, signed))
     assert np.array_equal(one, other)
+
+
+FAULT = """
+import sys
+import numpy, openvino
+model, picture = sys.argv[1:]
+read = openvino.Core().read_model(model)
+made = openvino.Core().compile_model(read, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+numpy.save(model + ".npy", made({"x": numpy.load(picture)})[0])
+"""
+
+
+def vnni():
+    found = Path("/proc/cpuinfo")
+    return found.exists() and "avx512_vnni" in found.read_text()
+
+
+@pytest.mark.skipif(not vnni(), reason="the fault is in OpenVINO's code for AVX512-VNNI, which this CPU lacks")
+def test_openvino_computes_int8_around_0_wrongly_and_the_same_numbers_in_uint8_right(small, tmp_path):
+    """AMX is masked out: it does not have the fault. When a release mends it, this fails, and rule OV001 can go."""
+    picture = np.random.default_rng(3).normal(0, 2, (1, 3, 16, 16)).astype(np.float32)
+    np.save(tmp_path / "picture.npy", picture)
+    table, profile = calibrated(small, (1, 3, 16, 16)), replace(OPENVINO, last_layer=True)
+    expected = ReferenceEvaluator(write(table, profile)).run(None, {"x": picture})[0]
+    apart = {}
+    for activation in ("u8", "s8"):
+        path = tmp_path / f"{activation}.onnx"
+        onnx.save(write(table, replace(profile, activation=activation)), path)
+        arguments = [sys.executable, "-c", FAULT, str(path), str(tmp_path / "picture.npy")]
+        subprocess.run(arguments, check=True, env={**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX512_CORE_VNNI"})
+        apart[activation] = float(np.abs(np.load(f"{path}.npy") - expected).max())
+    assert apart["u8"] < 1e-5
+    assert apart["s8"] > 0.05
 
 
 def test_tensorrt_shares_the_scale_of_sums_as_well(small):
