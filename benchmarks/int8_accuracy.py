@@ -4,7 +4,8 @@
 
 ASSETS holds weights/yolov5n-coco.pt, weights/yolov9t-volleyball-ultralytics.pt, coco-calib/ (images and
 instances.json, never reported on), coco-val/ (never calibrated, trained or chosen on), volleyball/calib and
-volleyball/val (images and labels). `--only NAME` makes one recipe, `--work DIR` keeps the files that were made.
+volleyball/val (images and labels). `--only NAME` makes one recipe; `--work DIR` keeps the files that were made, and a
+second run makes only what is missing.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -112,12 +114,19 @@ def platform() -> str:
     return f"{os.cpu_count()} cores, {said}"
 
 
-def command(*arguments: str) -> str:
-    """Run `qcore`, its remarks going through; returns the command."""
-    said = " ".join(("qcore", *arguments))
-    print(f"$ {said}", flush=True)
+def once(stamp: Path, arguments: Sequence[str]) -> float:
+    """Run `qcore` unless an earlier call with the same `--work` has; returns the minutes it took."""
+    if not stamp.exists():
+        begun = time.perf_counter()
+        command(*arguments)
+        stamp.write_text(f"{(time.perf_counter() - begun) / 60:.1f}\n", encoding="utf-8")
+    return float(stamp.read_text(encoding="utf-8"))
+
+
+def command(*arguments: str) -> None:
+    """Run `qcore`, its remarks going through."""
+    print(f"$ {' '.join(('qcore', *arguments))}", flush=True)
     subprocess.run([sys.executable, "-m", "qcore", *arguments], check=True)
-    return said
 
 
 def matches(file: Path, subject: Subject, backend: str) -> Matches:
@@ -153,16 +162,14 @@ def main() -> None:
             known[recipe.model, "float"] = matches(file, subject, "onnxruntime")
         reference = known[recipe.model, "float"]
         out = work / f"{recipe.model}-{recipe.name.replace(' ', '-')}"
-        begun = time.perf_counter()
         given = recipe.options.format(labels=subject.labels).split()
         backends = [word for backend in recipe.backends for word in ("--backend", backend)]
-        commands.append(
-            command(
-                "quantize", str(subject.weights), *subject.arguments, "--calib", str(subject.calib), *given, *backends,
-                "-o", str(out),
-            )
-        )  # fmt: skip
-        minutes = (time.perf_counter() - begun) / 60
+        arguments = (
+            *("quantize", str(subject.weights), *subject.arguments, "--calib", str(subject.calib), *given, *backends),
+            *("-o", str(out)),
+        )
+        commands.append(" ".join(("qcore", *arguments)))
+        minutes = once(out / "minutes.txt", arguments)
         for backend in recipe.backends:
             folder = out / backend if len(recipe.backends) > 1 else out
             file = next(path for path in folder.iterdir() if path.suffix in {".xml", ".onnx"})
