@@ -24,24 +24,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("NNCF_CI", "1")  # no telemetry
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
 import numpy as np
 import onnx
+from foreign_files import PICTURES, TARGETS, made
 
 import qcore
 from qcore import checking
 from qcore.judging import Judge
 from qcore.predictor import assembled
 from qcore.timing import interleaved
-from qcore_plugins.onnxfile import with_contract
 from qcore_plugins.tensorrt.building import run, words
 from qcore_plugins.tensorrt.child import Request
 
-TARGETS = ("tensorrt", "openvino", "onnxruntime")
 RUNTIMES = ("openvino", "onnxruntime")
-PICTURES = 16
 WHOLEBODY = {"input_bgr": [[1, 3, 480, 640]] * 3}
 """Shapes of the one input that is dynamic: smallest, usual, largest."""
 
@@ -69,69 +64,6 @@ class Session:
     def run(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """The one output."""
         return {"output0": self._run(dict(inputs))[0]}
-
-
-class Reader:
-    """Calibration pictures, as ONNX Runtime's quantizer reads them."""
-
-    def __init__(self, batches: list[dict[str, Any]]) -> None:
-        self._left = iter(batches)
-
-    def get_next(self) -> dict[str, Any] | None:
-        """The next batch."""
-        return next(self._left, None)
-
-
-def onnxruntime_default(float_: Path, batches: list[dict[str, Any]], out: Path) -> None:
-    """`quantize_static(model, out, reader)`."""
-    from onnxruntime.quantization import quantize_static
-
-    quantize_static(str(float_), str(out), Reader(batches))
-
-
-def nncf_onnx(float_: Path, batches: list[dict[str, Any]], out: Path) -> None:
-    """`nncf.quantize(onnx_model, dataset)`."""
-    import nncf
-
-    onnx.save(nncf.quantize(onnx.load(str(float_)), nncf.Dataset(batches)), str(out))
-
-
-def modelopt_torch(weights: Path, batches: list[dict[str, Any]], out: Path) -> None:
-    """`mtq.quantize(model, INT8_DEFAULT_CFG, forward)`, then the TorchScript exporter: the other one fails."""
-    import modelopt.torch.quantization as mtq
-    import torch
-
-    module = qcore.pipeline(weights=weights).load().loaded.module.eval()
-    pictures = [torch.from_numpy(batch["images"]) for batch in batches]
-    made = mtq.quantize(module, mtq.INT8_DEFAULT_CFG, lambda model: [model(picture) for picture in pictures])
-    with torch.no_grad():
-        torch.onnx.export(
-            made, (pictures[0],), str(out), dynamo=False, opset_version=17, input_names=["images"],
-            output_names=["output0"],
-        )  # fmt: skip
-
-
-def made(assets: Path, work: Path) -> Iterator[tuple[str, Path]]:
-    """Name and path of every file: the float one, those of other tools, and ours for each runtime."""
-    weights, calib = assets / "weights" / "yolov5n-coco.pt", assets / "coco-calib" / "images"
-    pipeline = qcore.pipeline(weights=weights).at("onnx")
-    contract = pipeline.loaded.contract
-    float_ = pipeline.save(work / "float", goal="onnx")
-    batches = list(pipeline.inputs(calib, limit=PICTURES))
-    yield "float export", float_
-    for name, tool, source in (
-        ("ONNX Runtime quantize_static", onnxruntime_default, float_),
-        ("NNCF on ONNX", nncf_onnx, float_),
-        ("modelopt from torch", modelopt_torch, weights),
-    ):
-        path = work / f"{name.replace(' ', '-')}.onnx"
-        if not path.exists():
-            tool(source, batches, path)
-            onnx.save(with_contract(onnx.load(path), contract), path)
-        yield name, path
-    table = pipeline.quantize("onnxruntime", calibration=calib, limit=PICTURES).quantized()
-    for target in TARGETS:
-        yield f"qcore for {target}", table.save(work / target, goal=qcore.Form("onnx", profile=target))
 
 
 def average_precision(path: Path, runtime: str, judge: Judge, contract: qcore.Contract) -> str:
@@ -286,8 +218,8 @@ def main() -> None:
     rows += ["", "How it is known that the findings are right:", "", "| rule | evidence |", "|---|---|"]
     measure = partial(average_precision, judge=judge, contract=contract)
     mask = partial(masked, options=options, work=work)
-    for rule, words in evidence(files, truth, measure, mask, work):
-        rows.append(f"| {rule} | {words} |")
+    for rule, told in evidence(files, truth, measure, mask, work):
+        rows.append(f"| {rule} | {told} |")
         print(rows[-1], flush=True)
     tools = ("onnxruntime", "openvino", "nncf", "nvidia-modelopt", "tensorrt-rtx")
     versions = ", ".join(f"{name} {version(name)}" for name in tools)
