@@ -171,8 +171,7 @@ class SuppressionInside(ForTensorRT):
 
     Why: tensorrt-rtx 1.7 parses it, and its builder then has "no runners that implement it".
 
-    Mend: end the graph at the decoded boxes; qcore's postprocessor suppresses behind every runtime alike. A file that
-    exists as ONNX only is cut with `--loader onnx --loader-option output=TENSOR`.
+    Mend: end the graph at the decoded boxes. A file that exists as ONNX only is cut with `--loader-option output=...`.
     """
 
     id = "TRT007"
@@ -216,8 +215,7 @@ class IntegerOperators(ForTensorRT):
     """Integer operators, or int32 behind a DequantizeLinear, instead of plain Q/DQ.
 
     Why: TensorRT makes integer kernels of Q/DQ around float operators. QLinearConv and its like are refused, and so
-    is a bias as int32 behind a DequantizeLinear ("input has type Int32 but must have type FP8, FP4, Int4, Int8, or
-    UInt8").
+    is a bias as int32 behind a DequantizeLinear ("input has type Int32 but must have type FP8, ... Int8, or UInt8").
 
     Mend: write the file for TensorRT; ONNX Runtime's has both.
     """
