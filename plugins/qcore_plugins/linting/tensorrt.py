@@ -191,8 +191,8 @@ class Opset(ForTensorRT):
     QuantizeLinear has scales for each channel from opset 13 on, and float16 from opset 19 on.
 
     Why: float16 in an older one is no valid ONNX: ONNX Runtime and ONNX's checker refuse it, whatever one parser makes
-    of it (tensorrt-rtx 1.7 reads it). One scale for a whole weight, all that opset 12 has, is accepted and costs
-    accuracy.
+    of it (tensorrt-rtx 1.7 reads it). TensorRT promises explicit quantization from opset 13 on; tensorrt-rtx 1.7 also
+    builds older files with one scale for a whole weight, which is all they can have, and which costs accuracy.
 
     Mend: export again; qcore writes opset 20.
     """
@@ -206,7 +206,7 @@ class Opset(ForTensorRT):
         for name, scale in view.pairs.items():
             if view.opset < 13:
                 told = f"{view.nodes[name].op_type} of opset {view.opset}: no scales for each channel"
-                yield Hit(name, told, "warning")
+                yield Hit(name, told)
             elif view.opset < 19 and scale.values is not None and scale.values.dtype == np.float16:
                 yield Hit(name, f"float16 scale in opset {view.opset}")
 

@@ -411,7 +411,7 @@ def half_in_an_old_opset(graph, fault):
     return g.model(opset=17 if fault else 19)
 
 
-@case("TRT008", TENSORRT, "warning", "x_quantized")
+@case("TRT008", TENSORRT, "error", "x_quantized")
 def opset_without_channels(graph, fault):
     g = graph()
     g.decode(g.conv(g.quantized("x"), "c", weight=g.weight("c", (4, 4, 1, 1), per_channel=False)))
