@@ -73,10 +73,13 @@ TENSORRT = Profile(
     whole_silu=True,
     share_concat=True,
     share_add=True,
-    last_layer=True,
+    last_layer=False,
     integer_bias=False,
     half=True,
 )
-"""TensorRT takes int8 around 0 only, and from version 11 on runs everything else in the types that the file has."""
+"""TensorRT takes int8 around 0 only, and from version 11 on runs everything else in the types that the file has.
+
+The last convolutions are float16: after training YOLOv5n for the three profiles, its file on the 343 pictures has AP
+.2636 so and .2615 with them in int8, computed by ONNX Runtime."""
 
 PROFILES = {profile.name: profile for profile in (ONNXRUNTIME, OPENVINO, TENSORRT)}
