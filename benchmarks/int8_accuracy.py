@@ -74,9 +74,6 @@ RECIPES = (
     Recipe("pytorch-quantization, --max-drop .002", "coco", f"{TORCH} --max-drop 0.002 --data {{labels}}", BOTH, 0.004),
     Recipe("pytorch-quantization QAT", "coco", "--qat", BOTH, 0.003),
     Recipe("pytorch-quantization PTQ", "volleyball", TORCH, BOTH, 0.01),
-    Recipe(
-        "pytorch-quantization, --max-drop .005", "volleyball", f"{TORCH} --max-drop 0.005 --data {{labels}}", BOTH, 0.01
-    ),
     Recipe("pytorch-quantization QAT", "volleyball", "--qat -q steps=100", BOTH, 0.01),
 )
 
@@ -84,9 +81,8 @@ RECIPES = (
 def subjects(assets: Path, work: Path) -> dict[str, Subject]:
     """What there is to quantize."""
     coco, volleyball = assets / "coco-calib", assets / "volleyball"
-    described = {part: work / f"volleyball-{part}.yaml" for part in ("calib", "val")}
-    for part, file in described.items():
-        file.write_text(f"path: {volleyball.resolve()}\nval: {part}/images\nnames: [ball]\n", encoding="utf-8")
+    described = work / "volleyball.yaml"
+    described.write_text(f"path: {volleyball.resolve()}\nval: val/images\nnames: [ball]\n", encoding="utf-8")
     return {
         "coco": Subject(
             assets / "weights" / "yolov5n-coco.pt",
@@ -100,8 +96,8 @@ def subjects(assets: Path, work: Path) -> dict[str, Subject]:
             assets / "weights" / "yolov9t-volleyball-ultralytics.pt",
             ("--imgsz", "384", "640", "--preprocess", "picture_aspect=1.77778"),
             volleyball / "calib" / "images",
-            described["calib"],
-            described["val"],
+            None,
+            described,
             "AP50",
         ),
     }

@@ -25,8 +25,8 @@ class TensorRtSession:
     def __init__(self, trt: Any, plan: bytes, name: str, device: torch.device, precision: str) -> None:
         self.executed_precision = precision
         self._device = device
-        self._logger = trt.Logger(trt.Logger.ERROR)
-        self._engine = trt.Runtime(self._logger).deserialize_cuda_engine(plan)
+        self._runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
+        self._engine = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
             raise FileError(
                 f"{name}: this TensorRT ({trt.__version__}) or this GPU cannot load the engine",
