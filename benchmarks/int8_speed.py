@@ -8,28 +8,18 @@ Prints the median milliseconds of one inference (batch 1, without pre- and postp
 from __future__ import annotations
 
 import argparse
-import platform
 import tempfile
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 
 import qcore
+from qcore import machine
 from qcore.timing import interleaved
 
 COMBINATIONS = (("onnxruntime", "onnxruntime"), ("nncf", "openvino"), ("onnxruntime", "openvino"))
 """(quantizer, backend)."""
-
-
-def cpu() -> str:
-    """Model name and the instruction sets that decide about int8."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    said = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
-    wanted = ("avx2", "avx512_vnni", "avx_vnni", "amx_int8")
-    flags = [flag for flag in wanted if flag in said.get("flags", "").split()]
-    return f"{said.get('model name', platform.processor())} ({', '.join(flags)})"
 
 
 def main() -> None:
@@ -43,7 +33,9 @@ def main() -> None:
     options = parser.parse_args()
     size = {"imgsz": options.imgsz if len(options.imgsz) > 1 else options.imgsz[0]} if options.imgsz else {}
     exported = qcore.pipeline(weights=options.weights, **size).at("onnx")
-    print(cpu(), *(f"{name} {version(name)}" for name in ("onnxruntime", "openvino", "nncf")), sep=", ")
+    cpu = machine.cpu()
+    packages = (f"{name} {version(name)}" for name in ("onnxruntime", "openvino", "nncf"))
+    print(f"{cpu['model']} ({', '.join(cpu['flags'] or [])})", *packages, sep=", ")
     for quantizer, backend in COMBINATIONS:
         with tempfile.TemporaryDirectory() as folder:
             made = exported.quantize(quantizer, calibration=options.calib, limit=options.limit).to(backend).save(folder)

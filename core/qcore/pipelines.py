@@ -327,7 +327,7 @@ class Pipeline:
         """
         this = self.load()
         if this.backend is None:
-            this = this.to(this._default_backend())
+            this = this.to(this.default_backend())
         model = this.model()
         assert this.backend is not None  # noqa: S101 - set above
         with self.progress.step(f"compiling for {this.backend.name}"):
@@ -340,7 +340,12 @@ class Pipeline:
                 overrides=self.overrides,
             )
 
-    def _default_backend(self) -> BackendSpec:
+    def default_backend(self) -> BackendSpec:
+        """The backend of a loaded pipeline for which none was chosen.
+
+        Raises:
+            UsageError: None runs the model as it is.
+        """
         assert self.loaded is not None  # noqa: S101 - build() has loaded it
         form = self.loaded.form
         usable = [spec for spec in self.plugins.specs(BackendSpec) if any(p.accepts(form) for p in spec.accepts)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from qcore.contract import Contract
 from qcore.errors import FileError, UsageError
 from qcore.manager import Plugins
-from qcore.protocols import Postprocessor, Preprocessor, Session
+from qcore.protocols import Arrays, Postprocessor, Preprocessor, Session
 from qcore.specs import PostprocessorSpec, PreprocessorSpec
 
 
@@ -83,6 +83,19 @@ class Predictor:
         return [(raw, None if raw is None else next(results)) for raw in raws]
 
     def _infer(self, raws: list[Any], size: int) -> list[Any]:
+        inputs, geometries = self.prepare(raws, size)
+        return self.finish(self.session.run(inputs), geometries)
+
+    def prepare(self, raws: Sequence[Any], size: int = 1) -> tuple[Arrays, list[Any]]:
+        """The session's inputs for a batch, and what `finish` needs besides.
+
+        Args:
+            raws: As `preprocessor.read` gives them.
+            size: Of the batch; the last of fewer inputs is repeated.
+
+        Raises:
+            UsageError: The preprocessing makes tensors that the model does not take.
+        """
         import numpy
 
         tensors, geometries = zip(*(self.preprocessor(raw) for raw in raws), strict=True)
@@ -99,9 +112,12 @@ class Predictor:
                 f"the preprocessing makes {list(given.shape)}, the model on {self.backend} takes {list(wanted.shape)}",
                 hint="leave --rect out, or run the checkpoint itself",
             )
-        outputs = self.session.run({wanted.name: given})
-        kept = {key: value[: len(tensors)] for key, value in outputs.items()}
-        return list(self.postprocessor(kept, list(geometries)))
+        return {wanted.name: given}, list(geometries)
+
+    def finish(self, outputs: Arrays, geometries: list[Any]) -> list[Any]:
+        """The results of a batch, one for each geometry."""
+        kept = {key: value[: len(geometries)] for key, value in outputs.items()}
+        return list(self.postprocessor(kept, geometries))
 
 
 def assembled(

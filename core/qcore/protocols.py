@@ -69,7 +69,10 @@ class CalibrationData(Protocol):
 
 
 class Format(Protocol):
-    """Files of one format."""
+    """Files of one format.
+
+    Optional: `files(path)` names every file that belongs to a main file, where there are more.
+    """
 
     def sniff(self, path: Path) -> bool:
         """Whether the content of the file is of this format; cheap, and works where the framework is not installed."""
@@ -155,7 +158,11 @@ class Backend(Protocol):
 
 
 class Preprocessor(Protocol):
-    """Reads inputs; created with (params, inputs of the contract)."""
+    """Reads inputs; created with (params, inputs of the contract).
+
+    Optional: `example()` makes up an input as `read` gives it, always the same, of the size that the contract's tensor
+    has; `qcore benchmark` runs on it where it is given no data.
+    """
 
     def expand(self, source: Any) -> Sequence[Any]:
         """The single inputs that a file, a folder or an iterable stands for, in a stable order."""

@@ -218,6 +218,13 @@ def evaluate(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
+def benchmark(options: argparse.Namespace, output: Output) -> int:
+    """`qcore benchmark`."""
+    from qcore.cli.benchmarking import run
+
+    return run(options, output)
+
+
 def check(options: argparse.Namespace, output: Output) -> int:
     """`qcore check`."""
     from qcore.cli.checking import run

@@ -19,6 +19,7 @@ EXAMPLES = {
     "sensitivity": "qcore sensitivity yolov5n.pt --calib images/ -o out/",
     "predict": "qcore predict out/yolov5n.xml street.jpg --save shown/",
     "eval": "qcore eval out/yolov5n.xml --data instances.json --json",
+    "benchmark": "qcore benchmark float/yolov5n.xml int8/yolov5n.xml --data images/",
     "check": "qcore check out/yolov5n.onnx --target tensorrt",
     "contract": "qcore contract attach model.onnx --family FAMILY --names names.txt -o out/",
 }
@@ -84,6 +85,7 @@ def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     made |= _measuring(command)
     if argv and argv[0] in made:
         add_conversion(made[argv[0]], Plugins(entry_points=False) if "--no-plugins" in argv else qcore.plugins)
+    _benchmark(command)
     _check(command)
     _contract(command, subparsers, style)
     if not argv or argv[0] not in EXAMPLES:
@@ -205,6 +207,47 @@ def _measuring(command: Any) -> dict[str, argparse.ArgumentParser]:
     )
     _runtime(evaluate)
     return {"predict": predict, "eval": evaluate}
+
+
+def _benchmark(command: Any) -> None:
+    from qcore.cli import commands
+
+    benchmark = command("benchmark", "time files side by side", commands.benchmark)
+    benchmark.add_argument(
+        "files", nargs="+", metavar="FILE", help="model files; the others are compared with the first"
+    )
+    benchmark.add_argument(
+        "--backend",
+        action="append",
+        default=[],
+        metavar="B",
+        help="runtime: one for all files, or one for each in order",
+    )
+    benchmark.add_argument(
+        "--mode",
+        choices=("latency", "throughput"),
+        default="latency",
+        help="one call after another, or several at once",
+    )
+    benchmark.add_argument("--requests", type=int, metavar="N", help="sessions at once (default: as many as cores)")
+    benchmark.add_argument(
+        "--data", metavar="DIR", help="real inputs, read before timing; one made-up input without it"
+    )
+    benchmark.add_argument("--limit", type=int, default=16, metavar="N", help="at most N of them (default 16)")
+    benchmark.add_argument(
+        "--precision",
+        choices=("f32", "auto"),
+        default="f32",
+        help="what is not quantized computes in float32 (default), or in what the runtime chooses",
+    )
+    benchmark.add_argument(
+        "--threads", type=int, metavar="N", help="threads of each session, where the runtime can be told"
+    )
+    benchmark.add_argument("--rounds", type=int, default=30, metavar="N", help="turns of each file (default 30)")
+    benchmark.add_argument(
+        "--launches", type=int, default=5, metavar="N", help="start the processes anew so often (default 5)"
+    )
+    benchmark.add_argument("--seed", type=int, default=0, metavar="S", help="of the order of turns (default 0)")
 
 
 def _check(command: Any) -> None:

@@ -167,6 +167,10 @@ class Letterbox:
         """
         return pictures.read(item)
 
+    def example(self) -> np.ndarray:
+        """A picture of noise of the tensor's own size, the same at every call."""
+        return np.random.default_rng(0).integers(0, 256, (*self.size, 3), np.uint8)
+
     def __call__(self, raw: np.ndarray) -> tuple[np.ndarray, Geometry]:
         """`[1, 3, H, W]` for a picture `[H, W, 3]` uint8 in BGR order, and where the picture lies in it."""
         picture, geometry = self.place(raw)

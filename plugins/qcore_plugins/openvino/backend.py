@@ -23,7 +23,7 @@ class OpenVinoSession:
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """One inference; all outputs, copied out of the request's buffers."""
-        given = self._request.infer(dict(inputs), share_inputs=True)
+        given = self._request.infer(dict(inputs), share_inputs=True, share_outputs=True)
         return {name: np.array(given[port]) for name, port in self._outputs.items()}
 
 

@@ -24,6 +24,10 @@ class OpenVinoFormat:
             head = stream.read(512).lstrip(b"\xef\xbb\xbf \t\r\n")
         return head.startswith((b"<?xml", b"<net")) and b"<net " in head
 
+    def files(self, path: Path) -> Sequence[Path]:
+        """The weights, and the graph."""
+        return [path.with_suffix(".bin"), path]
+
     def open(self, path: Path) -> openvino.Model:
         """The parsed model.
 
@@ -70,7 +74,7 @@ class OpenVinoFormat:
         copy = model.module.clone()
         copy.set_rt_info(model.contract.to_json(), [KEY])
         openvino.save_model(copy, str(path), compress_to_fp16=False)
-        return [path.with_suffix(".bin"), path]
+        return self.files(path)
 
 
 def _has_integer_weights(content: openvino.Model) -> bool:

@@ -44,6 +44,10 @@ class EngineFormat:
         with path.open("rb") as stream:
             return stream.read(4) in MAGIC
 
+    def files(self, path: Path) -> Sequence[Path]:
+        """The contract's file, where there is one, and the engine."""
+        return [file for file in (path.with_name(path.name + SIDECAR), path) if file.exists()]
+
     def open(self, path: Path) -> Engine:
         """The engine with its contract.
 

@@ -1,0 +1,119 @@
+"""`qcore benchmark`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import Any
+
+from qcore import benchmarking, machine
+from qcore.benchmarking import Measured, Report
+from qcore.cli.console import Output
+from qcore.errors import UsageError
+
+STAGES = ("preprocess", "inference", "postprocess", "end to end")
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Measure, and tell what can be concluded."""
+    if options.requests is not None and options.mode != "throughput":
+        raise UsageError("--requests needs --mode throughput", hint="latency is that of one call after another")
+    for name in ("requests", "threads", "limit"):
+        if (given := getattr(options, name)) is not None and given < 1:
+            raise UsageError(f"--{name} {given} is not a positive number")
+    requests = (options.requests or machine.cores()) if options.mode == "throughput" else None
+    report = benchmarking.benchmark(
+        options.files,
+        backends=options.backend,
+        options=wishes(options.precision, options.threads, requests),
+        data=options.data,
+        limit=options.limit,
+        requests=requests,
+        rounds=options.rounds,
+        launches=options.launches,
+        seed=options.seed,
+        entry_points=not options.no_plugins,
+        track=lambda rounds: output.progress.track(rounds, "rounds", len(rounds)),
+    )
+    if output.json:
+        output.result(report.document())
+    else:
+        _show(report, output)
+    return 0
+
+
+def wishes(precision: str, threads: int | None, requests: int | None) -> dict[str, Any]:
+    """What every backend that has such an option is asked for; several sessions share the cores."""
+    share = max(1, machine.cores() // requests) if requests else None
+    threads = threads or share
+    return {"precision": precision} | ({"threads": threads} if threads else {})
+
+
+def _show(report: Report, output: Output) -> None:
+    output.say(f"{_machine(report)}; {_how(report)}")
+    shown = [stage for stage in STAGES if stage in report.files[0].stages]
+    rows = list(_rows(report, shown))
+    timing = [f"{stage.upper()} MS" for stage in shown]
+    columns = ("", "FILE", "BACKEND", "PRECISION", "THREADS", "BATCH", *timing, "PER S", "MB", "LOAD S", "PEAK MB")
+    output.table("", columns, rows)
+    for place, one in enumerate(report.files[1:], start=2):
+        for stage in ("inference", "end to end"):
+            if stage in one.ratios:
+                output.say(f"{place} against 1, {stage}: {_verdict(one, stage)}")
+    for line in _remarks(report):
+        output.note(line)
+
+
+def _machine(report: Report) -> str:
+    said = report.machine
+    flags = ", ".join(said["flags"] or []) or "none of the int8 flags"
+    gpus = "".join(f", {gpu['name']}" for gpu in said["gpus"])
+    load = f", load {said['load_before']}" if said["load_before"] is not None else ""
+    return f"{said['model']} ({flags}), {said['cores']} cores{gpus}{load}"
+
+
+def _how(report: Report) -> str:
+    settings = report.settings
+    of = f"{settings['requests']} sessions at once" if settings["requests"] else "one call after another"
+    versions = dict(pair for one in report.files for pair in one.facts["versions"].items())
+    packages = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return f"{settings['mode']}, {of}, {settings['rounds']} rounds in {settings['launches']} launches; {packages}"
+
+
+def _rows(report: Report, shown: list[str]) -> Iterator[list[str]]:
+    for place, one in enumerate(report.files, start=1):
+        facts = one.facts
+        spreads = [one.stages[stage] for stage in shown]
+        peak = facts["peak_bytes"]
+        yield [
+            str(place),
+            one.file,
+            facts["backend"],
+            facts["executed_precision"],
+            str(facts["threads"] or "its own"),
+            str(facts["batch"]),
+            *(f"{spread.median:.2f} [{spread.p10:.2f}, {spread.p90:.2f}]" for spread in spreads),
+            f"{one.per_second:.1f}",
+            f"{facts['bytes'] / 1e6:.2f}",
+            f"{facts['load_seconds']:.2f}",
+            "" if peak is None else f"{peak / 1e6:.0f}",
+        ]
+
+
+def _verdict(one: Measured, stage: str) -> str:
+    ratio = one.ratios[stage]
+    figure = f"{ratio.ratio:.2f}x [{ratio.low:.2f}, {ratio.high:.2f}]"
+    if ratio.verdict == "too noisy":
+        return f"{figure}, too noisy to conclude: {ratio.noise}; try more --rounds, or a quieter machine"
+    return f"{figure}, {ratio.verdict}"
+
+
+def _remarks(report: Report) -> Iterator[str]:
+    for place, one in enumerate(report.files, start=1):
+        if one.lowered:
+            yield (
+                f"{place}: {one.facts['backend']} chose {one.lowered} for a file in f32; results differ from f32, "
+                "--precision f32 pins it"
+            )
+    if report.settings["data"] is None and "postprocess" in report.files[0].stages:
+        yield "the input is made up and holds hardly a result to process: give pictures with --data DIR"
