@@ -73,6 +73,13 @@ def list_plugins(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
+def doctor(options: argparse.Namespace, output: Output) -> int:
+    """`qcore doctor`."""
+    from qcore.cli.doctor import run
+
+    return run(output, host(options))
+
+
 def plan(options: argparse.Namespace, output: Output) -> int:
     """`qcore plan`."""
     from qcore import planner

@@ -12,6 +12,7 @@ from qcore.errors import UsageError
 
 EXAMPLES = {
     "list-plugins": "qcore list-plugins --json",
+    "doctor": "qcore doctor",
     "plan": "qcore plan yolov5n.pt nncf openvino",
     "inspect": "qcore inspect yolov5n.pt",
     "export": "qcore export yolov5n.pt --to onnx --imgsz 640 640 -o out/",
@@ -100,6 +101,8 @@ def _planning(command: Any) -> None:
         "list-plugins", "show every component, where it came from, and what is missing", commands.list_plugins
     )
     listing.add_argument("--kind", help="only components of this kind")
+
+    command("doctor", "tell what is installed, what is missing and what that costs", commands.doctor)
 
     plan = command("plan", "show the route from a model through a quantizer to a backend", commands.plan)
     plan.add_argument("model", help="a model file, or the name of a loader")
