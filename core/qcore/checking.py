@@ -20,7 +20,7 @@ from qcore.specs import LinterSpec
 T = TypeVar("T")
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
-"""`error`: refused, or wrong results. `warning`: slower or larger than need be. `info`: worth knowing."""
+"""`error`: refused, wrong results, or made for another runtime. `warning`: slower or larger. `info`: worth knowing."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +176,10 @@ def check(
             if wanted(rule.id) and (not rule.targets or target in rule.targets):
                 asked.append(rule.id)
                 findings += _asked(rule, subject)
+    if not asked and (select or ignore):
+        raise UsageError(
+            f"no rule for {target} is left to ask", hint="qcore check without --select and --ignore asks all of them"
+        )
     ordered = sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
     return Report(subject.path, subject.format, target, tuple(ordered), tuple(asked))
 

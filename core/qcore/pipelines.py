@@ -79,13 +79,15 @@ class Pipeline:
         Raises:
             UsageError: No converter has an option of that name, or a bad value.
         """
-        known = {option.name: option for spec in self.plugins.specs(ConverterSpec) for option in spec.options}
-        if unknown := sorted(set(options) - set(known)):
+        known = {option.name for spec in self.plugins.specs(ConverterSpec) for option in spec.options}
+        if unknown := sorted(set(options) - known):
             raise UsageError(
                 f"no converter has an option {', '.join(unknown)}", hint=f"there are: {', '.join(known) or 'none'}"
             )
-        parsed = {name: known[name].parse(value) for name, value in options.items()}
-        return replace(self, conversion={**self.conversion, **parsed})
+        made = replace(self, conversion={**self.conversion, **options})
+        for spec in self.plugins.specs(ConverterSpec):
+            spec.settings(made._given(spec))
+        return made
 
     def preprocessed(self, **params: Any) -> Pipeline:
         """Change parameters of the preprocessor in the model's contract, for everything that follows and is written.

@@ -16,6 +16,7 @@ def test_float16_is_half_as_large_and_finds_the_same(run, exported, pictures, tm
     assert code == 0, err
     made = json.loads(out)
     assert made["bytes"] < 0.7 * exported.stat().st_size
+    assert "f16" in json.loads(run("inspect", made["file"], "--json")[1])["form"]
     float_ = qcore.pipeline(weights=exported).to("onnxruntime").build()
     halved = qcore.pipeline(weights=made["file"]).to(backend).build()
     compared = 0
@@ -54,7 +55,7 @@ def test_options_of_converters_are_flags_of_the_commands_that_convert(run, expor
     assert "(onnx-tensorrt)" in out
     code, _, err = run("export", exported, "--to", "onnx", "--workspace", "64", "-o", tmp_path)
     assert code == 2
-    assert "--workspace: no step on the way to onnx takes it" in err
+    assert "--workspace: no step on the way takes it" in err
     code, _, err = run("export", exported, "--to", "tensorrt", "--workspace", "much", "-o", tmp_path)
     assert code == 2
     assert "workspace" in err

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from qcore.errors import UsageError
 from qcore.manager import Plugins
+from qcore.planner import Plan
 
 PRECISIONS = {"fp32": "f32", "fp16": "f16"}
 """Words of the command line -> words of forms."""
@@ -29,12 +30,22 @@ def add_conversion(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
             settings: dict[str, Any] = {"metavar": option.name.rpartition("_")[2].upper(), "default": None}
             if option.type is bool:
                 settings = {"action": "store_true", "default": None}
-            group.add_argument(
-                f"--{option.name.replace('_', '-')}",
-                dest=f"{_CONVERSION}{option.name}",
-                help=f"{option.help} ({spec.name})",
-                **settings,
-            )
+            flag = f"--{option.name.replace('_', '-')}"
+            if flag not in parser._option_string_actions:  # a command's own flag goes before a plugin's
+                told = f"{option.help} ({spec.name})".replace("%", "%%")
+                group.add_argument(flag, dest=f"{_CONVERSION}{option.name}", help=told, **settings)
+
+
+def refuse_unused(conversion: Mapping[str, Any], plans: Iterable[Plan]) -> None:
+    """Refuse converters' options that no step takes.
+
+    Raises:
+        UsageError: Names them.
+    """
+    taken = {option.name for plan in plans for leg in plan.legs for option in leg.spec.options}
+    if strange := sorted(set(conversion) - taken):
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in strange)
+        raise UsageError(f"{flags}: no step on the way takes it", hint="qcore plan shows the steps")
 
 
 def conversion(options: argparse.Namespace) -> dict[str, Any]:

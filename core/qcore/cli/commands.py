@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import qcore
-from qcore.cli.arguments import PRECISIONS, conversion, pairs
+from qcore.cli.arguments import PRECISIONS, conversion, pairs, refuse_unused
 from qcore.cli.console import Output
 from qcore.errors import UsageError
 
@@ -54,6 +54,8 @@ def running(options: argparse.Namespace, output: Output) -> Pipeline:
             "--backend-option needs --backend",
             hint=f"--backend one of {', '.join(s.name for s in pipeline.plugins.specs(BackendSpec))}",
         )
+    if pipeline.conversion:
+        refuse_unused(pipeline.conversion, [pipeline.plan()])
     post = {"confidence": options.confidence, "iou": options.iou}
     return pipeline.with_params(
         preprocess={"rect": True} if options.rect else {},
@@ -148,10 +150,7 @@ def export(options: argparse.Namespace, output: Output) -> int:
     pipeline = replace(begin(options, output), target=options.target).computing(precision)
     format_for(Form(options.to), pipeline.plugins)
     plan = pipeline.plan(options.to)
-    known = {option.name for leg in plan.legs for option in leg.spec.options}
-    if strange := sorted(set(pipeline.conversion) - known):
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in strange)
-        raise UsageError(f"{flags}: no step on the way to {options.to} takes it", hint="qcore plan shows the steps")
+    refuse_unused(pipeline.conversion, [plan])
     if options.target is None and plan.start.profile != plan.end.profile:
         makers = (spec.produces.profile for spec in pipeline.plugins.specs(ConverterSpec))
         raise UsageError(
@@ -230,6 +229,17 @@ def benchmark(options: argparse.Namespace, output: Output) -> int:
     from qcore.cli.benchmarking import run
 
     return run(options, output)
+
+
+def snippet(options: argparse.Namespace, output: Output) -> int:
+    """`qcore snippet`."""
+    from qcore.snippets import snippet as script
+
+    text = script(options.model, host(options))
+    if output.json:
+        output.result({"file": options.model, "script": text})
+    output.say(text.rstrip())
+    return 0
 
 
 def check(options: argparse.Namespace, output: Output) -> int:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qcore.cli.arguments import pairs
+from qcore.cli.arguments import pairs, refuse_unused
 from qcore.cli.console import Output
 from qcore.errors import UsageError
 from qcore.files import output_directory, require
@@ -60,8 +60,10 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
         **_settings(options, pipeline),
     )
     targets = _targets(options, pipeline)
-    for target in targets:
-        target.of(pipeline).plan(target.goal).require()
+    plans = [target.of(pipeline).plan(target.goal) for target in targets]
+    refuse_unused(pipeline.conversion, plans)
+    for plan in plans:
+        plan.require()
     output_directory(options.out)
     done = pipeline.quantized()
     reports = [_written(options, output, pipeline, done, target, len(targets) > 1, judge) for target in targets]

@@ -13,6 +13,7 @@ import numpy as np
 
 from qcore.contract import Tensor
 from qcore.errors import UsageError
+from qcore.snippets import template
 from qcore_plugins import pictures
 from qcore_plugins.parameters import parse
 
@@ -137,6 +138,7 @@ class Letterbox:
         if len(inputs) != 1 or len(shape) != 4 or not all(isinstance(size, int) for size in shape[2:]):
             raise UsageError(f"letterbox wants one input [B, 3, H, W] with a fixed size, not {list(shape)}")
         self.size = int(shape[2]), int(shape[3])
+        self._batch = shape[0] if isinstance(shape[0], int) else 1
         self.dtype = np.dtype(inputs[0].dtype)
         if self.dtype.kind != "f" and self.params.scale is not None:
             raise UsageError(
@@ -170,6 +172,32 @@ class Letterbox:
     def example(self) -> np.ndarray:
         """A picture of noise of the tensor's own size, the same at every call."""
         return np.random.default_rng(0).integers(0, 256, (*self.size, 3), np.uint8)
+
+    def source(self) -> str:
+        """The text of `read` and `preprocess` for `qcore snippet`.
+
+        Raises:
+            UsageError: The tensors' size depends on the picture.
+        """
+        if self.params.rect:
+            raise UsageError("there is no script for pictures padded to rectangles", hint="--preprocess rect=False")
+        said = self.params
+        values = {
+            "SIZE": self.size,
+            "BATCH": self._batch,
+            "DTYPE": self.dtype.name,
+            "FIT_WITHIN": self._room(),
+            "LONG_SIDE": said.fit == "long-side",
+            "UPSCALE": said.upscale,
+            "ROUNDING": said.rounding,
+            "AREA_DOWN": said.interpolation == "area-down",
+            "CENTER": said.pad == "center",
+            "PAD_VALUE": said.pad_value,
+            "RGB": said.channels == "RGB",
+            "SCALE": said.scale,
+            "PICTURE_ASPECT": said.picture_aspect,
+        }
+        return template(Path(__file__).with_name("script.py"), values)
 
     def __call__(self, raw: np.ndarray) -> tuple[np.ndarray, Geometry]:
         """`[1, 3, H, W]` for a picture `[H, W, 3]` uint8 in BGR order, and where the picture lies in it."""

@@ -98,7 +98,7 @@ class Batch(OfContract):
             elif (
                 isinstance(tensor.shape[0], int) and given and not any(_fit((one,), tensor.shape[:1]) for one in given)
             ):
-                yield Hit(tensor.name, f"has batch {tensor.shape[0]}, the input {given.pop()}")
+                yield Hit(tensor.name, f"has batch {tensor.shape[0]}, the input {min(given, key=str)}")
 
 
 class CalibrationShape(OfContract):
@@ -116,7 +116,7 @@ class CalibrationShape(OfContract):
     def said(self, subject: Subject, contract: Contract) -> Iterator[Hit]:
         """Where provenance has a shape whose sizes are not the input's."""
         shape = _provenance(contract, "calibration").get("shape")
-        if not shape or not subject.inputs:
+        if not isinstance(shape, (list, tuple)) or not shape or not subject.inputs:
             return
         given = subject.inputs[0].shape
         if len(shape) != len(given) or not _fit(tuple(shape)[1:], given[1:]):
@@ -180,7 +180,8 @@ class OtherProfile(OfContract):
 
 
 def _provenance(contract: Contract, part: str) -> Mapping[str, Any]:
-    return dict(contract.provenance.get(part) or {})
+    found = contract.provenance.get(part)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _sides(subject: Subject, contract: Contract) -> Iterator[tuple[str, Sequence[Tensor], Sequence[Tensor]]]:

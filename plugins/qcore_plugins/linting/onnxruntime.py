@@ -17,6 +17,7 @@ KNOWN = (
     "ai.onnx.training",
     "ai.onnx.preview.training",
     "com.microsoft",
+    "com.microsoft.nchwc",
     "com.ms.internal.nhwc",
 )
 MIDDLE = {"int8": 0, "uint8": 128}
@@ -27,6 +28,10 @@ class ForONNXRuntime(Documented):
 
     targets: ClassVar[tuple[str, ...]] = ("onnxruntime",)
     hint: ClassVar[str] = WRITTEN
+
+
+ABSORBED = ("Relu", "Clip")
+"""What ONNX Runtime makes part of the Q behind it."""
 
 
 class FloatOutput(ForONNXRuntime):
@@ -46,7 +51,7 @@ class FloatOutput(ForONNXRuntime):
         """Each convolution whose output something else than a Q reads, or nothing."""
         view = subject.derived(View)
         for node, stored, given, weight in view.weighted():
-            if given is None or weight is None or view.quantized(stored.output[0]):
+            if node.op != "Conv" or given is None or weight is None or view.quantized(stored.output[0], ABSORBED):
                 continue
             yield Hit(node.name, f"{node.layer} runs in float", "info" if node.name in view.graph.last else None)
 
@@ -109,7 +114,7 @@ class UnknownOperators(ForONNXRuntime):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each node of another domain."""
-        for name, node in subject.derived(View).nodes.items():
+        for name, node in subject.derived(View).operators():
             if node.domain not in KNOWN:
                 yield Hit(name, f"{node.domain}.{node.op_type}")
 

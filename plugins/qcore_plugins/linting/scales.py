@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -175,7 +175,8 @@ class WholeRangeWeights(Documented):
         """Once for the file."""
         view = subject.derived(View)
         stored = (view.value(view.nodes[name].input[0]) for name in view.pairs)
-        wide = sum(1 for value in stored if value is not None and value.dtype == np.int8 and np.abs(value).max() > 64)
+        integers = (value for value in stored if value is not None and value.dtype == np.int8 and value.size)
+        wide = sum(1 for value in integers if np.abs(value.astype(np.int16)).max() > 64)
         if wide:
             yield Hit("", f"{wide} weights reach beyond +-64")
 
@@ -198,7 +199,8 @@ def _one(scale: Scale) -> float:
 
 
 def _calibration(subject: Subject) -> dict[str, Any]:
-    return dict(subject.contract.provenance.get("calibration") or {}) if subject.contract else {}
+    found = subject.contract.provenance.get("calibration") if subject.contract else None
+    return dict(found) if isinstance(found, Mapping) else {}
 
 
 def _pixels(subject: Subject) -> float | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from qcore.checking import Subject
 from qcore_plugins.linting.rule import AGAIN, WRITTEN, Documented, Hit
-from qcore_plugins.linting.view import DEQUANTIZE, QUANTIZE, Scale, View
+from qcore_plugins.linting.view import DEQUANTIZE, QUANTIZE, Scale, View, attribute
 from qcore_plugins.quantization.graph import AVERAGING
 from qcore_plugins.quantization.placement import SELECTING
 from qcore_plugins.quantization.table import OUTPUT_CHANNELS
@@ -65,8 +65,9 @@ class Weights(ForTensorRT):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each weight."""
-        for node, _, _, weight in subject.derived(View).weighted():
-            if weight is None:
+        view = subject.derived(View)
+        for node, _, _, weight in view.weighted():
+            if weight is None or attribute(view.nodes[weight.node], "block_size", 0):
                 continue
             if weight.kind == "uint8" or (weight.points is not None and np.any(weight.points != 0)):
                 yield Hit(node.name, f"{node.layer}: {weight}, not int8 around 0")
@@ -160,8 +161,7 @@ class PluginOperators(ForTensorRT):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each node of another domain than ONNX's own."""
-        view = subject.derived(View)
-        for name, node in view.nodes.items():
+        for name, node in subject.derived(View).operators():
             if node.domain not in STANDARD or node.op_type.endswith("_TRT"):
                 yield Hit(name, f"{node.domain}.{node.op_type}".lstrip("."))
 
@@ -180,7 +180,7 @@ class SuppressionInside(ForTensorRT):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each one."""
-        for name, node in subject.derived(View).nodes.items():
+        for name, node in subject.derived(View).operators():
             if node.op_type == "NonMaxSuppression":
                 yield Hit(name, "no builder takes it")
 

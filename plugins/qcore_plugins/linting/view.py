@@ -40,8 +40,9 @@ class Scale:
             return self.node == other.node
         return (
             self.kind == other.kind
-            and np.array_equal(self.values, other.values, equal_nan=True)
-            and np.array_equal(self.points, other.points)
+            and self.axis == other.axis
+            and _same(self.values, other.values)
+            and _same(self.points, other.points)
         )
 
     @property
@@ -118,10 +119,26 @@ class View:
 
     def follows_from_constants(self, name: str) -> bool:
         """Whether a tensor is stored, or computed from stored ones only."""
-        maker = self.makers.get(name)
-        return self.is_constant(name) or (
-            maker is not None and bool(maker.input) and all(map(self.follows_from_constants, filter(None, maker.input)))
-        )
+        return self.is_constant(name) or name in self._from_constants
+
+    @cached_property
+    def _from_constants(self) -> frozenset[str]:
+        found: set[str] = set()
+        for node in self.proto.graph.node:
+            if node.input and all(self.is_constant(name) or name in found for name in node.input if name):
+                found.update(node.output)
+        return frozenset(found)
+
+    def operators(self) -> Iterator[tuple[str, onnx.NodeProto]]:
+        """Name and node of everything that a runtime has to know: subgraphs too, but not the model's own functions."""
+        own = {(function.domain, function.name) for function in self.proto.functions}
+        graphs = [self.proto.graph, *self.proto.functions]
+        while graphs:
+            for node in graphs.pop().node:
+                if (node.domain, node.op_type) not in own:
+                    yield label(node), node
+                for entry in node.attribute:
+                    graphs += [entry.g] if entry.HasField("g") else list(entry.graphs)
 
     def behind(self, name: str) -> str:
         """The tensor that a node would read if there were no Q/DQ and no casts between floats."""
@@ -142,6 +159,8 @@ class View:
         kind = "computed" if points is None else str(points.dtype)
         many = values is not None and values.size > 1
         axis = int(attribute(node, "axis", 1)) if many else None
+        if axis is not None and axis < 0 and (stored := self.value(self.behind(node.input[0]))) is not None:
+            axis += stored.ndim
         return Scale(self.name(node), values, points, kind, axis)
 
     def _kind_without_point(self, node: onnx.NodeProto) -> str:
@@ -176,14 +195,14 @@ class View:
             return first if first and all(other and other.equals(first) for other in scales) else None
         return self.moved(maker.input[0]) if maker.op_type in MOVING or self._is_float_cast(maker) else None
 
-    def quantized(self, name: str) -> list[Scale]:
-        """The QuantizeLinear nodes that read a tensor, through casts between floats."""
+    def quantized(self, name: str, through: tuple[str, ...] = ()) -> list[Scale]:
+        """The QuantizeLinear nodes that read a tensor, through casts between floats and the operators named."""
         found = []
         for node in self.readers.get(name, ()):
             if node.op_type == QUANTIZE and node.input[0] == name:
                 found.append(self.scale(node))
-            elif self._is_float_cast(node):
-                found += self.quantized(node.output[0])
+            elif self._is_float_cast(node) or node.op_type in through:
+                found += self.quantized(node.output[0], through)
         return found
 
     @cached_property
@@ -258,6 +277,13 @@ def attribute(node: onnx.NodeProto, name: str, default: object) -> object:
         if entry.name == name:
             return helper.get_attribute_value(entry)
     return default
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    """Equal values; one value is equal to itself in any shape."""
+    if one.size == other.size == 1:
+        one, other = one.reshape(()), other.reshape(())
+    return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
 
 
 def _constant(node: onnx.NodeProto) -> np.ndarray:

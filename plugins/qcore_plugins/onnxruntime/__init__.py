@@ -16,6 +16,7 @@ def qcore_backends() -> Iterator[qcore.BackendSpec]:
         name="onnxruntime",
         summary="ONNX Runtime on the CPU",
         target="qcore_plugins.onnxruntime.backend:OnnxRuntimeBackend",
+        snippet="qcore_plugins.onnxruntime.snippet:source",
         requires=(_RUNTIME, _ONNX),
         accepts=(
             qcore.Form("onnx", encoding="qdq", profile="onnxruntime"),

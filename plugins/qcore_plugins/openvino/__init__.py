@@ -54,6 +54,7 @@ def qcore_backends() -> Iterator[qcore.BackendSpec]:
         name="openvino",
         summary="OpenVINO on the CPU",
         target="qcore_plugins.openvino.backend:OpenVinoBackend",
+        snippet="qcore_plugins.openvino.snippet:source",
         requires=(_OPENVINO,),
         accepts=(
             qcore.Form("openvino", encoding="native"),

@@ -56,7 +56,7 @@ class OpenVinoFormat:
         """Float; `native` where a quantizer of OpenVINO's own made it; `qdq` where it came from a Q/DQ graph."""
         kinds = {op.get_type_name() for op in content.get_ops()}
         if "FakeQuantize" not in kinds and not _has_integer_weights(content):
-            return Form("openvino", encoding="float", precision="f32")
+            return Form("openvino", encoding="float", precision="f16" if _convolves_in_half(content) else "f32")
         contract = self.contract(content)
         said: dict[str, Any] = dict(contract.provenance.get("quantization") or {}) if contract else {}
         if profile := said.get("profile"):
@@ -75,6 +75,13 @@ class OpenVinoFormat:
         copy.set_rt_info(model.contract.to_json(), [KEY])
         openvino.save_model(copy, str(path), compress_to_fp16=False)
         return self.files(path)
+
+
+def _convolves_in_half(content: openvino.Model) -> bool:
+    return any(
+        op.get_type_name() == "Convolution" and str(op.get_output_element_type(0).to_string()) == "f16"
+        for op in content.get_ops()
+    )
 
 
 def _has_integer_weights(content: openvino.Model) -> bool:

@@ -16,6 +16,8 @@ SMALLEST = 2.0**-14
 """Smallest normal number of float16: a scale below it loses digits, or becomes 0."""
 SINGLE = {"Resize": {1, 2}}
 """Inputs that are float32 whatever the operation computes in: operation -> places."""
+MAKING = {"ConstantOfShape", "RandomNormal", "RandomUniform", "Range"}
+"""Operations whose type is an attribute or that of a constant, and which stay as they are."""
 FLOAT, FLOAT16 = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16
 
 
@@ -33,9 +35,9 @@ def half(proto: onnx.ModelProto, single: Iterable[str]) -> onnx.ModelProto:
 
 class _Half:
     def __init__(self, proto: onnx.ModelProto, single: frozenset[str]) -> None:
+        _store_constants(proto.graph)
         self.proto, self.single = proto, single
         self.constants = {tensor.name: tensor for tensor in proto.graph.initializer}
-        self.given = {value.name for value in proto.graph.input if value.type.tensor_type.elem_type == FLOAT}
         self.floats = self._floats()
         self.made: set[str] = set()
         self.handed: set[str] = set()
@@ -47,7 +49,7 @@ class _Half:
         graph = self.proto.graph
         outputs = {value.name for value in graph.output}
         for node in graph.node:
-            in_half = (node.name or node.output[0]) not in self.single
+            in_half = (node.name or node.output[0]) not in self.single and node.op_type not in MAKING
             for place, name in enumerate(node.input):
                 node.input[place] = self._read(node, place, name, in_half)
             _retyped(node, in_half)
@@ -76,7 +78,7 @@ class _Half:
             return name if stays or self.constants[name].data_type != FLOAT else self._halved(name)
         if in_half and name in self.handed:
             return f"{name}_f16"
-        if in_half and name in self.given:
+        if in_half and name in self.floats and name not in self.made:
             return self._cast(name, FLOAT16)
         if not in_half and name in self.made:
             return self._cast(name, FLOAT)
@@ -105,6 +107,21 @@ class _Half:
                 self.made.discard(name)
                 self.handed.add(name)
                 self.nodes.append(helper.make_node("Cast", [f"{name}_f16"], [name], f"{name}_cast", to=FLOAT))
+
+
+def _store_constants(graph: onnx.GraphProto) -> None:
+    """Make initializers of Constant nodes with a tensor, as exporters of other tools write them."""
+    kept = []
+    for node in graph.node:
+        value = next((entry.t for entry in node.attribute if entry.name == "value"), None)
+        if node.op_type != "Constant" or value is None:
+            kept.append(node)
+            continue
+        stored = graph.initializer.add()
+        stored.CopyFrom(value)
+        stored.name = node.output[0]
+    del graph.node[:]
+    graph.node.extend(kept)
 
 
 def _retyped(node: onnx.NodeProto, in_half: bool) -> None:

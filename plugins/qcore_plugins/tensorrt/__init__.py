@@ -75,6 +75,7 @@ def qcore_backends() -> Iterator[qcore.BackendSpec]:
         name="tensorrt",
         summary="TensorRT, or TensorRT for RTX, on an NVIDIA GPU",
         target="qcore_plugins.tensorrt.backend:TensorRtBackend",
+        snippet="qcore_plugins.tensorrt.snippet:source",
         requires=(_TENSORRT, _TORCH),
         accepts=(
             qcore.Form("tensorrt", encoding="qdq", profile="tensorrt"),

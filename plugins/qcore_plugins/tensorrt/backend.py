@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from qcore.errors import FileError, MissingDevice
+from qcore.errors import FileError, MissingDevice, QcoreError, UsageError
 from qcore.model import Model
 from qcore_plugins.tensorrt.format import Engine
 from qcore_plugins.tensorrt.packages import choose, load
@@ -25,14 +25,15 @@ class TensorRtSession:
     def __init__(self, trt: Any, plan: bytes, name: str, device: torch.device, precision: str) -> None:
         self.executed_precision = precision
         self._device = device
-        self._runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
-        self._engine = self._runtime.deserialize_cuda_engine(plan)
-        if self._engine is None:
+        self._name, self._runtime = name, trt.Runtime(trt.Logger(trt.Logger.ERROR))
+        with torch.cuda.device(device):
+            self._engine = self._runtime.deserialize_cuda_engine(plan)
+            self._context = self._engine.create_execution_context() if self._engine else None
+        if self._context is None:
             raise FileError(
-                f"{name}: this TensorRT ({trt.__version__}) or this GPU cannot load the engine",
+                f"{name}: this TensorRT ({trt.__version__}) or this GPU cannot load the engine, or its memory is full",
                 hint="engines are made for one TensorRT and one kind of GPU: build it again here with qcore export",
             )
-        self._context = self._engine.create_execution_context()
         self._stream = torch.cuda.Stream(device)
         self._buffers: dict[str, torch.Tensor] = {}
         names = [self._engine.get_tensor_name(place) for place in range(self._engine.num_io_tensors)]
@@ -42,7 +43,12 @@ class TensorRtSession:
         self._types = {name: _dtype(trt.nptype(self._engine.get_tensor_dtype(name))) for name in names}
 
     def run(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """One inference; all outputs by name."""
+        """One inference; all outputs by name.
+
+        Raises:
+            QcoreError: The engine fails.
+            UsageError: It was not built for these shapes.
+        """
         on_device = all(isinstance(inputs[name], torch.Tensor) and inputs[name].is_cuda for name in self._inputs)
         self._stream.wait_stream(torch.cuda.current_stream(self._device))
         with torch.cuda.stream(self._stream):
@@ -51,7 +57,8 @@ class TensorRtSession:
             for name in self._outputs:
                 found = self._buffer(name, tuple(self._context.get_tensor_shape(name)))
                 self._context.set_tensor_address(name, found.data_ptr())
-            self._context.execute_async_v3(self._stream.cuda_stream)
+            if not self._context.execute_async_v3(self._stream.cuda_stream):
+                raise QcoreError(f"{self._name}: the engine failed while it ran", hint="nvidia-smi tells of memory")
             made = {name: self._buffers[name] for name in self._outputs}
             given = made if on_device else {name: value.cpu().numpy() for name, value in made.items()}
         self._stream.synchronize()
@@ -59,7 +66,11 @@ class TensorRtSession:
 
     def _give(self, name: str, value: Any) -> None:
         source = torch.from_numpy(np.ascontiguousarray(value)) if isinstance(value, np.ndarray) else value
-        self._context.set_input_shape(name, tuple(source.shape))
+        if not self._context.set_input_shape(name, tuple(source.shape)):
+            raise UsageError(
+                f"{self._name}: input {name} has shape {list(source.shape)}, for which the engine was not built",
+                hint="--batch-range says for which batches an engine is built",
+            )
         fits = source.device == self._device and source.dtype == self._types[name] and source.is_contiguous()
         held = source if fits else self._buffer(name, tuple(source.shape)).copy_(source, non_blocking=True)
         self._context.set_tensor_address(name, held.data_ptr())
@@ -82,7 +93,7 @@ class TensorRtBackend:
             MissingDevice: There is no such GPU.
         """
         index = options.get("device", 0)
-        if not torch.cuda.is_available() or index >= torch.cuda.device_count():
+        if not torch.cuda.is_available() or not 0 <= index < torch.cuda.device_count():
             found = torch.cuda.device_count() if torch.cuda.is_available() else 0
             raise MissingDevice(
                 f"GPU {index} is wanted to run a TensorRT engine, PyTorch sees {found}",

@@ -11,11 +11,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from qcore.errors import FileError, MissingDevice, UsageError
+from qcore.errors import FileError, MissingDependency, MissingDevice, QcoreError, UsageError
 from qcore.files import replacing
 from qcore_plugins.tensorrt.child import ANSWER, ENGINE, LOG, Request
+
+LONGEST = 300
+"""Characters of what TensorRT says that are shown; `--verbose` shows all of it."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Built:
         seconds: The builder's time.
         errors: What the parser or the builder refused: `message`, and `node` and `operator` where it named them.
         log: Its log, one message a line, with how often each came.
-        about: What the errors are about: `file`, `request` or `device`.
+        about: What the errors are about: `file`, `request`, `device` or `package`.
     """
 
     plan: bytes
@@ -56,7 +58,7 @@ def run(request: Request, proto: bytes, *, say: Callable[[str], None] | None = N
         model.write_bytes(proto)
         asked.write_text(replace(request, onnx=str(model)).to_json(), encoding="utf-8")
         done = subprocess.run(  # noqa: S603 - our own module with our own file
-            [sys.executable, "-m", "qcore_plugins.tensorrt.child", str(asked)],
+            [sys.executable, "-P", "-m", "qcore_plugins.tensorrt.child", str(asked)],
             capture_output=True,
             text=True,
             check=False,
@@ -74,8 +76,9 @@ def run(request: Request, proto: bytes, *, say: Callable[[str], None] | None = N
             with replacing(Path(request.timing_cache)) as path:
                 path.write_bytes(kept.read_bytes())
         errors = [*answer["errors"]]
-        if errors and answer["said"] and answer["about"] == "file":
-            errors[-1]["message"] = "; ".join(dict.fromkeys((errors[-1]["message"], *answer["said"])))
+        if len(errors) == 1 and not errors[0].get("node") and answer["about"] == "file":
+            said = [line for line in dict.fromkeys(answer["said"]) if "cudaError" not in line]
+            errors[0]["message"] = "; ".join((errors[0]["message"], *said))
         return Built(
             made.read_bytes() if made.exists() else b"",
             answer["version"],
@@ -97,10 +100,13 @@ def refusal(name: str, built: Built) -> Exception:
             f"{name}: this TensorRT builds on a GPU only, and there is none here",
             hint="build on the machine that will run it, or with --package tensorrt_rtx for an RTX GPU",
         )
+    if built.about == "package":
+        return MissingDependency(said, hint=first.get("hint"))
     where = f" at node {first['node']} ({first['operator']})" if first.get("node") else ""
     more = f", and {len(built.errors) - 1} more" if len(built.errors) > 1 else ""
+    file = name if name.endswith(".onnx") else "FILE.onnx"
     return FileError(
-        f"{name}: TensorRT refuses it{where}: {said}{more}", hint="qcore check FILE.onnx --target tensorrt says why"
+        f"{name}: TensorRT refuses it{where}: {said}{more}", hint=f"qcore check {file} --target tensorrt says why"
     )
 
 
@@ -112,13 +118,17 @@ def _log(path: Path) -> tuple[str, ...]:
 
 
 def _crashed(code: int, stderr: str, log: tuple[str, ...]) -> Exception:
-    if code < 0:
+    if code in (-signal.SIGSEGV, -signal.SIGABRT):
         how = f"TensorRT's builder crashed ({signal.Signals(-code).name})"
         return FileError(how, hint="a scale that is computed at run time does that: qcore check FILE --target tensorrt")
+    if code < 0:
+        how = f"TensorRT's builder was ended ({signal.Signals(-code).name})"
+        return QcoreError(how, hint="is there enough memory?")
     lines = [*stderr.strip().splitlines(), *log]
     return FileError(f"TensorRT's builder failed: {lines[-1] if lines else f'exit code {code}'}")
 
 
-def words(error: dict[str, Any]) -> str:
-    """One line of an error of `Built`."""
-    return " ".join(error["message"].split())
+def words(error: dict[str, str]) -> str:
+    """One line of an error of `Built`: what was said first, cut where it goes on and on."""
+    said = " ".join(error["message"].split())
+    return said if len(said) <= LONGEST else f"{said[:LONGEST]} ..."

@@ -7,13 +7,16 @@ run time), so it gets a program of its own. REQUEST is a JSON file, see `Request
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
 import time
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from qcore.errors import MissingDependency
 from qcore_plugins.tensorrt.packages import load
 
 ANSWER, ENGINE, LOG = "answer.json", "engine", "log.txt"
@@ -54,7 +57,8 @@ class Refused(Exception):
     """TensorRT says no.
 
     Attributes:
-        about: `file`, `request` (what was asked for cannot be had), or `device` (there is no GPU).
+        about: `file`, `request` (what was asked for cannot be had), `device` (there is no GPU), or `package` (its
+            libraries are not there).
     """
 
     def __init__(self, message: str, about: str = "request") -> None:
@@ -65,19 +69,31 @@ class Refused(Exception):
 def main(path: Path) -> int:
     """Carry out a request; 0 where it was done, 1 where it was refused."""
     warnings.simplefilter("ignore", DeprecationWarning)  # timing caches do nothing in TensorRT for RTX
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     request = Request(**json.loads(path.read_text(encoding="utf-8")))
-    trt = load(request.package)
+    answer: dict[str, Any] = {"version": "", "errors": [], "about": "file", "said": []}
     with (path.parent / LOG).open("w", encoding="utf-8") as log:
-        logger = _logger(trt, request.verbose, log)
-        answer: dict[str, Any] = {"version": trt.__version__, "errors": [], "about": "file"}
         try:
+            trt = load(request.package)
+            answer["version"] = trt.__version__
+            logger = _logger(trt, request.verbose, log)
+            answer["said"] = logger.errors
             _work(trt, request, logger, path.parent, answer)
         except Refused as error:
             answer["errors"].append({"message": str(error)})
             answer["about"] = error.about
-        answer["said"] = logger.errors
+        except MissingDependency as error:
+            answer["errors"].append({"message": error.message, "hint": error.hint})
+            answer["about"] = "package"
     (path.parent / ANSWER).write_text(json.dumps(answer), encoding="utf-8")
     return 1 if answer["errors"] else 0
+
+
+def _end_with(parent: int) -> None:
+    """Stop when the process that asked is gone, however it ended."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def _work(trt: Any, request: Request, logger: Any, folder: Path, answer: dict[str, Any]) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from qcore.errors import UsageError
+from qcore.files import output_directory
 from qcore.model import Model
 from qcore.protocols import Progress
 from qcore_plugins.onnxfile import with_contract
@@ -35,6 +37,7 @@ class OnnxToTensorRt:
                 hint="leave --head nms out: qcore suppresses behind the engine, with the same result",
             )
         batches = batch_range(options["batch_range"])
+        _check(options)
         request = Request(
             package=choose(options["package"]),
             onnx="",
@@ -60,3 +63,15 @@ class OnnxToTensorRt:
         contract = replace(model.contract, provenance={**model.contract.provenance, "tools": tools})
         form = replace(model.form, format="tensorrt")
         return model.evolve(form=form, module=Engine(made.plan, facts, contract, form), contract=contract)
+
+
+def _check(options: Mapping[str, Any]) -> None:
+    """Refuse before the builder has worked what it or the disk would refuse after."""
+    if options["workspace"] < 0:
+        raise UsageError(f"--workspace {options['workspace']}: MiB, from 0 upwards")
+    if options["timing_cache"] is None:
+        return
+    path = Path(options["timing_cache"])
+    if not path.name or path.is_dir():
+        raise UsageError(f"--timing-cache {options['timing_cache']!r}: a file is wanted, not a folder")
+    output_directory(path.parent)

@@ -56,13 +56,17 @@ class EngineFormat:
         """
         plan = path.read_bytes()
         beside = path.with_name(path.name + SIDECAR)
-        if not beside.exists():
-            return Engine(plan, {})
+        if not beside.is_file():
+            raise FileError(
+                f"{path}: its contract {beside.name} is missing", hint=f"copy it beside the engine, or {_again(path)}"
+            )
         try:
             said = json.loads(beside.read_text(encoding="utf-8"))
             facts, form = dict(said["engine"]), Form(**said["form"])
             contract, expected = said["contract"], str(facts["sha256"])
-        except (KeyError, TypeError, ValueError) as error:
+            if form.format != "tensorrt" or not all(isinstance(value, (str, bool)) for value in said["form"].values()):
+                raise ValueError("the form is not an engine's")
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise FileError(f"{beside}: not the description of an engine ({error})", hint=_again(path)) from error
         if hashlib.sha256(plan).hexdigest() != expected:
             raise FileError(

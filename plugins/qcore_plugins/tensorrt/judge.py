@@ -16,9 +16,9 @@ from qcore_plugins.tensorrt.shapes import BATCHES, optimization_profile
 class RefusedByTensorRt:
     """TensorRT's own parser or builder refuses the file.
 
-    The installed TensorRT reads the file, and TensorRT for RTX also builds an engine of it, which needs no GPU. What it
-    says is shown as it says it. It silently accepts some faults that other rules find, such as a weight scale on the
-    wrong axis.
+    The installed TensorRT reads the file, and TensorRT for RTX also builds an engine of it, which needs no GPU, unless
+    its input has a dynamic height or width. What it says is shown as it says it. It silently accepts some faults that
+    other rules find, such as a weight scale on the wrong axis.
 
     Why: there will be no engine.
 
@@ -40,7 +40,10 @@ class RefusedByTensorRt:
             yield Finding(self.id, self.severity, "", error.message, "the engine cannot be built", error.hint or "")
             return
         if built.about != "file":
+            yield Finding(self.id, "info", "", f"{package} could not judge: {words(built.errors[0])}")
             return
+        if not built.plan and not built.errors:
+            yield Finding(self.id, "info", "", f"{package} {built.version} parsed the file; no engine was built of it")
         for error in built.errors:
             said = f"{package} {built.version}: {words(error)}"
             yield Finding(self.id, self.severity, error.get("node", ""), said, "there is no engine")

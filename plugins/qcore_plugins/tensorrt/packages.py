@@ -20,11 +20,17 @@ def choose(wanted: str = "auto") -> str:
     Raises:
         MissingDependency: It is not installed.
     """
-    there = [name for name in PACKAGES if wanted in ("auto", name) and importlib.util.find_spec(name)]
+    there = [name for name in PACKAGES if wanted in ("auto", name) and _installed(name)]
     if not there:
         name = "tensorrt" if wanted == "auto" else wanted
         raise MissingDependency(f"{name} is not installed", hint=f"pip install {name.replace('_', '-')}")
     return there[0]
+
+
+def _installed(name: str) -> bool:
+    """Whether there is such a package; a folder of that name, as outputs for several runtimes lie in, is none."""
+    found = importlib.util.find_spec(name)
+    return found is not None and found.origin is not None
 
 
 def load(package: str) -> Any:

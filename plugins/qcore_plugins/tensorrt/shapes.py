@@ -23,6 +23,11 @@ def batch_range(given: Any) -> tuple[int, int, int]:
     except (TypeError, ValueError):
         said = given if isinstance(given, str) else ",".join(map(str, given))
         raise UsageError(f"--batch-range {said}: three numbers are wanted, e.g. 1,4,16") from None
+    if smallest != 1:
+        raise UsageError(
+            f"--batch-range {smallest},{usual},{largest}: qcore runs single pictures too, so it begins with 1",
+            hint="for larger batches only, export with a fixed --batch",
+        )
     if not 1 <= smallest <= usual <= largest:
         raise UsageError(f"--batch-range {smallest},{usual},{largest}: smallest, usual, largest, from 1 upwards")
     return smallest, usual, largest

@@ -14,6 +14,7 @@ from qcore.errors import UsageError
 from qcore_plugins.detections import Detections
 from qcore_plugins.heads.outputs import reader, suppressed_names
 from qcore_plugins.parameters import parse
+from qcore_plugins.yolo import scripts
 from qcore_plugins.yolo.nms import suppress
 
 
@@ -69,6 +70,7 @@ class Yolo:
         """
         self.params = Parameters.parse(params)
         self.names = tuple(classes)
+        self._outputs = tuple(outputs)
         self._suppressed = suppressed_names(outputs)
         if self._suppressed:
             self._check(outputs[0].attributes)
@@ -94,6 +96,14 @@ class Yolo:
         from qcore_plugins.detections.drawing import write
 
         write(raw, result, path)
+
+    def source(self) -> str:
+        """The text of `postprocess` for `qcore snippet`.
+
+        Raises:
+            UsageError: Outputs that no text reads.
+        """
+        return scripts.source(self.params, self._outputs, self.names, self._suppressed)
 
     def select(self, boxes: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Threshold and suppress.

@@ -638,3 +638,66 @@ def test_every_rule_has_a_page(host):
         assert sum(part.startswith("Mend: ") for part in parts) == 1, rule.id
         assert 10 < len(rule.summary) < 110, rule.id
         assert rule.severity in checking.SEVERITIES
+
+
+def test_one_scale_in_another_shape_and_a_zero_point_left_out_are_no_fault(graph, found):
+    g = graph()
+    g.conv(g.quantized("x"), "c")
+    model = finished(g, g.conv("x", "c2"))
+    for node in model.graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[2].startswith("x"):
+            del node.input[2:]
+    stored = next(tensor for tensor in model.graph.initializer if tensor.name == "x_scale")
+    stored.dims.append(1)
+    assert not found(model, TENSORRT, "QDQ005")
+    assert not found(model, TENSORRT, "TRT003")
+
+
+def test_a_negative_axis_is_the_axis_that_it_means(graph, found):
+    g = graph()
+    model = finished(g, g.conv(g.quantized("x"), "c", weight=g.weight("c", (4, 4, 1, 1))))
+    for node in model.graph.node:
+        for entry in node.attribute:
+            if node.name.startswith("c.weight") and entry.name == "axis":
+                entry.i = -4
+    assert not found(model, TENSORRT, "TRT002")
+    assert not found(model, ONNXRUNTIME, "ORT003")
+
+
+def test_a_relu_before_the_q_is_part_of_it_on_onnxruntime(graph, found):
+    g = graph()
+    relu = g.node("Relu", [g.conv(g.quantized("x"), "c")], "r")
+    assert not [one for one in found(finished(g, relu), ONNXRUNTIME, "ORT001") if one.severity == "warning"]
+
+
+def test_a_models_own_functions_are_known_and_subgraphs_are_looked_into(graph, found):
+    g = graph()
+    model = finished(g, g.conv(g.quantized("x"), "c"))
+    model.opset_import.append(helper.make_opsetid("own", 1))
+    model.functions.append(
+        helper.make_function(
+            "own", "Mine", ["a"], ["b"], [helper.make_node("Relu", ["a"], ["b"])], [helper.make_opsetid("", 20)]
+        )
+    )
+    model.graph.node.append(helper.make_node("Mine", ["x"], ["mine"], domain="own"))
+    assert not found(model, TENSORRT, "TRT006")
+    inner = [helper.make_node("EfficientNMS_TRT", ["x"], ["inside"], domain="TRT")]
+    branch = helper.make_graph(inner, "branch", [], [helper.make_tensor_value_info("inside", FLOAT, None)])
+    model.graph.node.append(helper.make_node("If", ["yes"], ["chosen"], then_branch=branch, else_branch=branch))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(True), "yes"))
+    model.opset_import.append(helper.make_opsetid("TRT", 1))
+    assert found(model, TENSORRT, "TRT006")
+
+
+def test_a_selection_that_asks_nothing_is_refused(graph, host, tmp_path):
+    import qcore
+
+    path = tmp_path / "model.onnx"
+    onnx.save(finished(graph(), "x"), path)
+    with pytest.raises(qcore.UsageError, match="no rule for tensorrt is left to ask"):
+        checking.check(path, TENSORRT, plugins=host, select=["OV001"])
+
+
+@pytest.mark.parametrize("calibration", ["x", {"shape": 640}, ["a"]])
+def test_a_contract_of_odd_parts_is_judged_as_far_as_it_goes(graph, found, calibration):
+    assert found(with_contract(graph, provenance(calibration=calibration)), OPENVINO)

@@ -257,6 +257,19 @@ def test_the_rest_of_a_tensorrt_file_is_float16_and_its_decode_float32(small):
     assert written.graph.input[0].type.tensor_type.elem_type == single
 
 
+def test_constants_that_are_nodes_become_float16_too(small):
+    """Other exporters write weights as Constant nodes, and shapes by ConstantOfShape."""
+    moved = onnx.ModelProto()
+    moved.CopyFrom(small)
+    stored = next(tensor for tensor in moved.graph.initializer if tensor.name == "w2")
+    moved.graph.node.insert(0, onnx.helper.make_node("Constant", [], ["w2"], value=stored))
+    moved.graph.initializer.remove(stored)
+    halved = half(moved, from_onnx(moved).tail)
+    picture = {"x": np.random.default_rng(3).normal(0, 1, (1, 3, 16, 16)).astype(np.float32)}
+    one, other = (literal(model).run(picture)["out"] for model in (halved, small))
+    np.testing.assert_allclose(one, other, atol=0.01)
+
+
 def test_no_scale_of_a_tensorrt_file_is_denormal(small):
     constants_ = {tensor.name: tensor for tensor in small.graph.initializer}
     tiny = numpy_helper.to_array(constants_["w2"]) * np.float32(1e-9)

@@ -17,6 +17,7 @@ import qcore
 from qcore.progress import Silent
 from qcore_plugins.tensorrt.building import run
 from qcore_plugins.tensorrt.child import Request
+from qcore_plugins.tensorrt.packages import choose
 
 pytestmark = pytest.mark.skipif(
     not (importlib.util.find_spec("tensorrt_rtx") or importlib.util.find_spec("tensorrt")),
@@ -76,6 +77,12 @@ def test_an_engine_is_a_plain_plan_with_its_contract_beside_it(built, exported):
 def test_an_engine_and_another_ones_contract_are_refused(built, tmp_path):
     for path in (built, built.with_name(built.name + ".qcore.json")):
         (tmp_path / path.name).write_bytes(path.read_bytes())
+    beside = tmp_path / f"{built.name}.qcore.json"
+    said = json.loads(beside.read_text())
+    beside.write_text(json.dumps({**said, "form": {"format": "onnx"}}))
+    with pytest.raises(qcore.FileError, match="not the description of an engine"):
+        qcore.load(tmp_path / built.name)
+    beside.write_text(json.dumps(said))
     other = tmp_path / built.name
     other.write_bytes(other.read_bytes() + b"\0")
     with pytest.raises(qcore.FileError, match="describes another engine") as caught:
@@ -86,8 +93,9 @@ def test_an_engine_and_another_ones_contract_are_refused(built, tmp_path):
 def test_an_engine_alone_is_refused_and_says_how_to_make_a_whole_one(built, tmp_path):
     alone = tmp_path / built.name
     alone.write_bytes(built.read_bytes())
-    with pytest.raises(qcore.FileError, match="no contract inside"):
+    with pytest.raises(qcore.FileError, match=r"its contract shapes.engine.qcore.json is missing") as caught:
         qcore.load(alone)
+    assert "qcore export" in caught.value.hint
 
 
 @pytest.mark.slow
@@ -111,7 +119,7 @@ def test_a_dynamic_batch_gets_an_optimization_profile(checkpoint):
     assert made.module.facts["batch_range"] == [1, 4, 16]
     assert made.contract.inputs[0].shape[0] == "batch"
     with pytest.raises(qcore.UsageError, match="smallest, usual, largest"):
-        engine(base, batch_range=(4, 1, 16))
+        engine(base, batch_range=(1, 8, 4))
 
 
 def test_suppression_inside_the_graph_is_refused_with_the_reason(checkpoint):
@@ -139,6 +147,28 @@ def test_a_crash_of_the_builder_is_an_error_message():
     with pytest.raises(qcore.FileError, match=r"crashed \(SIGSEGV\)") as caught:
         run(request(), proto)
     assert "qcore check" in caught.value.hint
+
+
+def test_a_folder_named_like_the_package_and_a_users_modules_do_not_matter(exported, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("")
+    (tmp_path / "tensorrt").mkdir()
+    (tmp_path / "json.py").write_text("raise RuntimeError('user file imported')")
+    assert run(request(), exported.read_bytes()).plan
+    assert choose() != "tensorrt" or importlib.util.find_spec("tensorrt").origin
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"workspace": -5}, "--workspace -5"),
+        ({"timing_cache": "."}, "a file is wanted"),
+        ({"batch_range": "4,4,8"}, "begins with 1"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_before_anything_is_built(exported, options, said):
+    with pytest.raises(qcore.UsageError, match=said):
+        engine(qcore.pipeline(weights=exported), **options)
 
 
 def test_a_compute_capability_that_is_none_is_refused(exported):
