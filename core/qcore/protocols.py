@@ -161,7 +161,9 @@ class Preprocessor(Protocol):
     """Reads inputs; created with (params, inputs of the contract).
 
     Optional: `example()` makes up an input as `read` gives it, always the same, of the size that the contract's tensor
-    has; `qcore benchmark` runs on it where it is given no data.
+    has; `qcore benchmark` runs on it where it is given no data. `source()` gives the text of functions `read(path)` and
+    `preprocess(raw)` that do the same without qcore, for `qcore snippet`; the latter returns the input tensor of the
+    contract's batch and what `postprocess` needs.
     """
 
     def expand(self, source: Any) -> Sequence[Any]:
@@ -178,7 +180,11 @@ class Preprocessor(Protocol):
 
 
 class Postprocessor(Protocol):
-    """Makes results; created with (params, outputs of the contract, class names)."""
+    """Makes results; created with (params, outputs of the contract, class names).
+
+    Optional: `source()` gives the text of a function `postprocess(outputs, place)` that returns records without qcore,
+    for `qcore snippet`.
+    """
 
     def __call__(self, outputs: Arrays, geometries: Sequence[Any]) -> Sequence[Any]:
         """One result for each element of the batch, in the coordinates of the input."""

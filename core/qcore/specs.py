@@ -211,10 +211,17 @@ class ConverterSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class BackendSpec(Spec):
-    """Runs models of the accepted forms; forms it runs best stand first."""
+    """Runs models of the accepted forms; forms it runs best stand first.
+
+    Attributes:
+        accepts: Those forms.
+        snippet: `package.module:function` that gives the text of `load(path)` for `qcore snippet`, from a model; needs
+            none of the backend's requirements. None where there is no such thing.
+    """
 
     kind: ClassVar[str] = "backend"
     accepts: tuple[Form, ...]
+    snippet: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ EXAMPLES = {
     "predict": "qcore predict out/yolov5n.xml street.jpg --save shown/",
     "eval": "qcore eval out/yolov5n.xml --data instances.json --json",
     "benchmark": "qcore benchmark float/yolov5n.xml int8/yolov5n.xml --data images/",
+    "snippet": "qcore snippet out/yolov5n.onnx > detect.py",
     "check": "qcore check out/yolov5n.onnx --target tensorrt",
     "contract": "qcore contract attach model.onnx --family FAMILY --names names.txt -o out/",
 }
@@ -255,6 +256,9 @@ def _benchmark(command: Any) -> None:
 
 def _check(command: Any) -> None:
     from qcore.cli import commands
+
+    snippet = command("snippet", "print a script that runs a file without qcore", commands.snippet)
+    snippet.add_argument("model", help="an exported file")
 
     check = command("check", "tell what a runtime will refuse, get wrong or run slowly", commands.check)
     check.add_argument("model", nargs="?", help="an exported file")
