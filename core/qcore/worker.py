@@ -74,8 +74,8 @@ def serve(connection: Connection, job: Job) -> None:
         while (number := connection.recv()) is not None:
             connection.send(subject.turn(number))
         connection.send({"peak_bytes": machine.peak_memory()})
-    except EOFError:
-        return
+    except (EOFError, ConnectionError):
+        return  # nobody asks any more
     except QcoreError as error:
         connection.send(error)
     except Exception as error:  # noqa: BLE001 - whatever a runtime raises is told to the process that asked

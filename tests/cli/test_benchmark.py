@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import qcore
 from qcore import machine
 from qcore.cli.benchmarking import wishes
 
@@ -79,6 +80,13 @@ def test_sessions_share_the_cores_and_the_precision_is_pinned():
     assert wishes("f32", None, None) == {"precision": "f32"}
     assert wishes("auto", 3, 2) == {"precision": "auto", "threads": 3}
     assert wishes("f32", None, machine.cores() * 2)["threads"] == 1
+
+
+def test_openvino_sessions_that_share_the_cores_are_not_pinned_to_the_same_ones(exported):
+    session = qcore.pipeline(weights=exported).to("openvino", threads=1).build().session
+    compiled = session._request.get_compiled_model()
+    assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
+    assert compiled.get_property("ENABLE_CPU_PINNING") is False
 
 
 @pytest.mark.parametrize(

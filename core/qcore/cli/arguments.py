@@ -48,6 +48,41 @@ def refuse_unused(conversion: Mapping[str, Any], plans: Iterable[Plan]) -> None:
         raise UsageError(f"{flags}: no step on the way takes it", hint="qcore plan shows the steps")
 
 
+def add_benchmark(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `qcore benchmark`."""
+    parser.add_argument("files", nargs="+", metavar="FILE", help="model files; the others are compared with the first")
+    parser.add_argument(
+        "--backend",
+        action="append",
+        default=[],
+        metavar="B",
+        help="runtime: one for all files, or one for each in order",
+    )
+    parser.add_argument(
+        "--mode",
+        choices=("latency", "throughput"),
+        default="latency",
+        help="one call after another, or several at once",
+    )
+    parser.add_argument("--requests", type=int, metavar="N", help="sessions at once (default: as many as cores)")
+    parser.add_argument("--data", metavar="DIR", help="real inputs, read before timing; one made-up input without it")
+    parser.add_argument("--limit", type=int, default=16, metavar="N", help="at most N of them (default 16)")
+    parser.add_argument(
+        "--precision",
+        choices=("f32", "auto"),
+        default="f32",
+        help="what is not quantized computes in float32 (default), or in what the runtime chooses",
+    )
+    parser.add_argument(
+        "--threads", type=int, metavar="N", help="threads of each session, where the runtime can be told"
+    )
+    parser.add_argument("--rounds", type=int, default=30, metavar="N", help="turns of each file (default 30)")
+    parser.add_argument(
+        "--launches", type=int, default=5, metavar="N", help="start the processes anew so often (default 5)"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the order of turns (default 0)")
+
+
 def conversion(options: argparse.Namespace) -> dict[str, Any]:
     """The converters' options that were given."""
     return {

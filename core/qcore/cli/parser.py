@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from qcore.cli.arguments import PRECISIONS, add_conversion
+from qcore.cli.arguments import PRECISIONS, add_benchmark, add_conversion
 from qcore.errors import UsageError
 
 EXAMPLES = {
@@ -217,41 +217,7 @@ def _benchmark(command: Any) -> None:
     from qcore.cli import commands
 
     benchmark = command("benchmark", "time files side by side", commands.benchmark)
-    benchmark.add_argument(
-        "files", nargs="+", metavar="FILE", help="model files; the others are compared with the first"
-    )
-    benchmark.add_argument(
-        "--backend",
-        action="append",
-        default=[],
-        metavar="B",
-        help="runtime: one for all files, or one for each in order",
-    )
-    benchmark.add_argument(
-        "--mode",
-        choices=("latency", "throughput"),
-        default="latency",
-        help="one call after another, or several at once",
-    )
-    benchmark.add_argument("--requests", type=int, metavar="N", help="sessions at once (default: as many as cores)")
-    benchmark.add_argument(
-        "--data", metavar="DIR", help="real inputs, read before timing; one made-up input without it"
-    )
-    benchmark.add_argument("--limit", type=int, default=16, metavar="N", help="at most N of them (default 16)")
-    benchmark.add_argument(
-        "--precision",
-        choices=("f32", "auto"),
-        default="f32",
-        help="what is not quantized computes in float32 (default), or in what the runtime chooses",
-    )
-    benchmark.add_argument(
-        "--threads", type=int, metavar="N", help="threads of each session, where the runtime can be told"
-    )
-    benchmark.add_argument("--rounds", type=int, default=30, metavar="N", help="turns of each file (default 30)")
-    benchmark.add_argument(
-        "--launches", type=int, default=5, metavar="N", help="start the processes anew so often (default 5)"
-    )
-    benchmark.add_argument("--seed", type=int, default=0, metavar="S", help="of the order of turns (default 0)")
+    add_benchmark(benchmark)
 
 
 def _check(command: Any) -> None:

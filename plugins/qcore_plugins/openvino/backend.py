@@ -45,6 +45,7 @@ class OpenVinoBackend:
             config["INFERENCE_PRECISION_HINT"] = options.get("precision", "f32")
         if options.get("threads"):
             config["INFERENCE_NUM_THREADS"] = options["threads"]
+            config["ENABLE_CPU_PINNING"] = False  # else every session of the process is pinned to the same first cores
         try:
             compiled = openvino.Core().compile_model(model.module, "CPU", config)
         except RuntimeError as error:
