@@ -303,6 +303,7 @@ INTERRUPT = """
 import os, signal, sys
 from qcore.cli import main
 from qcore_plugins.quantization import calibration
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with it ignored
 seen = calibration.Histogram.add
 calls = iter(range(10**9))
 def add(self, values):

@@ -98,7 +98,7 @@ def families(checkpoint, upstream, shared, tmp_path_factory):
 @pytest.mark.parametrize("family", ["yolov5", "yolov9", "yolonas"])
 def test_quantized_and_float_exports_have_one_contract(families, scenes, family, head):
     options = {"imgsz": (96, 128), **({} if head == "nms" else {"head": head})}
-    base = qcore.pipeline(weights=families[family], **options).ending("nms" if head == "nms" else None)
+    base = qcore.pipeline(weights=families[family], **options).ending("nms" if head == "nms" else None).at("onnx")
     float_ = base.model("onnx")
     quantized = base.quantize("onnxruntime", calibration=scenes).to("onnxruntime").model()
     native = base.quantize("nncf", calibration=scenes).to("openvino").model()
