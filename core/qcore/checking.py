@@ -136,7 +136,7 @@ def check(
 
     Args:
         path: An exported file.
-        target: The runtime, e.g. `tensorrt`.
+        target: The runtime.
         plugins: Where formats and linters come from.
         select: Identifiers of rules, or beginnings of some; empty for all.
         ignore: The same, of rules not to ask.

@@ -15,8 +15,8 @@ from qcore.manager import Plugins
 from qcore.specs import DISTRIBUTION, Requirement, Spec
 
 WITHOUT_VNNI = (
-    "without VNNI, sums of int8 products saturate on the CPU: int8 files lose accuracy on OpenVINO and ONNX Runtime "
-    "(measured for OpenVINO: AP .112 instead of .300, docs/check-foreign.md)"
+    "without VNNI, sums of int8 products saturate on the CPU: int8 files lose accuracy "
+    "(measured: AP .112 instead of .300, docs/check-foreign.md)"
 )
 _FOLDERS = re.compile(r"(?<![\w.:/\\])(?:~|[A-Za-z]:)?[/\\](?:[^\s'\"/\\,;()]+[/\\])+")
 """The folders of an absolute path; the last part, a file's name, is kept."""
