@@ -43,6 +43,7 @@ from qcore.specs import (
     Option,
     PostprocessorSpec,
     PreprocessorSpec,
+    ProbeSpec,
     QuantizerSpec,
     Requirement,
 )
@@ -108,6 +109,7 @@ __all__ = [
     "Plugins",
     "PostprocessorSpec",
     "PreprocessorSpec",
+    "ProbeSpec",
     "QcoreError",
     "QuantizerSpec",
     "Requirement",

@@ -197,6 +197,22 @@ class Hooks:
         """
 
     @hookspec
+    def qcore_probes(self) -> Iterable[specs.ProbeSpec]:  # type: ignore[empty-body]
+        """Probes: what a model computes between its inputs and its outputs.
+
+        ```python
+        import qcore
+
+        @qcore.hookimpl
+        def qcore_probes():
+            yield qcore.ProbeSpec(
+                name="tiny", summary="Inner tensors of Tiny files", target="tiny.probe:TinyProbe",
+                accepts=(qcore.Form("tiny"),),
+            )
+        ```
+        """
+
+    @hookspec
     def qcore_commands(self) -> Iterable[specs.CommandSpec]:  # type: ignore[empty-body]
         """Commands: further subcommands of the command line.
 

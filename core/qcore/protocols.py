@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -214,6 +215,53 @@ class Linter(Protocol):
 
     def rules(self) -> Sequence[Rule]:
         """Its rules, in the order in which they are asked."""
+        ...
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """How a tensor is rounded before a layer reads it, or after one has made it.
+
+    Attributes:
+        tensor: Its name.
+        low: Lowest value that is left as it is.
+        high: Highest such value.
+        step: Distance of neighbouring values.
+    """
+
+    tensor: str
+    low: float
+    high: float
+    step: float
+
+
+class Inside(Protocol):
+    """A model whose inner tensors can be asked for.
+
+    Attributes:
+        layers: Name of the tensor that each weighted operation makes -> shape of the operation's weight, in order.
+        tensors: Names of all tensors that can be asked for.
+        faults: What is wrong with the graph whatever it is fed: (name of the fault, line about it, hint).
+    """
+
+    layers: Mapping[str, tuple[int, ...]]
+    tensors: frozenset[str]
+    faults: Sequence[tuple[str, str, str]]
+
+    def run(self, inputs: Arrays, names: Sequence[str]) -> Arrays:
+        """The tensors of those names, for one inference."""
+        ...
+
+    def quantized(self, layer: str) -> Sequence[Quantized]:
+        """How what a layer reads and makes is rounded, where that is constant."""
+        ...
+
+
+class Probe(Protocol):
+    """Opens a model."""
+
+    def open(self, model: Model) -> Inside:
+        """The model, ready to be asked."""
         ...
 
 

@@ -281,6 +281,14 @@ class LinterSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProbeSpec(Spec):
+    """Gives what a model computes between its inputs and outputs, for `qcore compare`."""
+
+    kind: ClassVar[str] = "probe"
+    accepts: tuple[Form, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class CommandSpec(Spec):
     """A subcommand of the command line."""
 
@@ -298,6 +306,7 @@ KINDS: tuple[type[Spec], ...] = (
     EvaluatorSpec,
     AnalyzerSpec,
     LinterSpec,
+    ProbeSpec,
     CommandSpec,
 )
 
