@@ -45,6 +45,7 @@ from qcore.specs import (
     PreprocessorSpec,
     ProbeSpec,
     QuantizerSpec,
+    ReporterSpec,
     Requirement,
 )
 
@@ -112,6 +113,7 @@ __all__ = [
     "ProbeSpec",
     "QcoreError",
     "QuantizerSpec",
+    "ReporterSpec",
     "Requirement",
     "Step",
     "Tensor",

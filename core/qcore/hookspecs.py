@@ -213,6 +213,23 @@ class Hooks:
         """
 
     @hookspec
+    def qcore_reporters(self) -> Iterable[specs.ReporterSpec]:  # type: ignore[empty-body]
+        """Reporters: write what a command found as a file for people, for `--report DIR`.
+
+        ```python
+        import qcore
+
+        class Plain:
+            def write(self, report, path):
+                path.write_text(f"{report.title}: {report.verdict}. {report.summary}", encoding="utf-8")
+
+        @qcore.hookimpl
+        def qcore_reporters():
+            yield qcore.ReporterSpec(name="plain", summary="The verdict as text", target=Plain, suffix=".txt")
+        ```
+        """
+
+    @hookspec
     def qcore_commands(self) -> Iterable[specs.CommandSpec]:  # type: ignore[empty-body]
         """Commands: further subcommands of the command line.
 

@@ -18,6 +18,7 @@ from qcore.model import Model
 
 if TYPE_CHECKING:
     from qcore.checking import Rule
+    from qcore.report import Report, Section
 
 T = TypeVar("T")
 Arrays = Mapping[str, Any]
@@ -265,6 +266,14 @@ class Probe(Protocol):
         ...
 
 
+class Reporter(Protocol):
+    """Draws reports; see `qcore.report`."""
+
+    def write(self, report: Report, path: Path) -> None:
+        """Write one file that stands for itself; names and captions come from files and are not to be trusted."""
+        ...
+
+
 class Evaluator(Protocol):
     """Measures results against labels.
 
@@ -278,6 +287,12 @@ class Evaluator(Protocol):
         self, predictor: Any, data: Any, *, images: Any, classes: Mapping[str, str] | None, progress: Progress
     ) -> dict[str, Any]:
         """Figures by name."""
+        ...
+
+    def report(
+        self, predictor: Any, data: Any, *, images: Any, classes: Mapping[str, str] | None, progress: Progress
+    ) -> tuple[dict[str, Any], Sequence[Section]]:
+        """The figures of `evaluate` and what a report shows of the same run: tables, curves, pictures. Optional."""
         ...
 
     def agreement(self, pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:

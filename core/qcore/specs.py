@@ -289,6 +289,18 @@ class ProbeSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReporterSpec(Spec):
+    """Writes what a command found as a file for people.
+
+    Attributes:
+        suffix: Of that file, e.g. `.html`; it is called `report` with this suffix.
+    """
+
+    kind: ClassVar[str] = "reporter"
+    suffix: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CommandSpec(Spec):
     """A subcommand of the command line."""
 
@@ -307,6 +319,7 @@ KINDS: tuple[type[Spec], ...] = (
     AnalyzerSpec,
     LinterSpec,
     ProbeSpec,
+    ReporterSpec,
     CommandSpec,
 )
 

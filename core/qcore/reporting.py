@@ -1,0 +1,125 @@
+"""Writing reports: `report.json` with everything in it, and a file of each installed reporter."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from qcore.errors import FileError, UsageError
+from qcore.files import output_directory, publish
+from qcore.manager import Plugins
+from qcore.report import Report
+from qcore.specs import ReporterSpec
+
+NAME = "report"
+DATA = f"{NAME}.json"
+VERSION = "1.0"
+
+
+def ready(directory: str | os.PathLike[str], plugins: Plugins) -> None:
+    """Make sure that `write` will be able to, before long work begins.
+
+    Raises:
+        UsageError: No reporter is installed, or two would write the same file.
+        MissingDependency: A reporter's package is not installed.
+        FileError: The directory cannot be written to, or holds other files of these names.
+    """
+    for spec in _reporters(plugins):
+        spec.load()
+    folder = output_directory(directory)
+    names = [DATA, *(f"{NAME}{spec.suffix}" for spec in _reporters(plugins))]
+    there = [folder / name for name in names if (folder / name).exists()]
+    if there and not _ours(folder / DATA):
+        raise FileError(f"{there[0]}: is there and is no report of qcore's", hint="choose another folder")
+
+
+def write(report: Report, directory: str | os.PathLike[str], plugins: Plugins) -> list[Path]:
+    """Write a report.
+
+    Args:
+        report: What was found.
+        directory: Where the files go; an earlier report there is replaced.
+        plugins: Where reporters come from.
+
+    Returns:
+        The files, `report.json` last.
+
+    Raises:
+        UsageError, MissingDependency, FileError: As in `ready`.
+    """
+    ready(directory, plugins)
+
+    def make(folder: Path) -> Sequence[Path]:
+        files = []
+        for spec in _reporters(plugins):
+            files.append(folder / f"{NAME}{spec.suffix}")
+            spec.create().write(report, files[-1])
+        text = json.dumps(document(report), indent=1, ensure_ascii=False)
+        (folder / DATA).write_text(text + "\n", encoding="utf-8")
+        return [*files, folder / DATA]
+
+    return publish(Path(directory), make)
+
+
+def document(report: Report) -> dict[str, Any]:
+    """All of a report as JSON-able data: `result` is what the command's `--json` prints, `sections` what a page shows.
+
+    Blocks carry their kind as `block`; pictures are base64; numbers that JSON has no word for (NaN) are null.
+    """
+    found: dict[str, Any] = {
+        "report": VERSION,
+        "title": report.title,
+        "verdict": report.verdict,
+        "summary": report.summary,
+        "commands": list(report.commands),
+        "facts": _plain(report.facts),
+        "result": _plain(report.document),
+        "sections": _plain(report.sections),
+    }
+    return found
+
+
+def _plain(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of value
+    if is_dataclass(value) and not isinstance(value, type):
+        held = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        return {"block": type(value).__name__.lower(), **held}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if value is None or isinstance(value, str | int):
+        return value
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, Sequence | set | frozenset):
+        return [_plain(each) for each in value]
+    return str(value)
+
+
+def _reporters(plugins: Plugins) -> list[ReporterSpec]:
+    found = plugins.components(ReporterSpec)
+    if not found:
+        raise UsageError("no plugin draws reports", hint="qcore list-plugins --kind reporter")
+    for entry in found:
+        same = [other.qualified for other in found if other.spec.suffix == entry.spec.suffix]  # type: ignore[attr-defined]
+        if len(same) > 1:
+            raise UsageError(
+                f"reporters {' and '.join(same)} would write the same file",
+                hint=f"leave one plugin out with QCORE_DISABLE_PLUGINS={found[-1].plugin.name}",
+            )
+    return plugins.specs(ReporterSpec)
+
+
+def _ours(path: Path) -> bool:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and "report" in found and "sections" in found
