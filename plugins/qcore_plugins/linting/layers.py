@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from qcore.checking import Subject
 from qcore_plugins.linting.rule import Documented, Hit
-from qcore_plugins.linting.view import QUANTIZE, View
+from qcore_plugins.onnxfile.view import QUANTIZE, View
 from qcore_plugins.quantization.graph import WEIGHTED, Graph, Node
 
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from qcore.checking import Subject
 from qcore_plugins.linting.rule import WRITTEN, Documented, Hit
-from qcore_plugins.linting.view import View
+from qcore_plugins.onnxfile.view import View
 from qcore_plugins.quantization.table import OUTPUT_CHANNELS
 
 KNOWN = (

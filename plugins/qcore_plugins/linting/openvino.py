@@ -9,7 +9,7 @@ import numpy as np
 
 from qcore.checking import Subject
 from qcore_plugins.linting.rule import WRITTEN, Documented, Hit
-from qcore_plugins.linting.view import View
+from qcore_plugins.onnxfile.view import View
 
 KNOWN = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "org.openvinotoolkit")
 

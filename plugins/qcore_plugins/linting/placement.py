@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from qcore.checking import Subject
 from qcore_plugins.linting.rule import Documented, Hit
-from qcore_plugins.linting.view import DEQUANTIZE, Scale, View
+from qcore_plugins.onnxfile.view import DEQUANTIZE, Scale, View
 from qcore_plugins.quantization.graph import MOVING, Graph
 
 SCORES = {"Sigmoid", "Softmax"}

@@ -10,7 +10,7 @@ import numpy as np
 
 from qcore.checking import Subject
 from qcore_plugins.linting.rule import Documented, Hit
-from qcore_plugins.linting.view import DEQUANTIZE, QUANTIZE, Scale, View
+from qcore_plugins.onnxfile.view import DEQUANTIZE, QUANTIZE, Scale, View
 from qcore_plugins.quantization.half import SMALLEST
 
 BELIEVABLE = 4.0

@@ -9,7 +9,7 @@ import numpy as np
 
 from qcore.checking import Subject
 from qcore_plugins.linting.rule import AGAIN, WRITTEN, Documented, Hit
-from qcore_plugins.linting.view import DEQUANTIZE, QUANTIZE, Scale, View, attribute
+from qcore_plugins.onnxfile.view import DEQUANTIZE, QUANTIZE, Scale, View, attribute
 from qcore_plugins.quantization.graph import AVERAGING
 from qcore_plugins.quantization.placement import SELECTING
 from qcore_plugins.quantization.table import OUTPUT_CHANNELS

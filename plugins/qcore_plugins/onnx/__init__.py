@@ -70,3 +70,15 @@ def qcore_converters() -> Iterator[qcore.ConverterSpec]:
         accepts=(qcore.Form("onnx"),),
         produces=qcore.Form("onnx", head="nms"),
     )
+
+
+@qcore.hookimpl
+def qcore_probes() -> Iterator[qcore.ProbeSpec]:
+    """The probe `onnx`."""
+    yield qcore.ProbeSpec(
+        name="onnx",
+        summary="Inner tensors of ONNX graphs, computed by ONNX Runtime",
+        target="qcore_plugins.onnx.probe:OnnxProbe",
+        requires=(_ONNX, qcore.Requirement("onnxruntime", "onnxruntime", ">=1.20")),
+        accepts=(qcore.Form("onnx"),),
+    )

@@ -73,3 +73,15 @@ def qcore_backends() -> Iterator[qcore.BackendSpec]:
             qcore.Option("threads", "CPU threads; 0 leaves the runtime's own choice", 0, int),
         ),
     )
+
+
+@qcore.hookimpl
+def qcore_probes() -> Iterator[qcore.ProbeSpec]:
+    """The probe `openvino`."""
+    yield qcore.ProbeSpec(
+        name="openvino",
+        summary="Inner tensors of OpenVINO models",
+        target="qcore_plugins.openvino.probe:OpenVinoProbe",
+        requires=(_OPENVINO,),
+        accepts=(qcore.Form("openvino"),),
+    )

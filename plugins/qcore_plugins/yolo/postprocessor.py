@@ -13,6 +13,7 @@ from qcore.contract import Tensor
 from qcore.errors import UsageError
 from qcore_plugins.detections import Detections
 from qcore_plugins.heads.outputs import reader, suppressed_names
+from qcore_plugins.heads.quantities import quantities
 from qcore_plugins.parameters import parse
 from qcore_plugins.yolo import scripts
 from qcore_plugins.yolo.nms import suppress
@@ -96,6 +97,11 @@ class Yolo:
         from qcore_plugins.detections.drawing import write
 
         write(raw, result, path)
+
+    def quantities(self, outputs: Mapping[str, Any], tensor: np.ndarray) -> dict[str, Any]:
+        """Boxes, objectness and class scores in the outputs for an input tensor, each with the name of every place."""
+        height, width = tensor.shape[-2:]
+        return quantities(self._outputs, outputs, (height, width), self.names)
 
     def source(self) -> str:
         """The text of `postprocess` for `qcore snippet`.

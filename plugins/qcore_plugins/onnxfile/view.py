@@ -1,4 +1,4 @@
-"""The view of an ONNX file that rules share: parsed once, and looked at through Q/DQ."""
+"""A view of an ONNX file: parsed once, and looked at through Q/DQ."""
 
 from __future__ import annotations
 

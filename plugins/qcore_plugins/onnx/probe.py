@@ -1,0 +1,91 @@
+"""The probe `onnx`: inner tensors of an ONNX graph, computed by ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from qcore.model import Model
+from qcore.protocols import Quantized
+from qcore_plugins.onnxfile.view import Scale, View
+
+COMPUTING = {"DynamicQuantizeLinear", "MatMulInteger", "ConvInteger"}
+"""Operations that choose a range when the model runs, or that stand behind one that does."""
+
+
+class OnnxInside:
+    """A graph whose tensors can be asked for.
+
+    Nothing is fused: with its own optimizations, ONNX Runtime rounds some tensors that the graph does not.
+    """
+
+    def __init__(self, proto: onnx.ModelProto) -> None:
+        self._proto = proto
+        self._view = view = View(proto)
+        self.layers: Mapping[str, tuple[int, ...]] = {
+            node.outputs[0]: self._shape(view.nodes[node.name].input[1]) for node in view.graph.weighted
+        }
+        inferred = onnx.shape_inference.infer_shapes(proto).graph
+        floats = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16}
+        self._kinds = {value.name: value.type.tensor_type.elem_type for value in inferred.value_info}
+        self.tensors = frozenset(name for name, kind in self._kinds.items() if kind in floats) | set(view.graph.inputs)
+        self.faults = list(self._computed())
+
+    def run(self, inputs: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
+        """The tensors of those names in float32, for one inference."""
+        given = {name: inputs[name] for name in self._view.graph.inputs}
+        inner = [name for name in names if name not in given]
+        asked = onnx.ModelProto()
+        asked.CopyFrom(self._proto)
+        del asked.graph.output[:]
+        asked.graph.output.extend(
+            onnx.helper.make_tensor_value_info(name, self._kinds.get(name, onnx.TensorProto.FLOAT), None)
+            for name in inner
+        )
+        settings = onnxruntime.SessionOptions()
+        settings.log_severity_level = 3
+        settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        session = onnxruntime.InferenceSession(asked.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+        made = dict(zip(inner, session.run(inner, given), strict=True)) if inner else {}
+        return {name: np.asarray(made.get(name, given.get(name)), np.float32) for name in names}
+
+    def quantized(self, layer: str) -> list[Quantized]:
+        """How what a layer reads and makes is rounded, where one stored scale does it."""
+        view = self._view
+        maker = view.makers[layer]
+        read = view.moved(maker.input[0])
+        found = [_rounded(view.behind(maker.input[0]), read)] if read else []
+        found += [_rounded(layer, scale) for scale in view.quantized(layer)]
+        return [each for each in found if each]
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        stored = self._view.value(self._view.behind(name))
+        return () if stored is None else tuple(stored.shape)
+
+    def _computed(self) -> list[tuple[str, str, str]]:
+        view = self._view
+        names = [name for name, scale in view.activations.items() if scale.values is None or scale.points is None]
+        names = [name for name in names if not all(map(view.follows_from_constants, view.nodes[name].input[1:]))]
+        names += [name for name, node in view.nodes.items() if node.op_type in COMPUTING]
+        if not names:
+            return []
+        line = f"{len(names)} scales are computed from each input instead of being stored, first at {names[0]}"
+        return [("dynamic scales", line, "calibrate, so that the ranges are fixed: qcore quantize MODEL --calib DIR")]
+
+
+def _rounded(tensor: str, scale: Scale) -> Quantized | None:
+    if scale.values is None or scale.points is None or scale.values.size != 1 or scale.kind == "computed":
+        return None
+    low, high = scale.span
+    return Quantized(tensor, low, high, float(scale.values.flat[0]))
+
+
+class OnnxProbe:
+    """Opens ONNX graphs."""
+
+    def open(self, model: Model) -> OnnxInside:
+        """The graph, ready to be asked."""
+        return OnnxInside(model.module)
