@@ -10,8 +10,10 @@ from typing import Any
 from qcore.contract import Contract
 from qcore.errors import FileError, UsageError
 from qcore.manager import Plugins
-from qcore.protocols import Arrays, Postprocessor, Preprocessor, Session
+from qcore.protocols import Arrays, Postprocessor, Preprocessor, Recording, Session
 from qcore.specs import PostprocessorSpec, PreprocessorSpec
+
+OnError = Callable[[Any, FileError], None]
 
 
 @dataclass
@@ -21,6 +23,7 @@ class Predictor:
     Attributes:
         contract: What everything was configured from.
         backend: Name of the backend that compiled the session.
+        batch_size: Inputs that are run at once where the contract leaves the batch open.
     """
 
     contract: Contract
@@ -28,6 +31,7 @@ class Predictor:
     preprocessor: Preprocessor
     postprocessor: Postprocessor
     backend: str
+    batch_size: int = 1
 
     @property
     def executed_precision(self) -> str:
@@ -46,29 +50,73 @@ class Predictor:
             raise UsageError(f"{source} stands for {len(items)} inputs, not one", hint="use stream(source)")
         return next(self.stream(items))
 
-    def stream(self, source: Any, *, on_error: Callable[[Any, FileError], None] | None = None) -> Iterator[Any]:
-        """Results in the order of the inputs, one batch of the contract's size in memory at a time.
+    def stream(self, source: Any, *, on_error: OnError | None = None) -> Iterator[Any]:
+        """Results in the order of the inputs, one batch in memory at a time; of recordings, those of every item.
 
         Args:
             source: Anything that the preprocessor expands; of an iterator, only the next inputs are taken at a time.
-            on_error: Called with an item that cannot be read, whose result then is None; by default it is raised.
+            on_error: Called with an item that cannot be read, whose result then is None, and with a recording that
+                cannot be opened or ends early; by default the error is raised.
         """
-        for _, result in self.examine(source, on_error=on_error):
+        for _, _, result in self.run(self.unrolled(self._each(source, self.parts), on_error), on_error=on_error):
             yield result
 
-    def examine(
-        self, source: Any, *, on_error: Callable[[Any, FileError], None] | None = None
-    ) -> Iterator[tuple[Any, Any]]:
-        """Like `stream`, but (input as it was read, result); (None, None) for one that could not be read."""
-        expand, lazy = self.preprocessor.expand, isinstance(source, Iterator)
-        items: Iterator[Any] = chain.from_iterable(map(expand, source)) if lazy else iter(expand(source))
-        size = self.contract.inputs[0].shape[0]
-        while batch := list(islice(items, size if isinstance(size, int) else 1)):
-            yield from self._batch(batch, size if isinstance(size, int) else 1, on_error)
+    def examine(self, source: Any, *, on_error: OnError | None = None) -> Iterator[tuple[Any, Any]]:
+        """Like `stream`, but (input as it was read, result); (None, None) for one that could not be read.
 
-    def _batch(
-        self, items: list[Any], size: int, on_error: Callable[[Any, FileError], None] | None
-    ) -> Iterable[tuple[Any, Any]]:
+        One pair for each item of `expand`: recordings are none here.
+        """
+        for _, raw, result in self.run(self._each(source, self.preprocessor.expand), on_error=on_error):
+            yield raw, result
+
+    def parts(self, source: Any) -> list[Any]:
+        """What a source stands for: single inputs, and recordings."""
+        known = getattr(self.preprocessor, "recording", None)
+        if known is None:
+            return list(self.preprocessor.expand(source))
+        whole = known(source)
+        if whole is not None:
+            return [whole]
+        return [item if (made := known(item)) is None else made for item in self.preprocessor.expand(source)]
+
+    def unrolled(
+        self, parts: Iterable[Any], on_error: OnError | None = None, *, limit: int | None = None, stride: int = 1
+    ) -> Iterator[Any]:
+        """The single inputs of `parts`.
+
+        Args:
+            parts: As `parts` gives them.
+            on_error: Called with a recording that cannot be opened or ends early; by default the error is raised.
+            limit: At most so many items of each recording.
+            stride: Every so many items of each recording.
+        """
+        stop = None if limit is None else (limit - 1) * stride + 1
+        for part in parts:
+            if not isinstance(part, Recording):
+                yield part
+                continue
+            try:
+                yield from islice(part, 0, stop, stride)
+            except FileError as error:
+                if on_error is None:
+                    raise
+                on_error(part, error)
+
+    def run(self, items: Iterable[Any], *, on_error: OnError | None = None) -> Iterator[tuple[Any, Any, Any]]:
+        """(item, input as it was read, result) of single inputs; (item, None, None) where it could not be read."""
+        remaining = iter(items)
+        while batch := list(islice(remaining, self._size)):
+            yield from self._batch(batch, on_error)
+
+    @property
+    def _size(self) -> int:
+        fixed = self.contract.inputs[0].shape[0]
+        return fixed if isinstance(fixed, int) else self.batch_size
+
+    def _each(self, source: Any, expand: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:
+        return chain.from_iterable(map(expand, source)) if isinstance(source, Iterator) else iter(expand(source))
+
+    def _batch(self, items: list[Any], on_error: OnError | None) -> Iterable[tuple[Any, Any, Any]]:
         raws: list[Any] = []
         for item in items:
             try:
@@ -79,11 +127,12 @@ class Predictor:
                 on_error(item, error)
                 raws.append(None)
         good = [raw for raw in raws if raw is not None]
-        results = iter(self._infer(good, size) if good else [])
-        return [(raw, None if raw is None else next(results)) for raw in raws]
+        results = iter(self._infer(good) if good else [])
+        return [(item, raw, None if raw is None else next(results)) for item, raw in zip(items, raws, strict=True)]
 
-    def _infer(self, raws: list[Any], size: int) -> list[Any]:
-        inputs, geometries = self.prepare(raws, size)
+    def _infer(self, raws: list[Any]) -> list[Any]:
+        fixed = isinstance(self.contract.inputs[0].shape[0], int)
+        inputs, geometries = self.prepare(raws, self._size if fixed else len(raws))
         return self.finish(self.session.run(inputs), geometries)
 
     def prepare(self, raws: Sequence[Any], size: int = 1) -> tuple[Arrays, list[Any]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from qcore.contract import Contract, Tensor
 from qcore.forms import Form
@@ -160,12 +160,39 @@ class Backend(Protocol):
 
 
 class Preprocessor(Protocol):
+@runtime_checkable
+class Recording(Protocol):
+    """Inputs that one source gives one after another, such as the frames of a video.
+
+    Each item that it yields has it as its attribute `recording`; `str` of the item, and of the recording, names it.
+    Iterating raises FileError where it cannot be opened, and at its end where inputs that it announced did not come.
+
+    Attributes:
+        stem: Name for files made of it, without a suffix.
+        total: How many items there are, as far as that can be told beforehand.
+        rate: Items per second; None where that is not known.
+    """
+
+    stem: str
+    total: int | None
+    rate: float | None
+
+    def __iter__(self) -> Iterator[Any]:
+        """The items, one at a time in memory."""
+        ...
+
+
     """Reads inputs; created with (params, inputs of the contract).
 
     Optional: `example()` makes up an input as `read` gives it, always the same, of the size that the contract's tensor
     has; `qcore benchmark` runs on it where it is given no data. `source()` gives the text of functions `read(path)` and
     `preprocess(raw)` that do the same without qcore, for `qcore snippet`; the latter returns the input tensor of the
-    contract's batch and what `postprocess` needs.
+    contract's batch and what `postprocess` needs. For `qcore compare`, `params` is a dataclass of its parameters with
+    defaults filled in, `explain(raw, tensor)` tells how somebody else's tensor of an input differs, as (name, line)
+    pairs, and `variants(raw)` gives (name, line, tensor) for what common mistakes would make.
+
+    Optional, too: `recording(source)` gives the `Recording` that a source, or an item of `expand`, is, or None;
+    prediction runs on each of its items, everything else on items of `expand` only.
     """
 
     def expand(self, source: Any) -> Sequence[Any]:
@@ -185,7 +212,13 @@ class Postprocessor(Protocol):
     """Makes results; created with (params, outputs of the contract, class names).
 
     Optional: `source()` gives the text of a function `postprocess(outputs, place)` that returns records without qcore,
-    for `qcore snippet`.
+    for `qcore snippet`. `quantities(outputs, tensor)` takes the outputs for an input tensor apart: name -> (array,
+    function from an index to words), for `qcore compare`.
+
+    Optional, for `qcore predict`: `film(folder, stem, rate)` gives a context manager whose `add(raw, result)` draws the
+    next item of a recording into one file of that folder. `writers` maps names of file formats to what makes a context
+    manager of (path, names of the inputs or None where they are not known beforehand, labelled data or None); its
+    `add(name, raw, result)` writes one result, and nothing half-written stays of what is broken off.
     """
 
     def __call__(self, outputs: Arrays, geometries: Sequence[Any]) -> Sequence[Any]:

@@ -13,6 +13,7 @@ from qcore.errors import QcoreError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import ProgressColumn
 
 T = TypeVar("T")
 
@@ -117,9 +118,12 @@ class Bars:
             progress.TextColumn("{task.description}"),
             progress.BarColumn(),
             progress.MofNCompleteColumn(),
+            _rate(),
             progress.TimeRemainingColumn(),
         )
-        with progress.Progress(*columns, console=self._output.console(error=True), transient=True) as bar:
+        # rich would send what is printed meanwhile to the bar's console: wrong where standard output is a file
+        settings: dict[str, Any] = {"transient": True, "redirect_stdout": sys.stdout.isatty()}
+        with progress.Progress(*columns, console=self._output.console(error=True), **settings) as bar:
             yield from bar.track(items, total=total, description=description)
 
     @contextmanager
@@ -138,3 +142,16 @@ class Bars:
     def say(self, message: str) -> None:
         """A line on standard error."""
         self._output.note(message)
+
+
+def _rate() -> ProgressColumn:
+    """A column with the items per second."""
+    from rich import progress
+    from rich.text import Text
+
+    class Rate(progress.ProgressColumn):
+        def render(self, task: progress.Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text("" if speed is None else f"{speed:.1f}/s" if speed < 100 else f"{speed:.0f}/s")
+
+    return Rate()

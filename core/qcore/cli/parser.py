@@ -194,8 +194,23 @@ def _measuring(command: Any) -> dict[str, argparse.ArgumentParser]:
 
     predict = command("predict", "run a model on inputs", commands.predict)
     _model(predict)
-    predict.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders or patterns")
+    predict.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="files, folders, patterns such as in/**/*.jpg, or the number of a camera",
+    )
     predict.add_argument("--save", metavar="DIR", help="write each input with its results drawn on it")
+    predict.add_argument("-o", "--out", metavar="PATH", help="write the results: a file, or a folder for --format yolo")
+    predict.add_argument("--format", metavar="F", help="what -o writes: json (default), or coco or yolo for detectors")
+    predict.add_argument("--data", metavar="FILE", help="COCO json whose image and category ids --format coco takes")
+    predict.add_argument(
+        "--batch-size", type=int, metavar="N", help="inputs at once, for files whose batch is dynamic (default 1)"
+    )
+    predict.add_argument("--limit", type=int, metavar="N", help="at most N frames of each video or camera")
+    predict.add_argument(
+        "--stride", type=int, default=1, metavar="N", help="every Nth frame of each video or camera (default 1)"
+    )
     _runtime(predict)
 
     evaluate = command("eval", "measure a model on labelled data", commands.evaluate)

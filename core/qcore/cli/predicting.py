@@ -3,66 +3,158 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qcore.cli.console import Output
+from qcore.cli.drawings import Drawings
 from qcore.errors import FileError, UsageError
-from qcore.files import output_directory, replacing
+from qcore.files import json_array, output_directory
+from qcore.protocols import Recording
 
 if TYPE_CHECKING:
     from qcore.pipelines import Pipeline
+    from qcore.predictor import Predictor
 
 
 def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     """Run every input; unreadable ones are named and skipped, and make the exit code 6 if nothing was readable."""
+    _check(options)
     folder = output_directory(options.save) if options.save else None
     predictor = pipeline.build()
-    items = [item for source in options.inputs for item in predictor.preprocessor.expand(source)]
-    if folder:
-        _protect(folder, items)
-    failed: list[str] = []
-    taken: set[str] = set()
+    _set_batch(predictor, options.batch_size)
+    parts = [part for source in options.inputs for part in predictor.parts(source)]
     documents: list[dict[str, Any]] = []
+    seen = read = 0
 
     def skip(item: Any, error: FileError) -> None:
-        failed.append(str(item))
-        output.note(f"skipped: {error.message}")
+        output.note(error.message if isinstance(item, Recording) else f"skipped: {error.message}")
 
-    results = zip(items, predictor.examine(items, on_error=skip), strict=True)
-    for item, (raw, result) in output.progress.track(results, "predicting", len(items)):
-        if result is None:
-            continue
-        records = predictor.postprocessor.records(result)
-        if output.json:
-            documents.append({"input": str(item), "results": records})
-        else:
-            output.say(f"{item}: {summary(records)}")
-            for record in [] if output.quiet else records:
-                output.say(f"  {line(record)}")
-        if folder:
-            with replacing(folder / _free(Path(str(item)), taken)) as drawing:
-                predictor.postprocessor.draw(raw, result, drawing)
-    if len(failed) == len(items):
-        raise FileError(f"none of the {len(items)} inputs could be read", hint="see the lines above")
+    items = predictor.unrolled(parts, skip, limit=options.limit, stride=options.stride)
+    results = predictor.run(items, on_error=skip)
+    with ExitStack() as stack:
+        drawings = stack.enter_context(Drawings(folder, predictor, parts, options.stride)) if folder else None
+        writer = stack.enter_context(_writer(options, predictor, parts)) if options.out else None
+        for item, raw, result in output.progress.track(results, "predicting", _total(parts, options)):
+            seen += 1
+            if raw is None:
+                continue
+            read += 1
+            records = predictor.postprocessor.records(result)
+            if output.json:
+                documents.append({"input": str(item), "results": records})
+            else:
+                _say(output, item, records)
+            if drawings:
+                drawings.add(item, raw, result)
+            if writer:
+                _added(writer, item, raw, result, skip)
+        if not read:
+            count = max(seen, len(parts))
+            raise FileError(f"none of the {count} inputs could be read", hint="see the lines above")
     if output.json:
         output.result(documents)
     return 0
 
 
-def _protect(folder: Path, items: list[Any]) -> None:
-    """Refuse a folder in which a drawing would take the place of an input.
+def _check(options: argparse.Namespace) -> None:
+    """Refuse arguments that mean nothing together, before anything is read.
 
     Raises:
-        UsageError: It would.
+        UsageError: They do.
     """
-    taken: set[str] = set()
-    targets = {(folder / _free(Path(str(item)), taken)).resolve() for item in items}
-    for item in items:
-        if Path(str(item)).resolve() in targets:
-            raise UsageError(
-                f"{item} would be overwritten by its drawing", hint="choose another folder with --save DIR"
-            )
+    for name in ("limit", "stride", "batch_size"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')} {value} is not a positive number")
+    if options.format and not options.out:
+        raise UsageError(f"--format {options.format} has no file to go to", hint="add -o FILE")
+    if options.data and options.format in (None, "json"):
+        raise UsageError("--data gives the ids of --format coco, and that was not asked for")
+
+
+def _set_batch(predictor: Predictor, size: int | None) -> None:
+    """Run so many inputs at once.
+
+    Raises:
+        UsageError: The model takes another number.
+    """
+    fixed = predictor.contract.inputs[0].shape[0]
+    if size is None or size == fixed:
+        return
+    if isinstance(fixed, int):
+        raise UsageError(
+            f"--batch-size {size}: the model takes {fixed} at a time",
+            hint="qcore export CHECKPOINT --batch dynamic makes a file that takes any number",
+        )
+    predictor.batch_size = size
+
+
+def _total(parts: Sequence[Any], options: argparse.Namespace) -> int | None:
+    """How many inputs there will be, as far as that can be told."""
+    count = 0
+    for part in parts:
+        if not isinstance(part, Recording):
+            count += 1
+        elif part.total is None:
+            return None
+        else:
+            there = -(-part.total // options.stride)
+            count += there if options.limit is None else min(there, options.limit)
+    return count
+
+
+def _writer(options: argparse.Namespace, predictor: Predictor, parts: Sequence[Any]) -> AbstractContextManager[Any]:
+    """What writes the file of `--format`.
+
+    Raises:
+        UsageError: There is no such format for this model's results.
+    """
+    known: Mapping[str, Any] = {
+        **getattr(predictor.postprocessor, "writers", {}),
+        "json": partial(_documents, records=predictor.postprocessor.records),
+    }
+    wanted = options.format or "json"
+    if wanted not in known:
+        raise UsageError(f"there is no format {wanted}", hint=f"--format one of {', '.join(sorted(known))}")
+    names = None if any(isinstance(part, Recording) for part in parts) else [str(part) for part in parts]
+    made: AbstractContextManager[Any] = known[wanted](
+        Path(options.out), names, Path(options.data) if options.data else None
+    )
+    return made
+
+
+class _Documents:
+    def __init__(self, write: Any, records: Any) -> None:
+        self._write, self._records = write, records
+
+    def add(self, name: str, _: Any, result: Any) -> None:
+        self._write({"input": name, "results": self._records(result)})
+
+
+@contextmanager
+def _documents(path: Path, _: Any, __: Any, *, records: Any) -> Iterator[_Documents]:
+    """The same as `--json` prints, in a file."""
+    if path.is_dir():
+        raise UsageError(f"{path}: is a folder; JSON is one file", hint=f"-o {path / 'results.json'}")
+    with json_array(path) as write:
+        yield _Documents(write, records)
+
+
+def _added(writer: Any, item: Any, raw: Any, result: Any, skip: Any) -> None:
+    try:
+        writer.add(str(item), raw, result)
+    except FileError as error:
+        skip(item, error)
+
+
+def _say(output: Output, item: Any, records: list[dict[str, Any]]) -> None:
+    output.say(f"{item}: {summary(records)}")
+    for record in [] if output.quiet else records:
+        output.say(f"  {line(record)}")
 
 
 def summary(records: list[dict[str, Any]]) -> str:
@@ -81,13 +173,3 @@ def line(record: dict[str, Any]) -> str:
         else f"{key}={value}"
         for key, value in record.items()
     )  # fmt: skip
-
-
-def _free(path: Path, taken: set[str]) -> str:
-    """A file name not used yet in this run: two folders may hold pictures of one name."""
-    name, number = f"{path.stem}.jpg", 1
-    while name in taken:
-        number += 1
-        name = f"{path.stem}-{number}.jpg"
-    taken.add(name)
-    return name

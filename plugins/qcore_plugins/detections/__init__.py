@@ -1,12 +1,15 @@
-"""Detections: what every detector's postprocessor gives, and how they are drawn."""
+"""Detections: what every detector's postprocessor gives, how they are drawn, converted and written."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import supervision
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,32 @@ class Detections:
             }
             for box, confidence, index in zip(self.xyxy, self.confidence, self.class_id, strict=True)
         ]
+
+    def to_supervision(self) -> supervision.Detections:
+        """As `supervision.Detections`, with the same arrays; see `conversions.to_supervision`."""
+        return _conversions().to_supervision(self)
+
+    @staticmethod
+    def from_supervision(theirs: supervision.Detections, names: Sequence[str] = ()) -> Detections:
+        """Of `supervision.Detections`, with the same arrays where it can; see `conversions.from_supervision`."""
+        return _conversions().from_supervision(theirs, names)
+
+    def to_coco(
+        self, image_id: int | str, category_ids: Mapping[int, int] | Sequence[int] | None = None
+    ) -> list[dict[str, Any]]:
+        """As COCO results; see `conversions.to_coco`."""
+        return _conversions().to_coco(self, image_id, category_ids)
+
+    @staticmethod
+    def from_coco(records: Iterable[Mapping[str, Any]], categories: Iterable[Mapping[str, Any]]) -> Detections:
+        """Of COCO results of one picture; see `conversions.from_coco`."""
+        return _conversions().from_coco(records, categories)
+
+
+def _conversions() -> Any:
+    from qcore_plugins.detections import conversions
+
+    return conversions
 
 
 def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:

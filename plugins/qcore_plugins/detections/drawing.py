@@ -1,32 +1,38 @@
-"""Pictures with detections drawn on them."""
+"""Pictures and videos with detections drawn on them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
 
 from qcore.errors import FileError
-from qcore_plugins.detections import Detections
+from qcore.files import replacing
+from qcore_plugins.detections import Detections, labels
+from qcore_plugins.detections.palette import colour, text_colour
+
+CODECS = ((".mp4", "mp4v"), (".avi", "MJPG"))
+"""Suffix and codec of a drawn video: the first one that this OpenCV can write."""
+RATE = 25.0
+"""Frames per second where the recording does not say."""
 
 
 def draw(picture: np.ndarray, found: Detections) -> np.ndarray:
-    """A copy of a BGR picture `[H, W, 3]` with boxes, names and confidences."""
+    """A copy of a BGR picture `[H, W, 3]` with boxes, names and confidences; the most confident ones on top."""
     canvas = picture.copy()
-    thickness = max(1, round(max(canvas.shape) / 400))
-    scale = max(0.4, max(canvas.shape) / 1600)
-    for box, confidence, name in found:
-        colour = _colour(name)
-        left, top, right, bottom = (round(float(side)) for side in box)
-        cv2.rectangle(canvas, (left, top), (right, bottom), colour, thickness, cv2.LINE_AA)
-        label = f"{name} {confidence:.2f}"
-        (width, height), below = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
-        base = max(top, height + 2 * below)
-        left = min(left, max(0, canvas.shape[1] - width))
-        cv2.rectangle(canvas, (left, base - height - below), (left + width, base), colour, cv2.FILLED)
-        at = (left, base - below // 2)
-        cv2.putText(canvas, label, at, cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), thickness, cv2.LINE_AA)
+    height, width = canvas.shape[:2]
+    style = labels.Style.of(height, width)
+    colours = [colour(int(index)) for index in found.class_id]
+    for box, line in reversed(list(zip(found.xyxy, colours, strict=True))):
+        left, top, right, bottom = (round(float(side)) for side in np.clip(box, 0, (width - 1, height - 1) * 2))
+        cv2.rectangle(canvas, (left, top), (right, bottom), line, style.line, cv2.LINE_AA)
+    made = zip(labels.placed(found, height, width, style), colours, strict=True)
+    labels.drawn(canvas, [(label, back, text_colour(back)) for label, back in made if label][::-1])
     return canvas
 
 
@@ -42,8 +48,57 @@ def write(picture: np.ndarray, found: Detections, path: Path) -> None:
     path.write_bytes(data.tobytes())
 
 
-def _colour(name: str) -> tuple[int, int, int]:
-    """Dark enough for white letters, the same for a name in every picture."""
-    hue = sum((position + 1) * ord(letter) for position, letter in enumerate(name)) * 47 % 180
-    pixel = cv2.cvtColor(np.array([[[hue, 220, 190]]], np.uint8), cv2.COLOR_HSV2BGR)[0, 0]
-    return int(pixel[0]), int(pixel[1]), int(pixel[2])
+class Film:
+    """A video that is being drawn; all frames have the size of the first."""
+
+    def __init__(self, path: Path, codec: str, rate: float) -> None:
+        self._path, self._rate = path, rate
+        self._codec = cv2.VideoWriter.fourcc(*codec)
+        self._writer: cv2.VideoWriter | None = None
+        self._size = (0, 0)
+
+    def add(self, picture: np.ndarray, found: Detections) -> None:
+        """The next frame.
+
+        Raises:
+            FileError: The video cannot be written.
+        """
+        canvas = draw(picture, found)
+        if self._writer is None:
+            self._size = canvas.shape[1], canvas.shape[0]
+            self._writer = cv2.VideoWriter(str(self._path), self._codec, self._rate, self._size)
+            if not self._writer.isOpened():
+                raise FileError(
+                    f"{self._path}: OpenCV cannot write a video of {self._size[0]} x {self._size[1]} pixels"
+                )
+        if (canvas.shape[1], canvas.shape[0]) != self._size:
+            canvas = cv2.resize(canvas, self._size)
+        self._writer.write(canvas)
+
+    def close(self) -> None:
+        """Write what is left."""
+        if self._writer is not None:
+            self._writer.release()
+
+
+@contextmanager
+def film(folder: Path, stem: str, rate: float | None) -> Iterator[Film]:
+    """A drawn video `stem.mp4` in a folder, `.avi` where OpenCV has no encoder for it; there if the block ends well."""
+    suffix, codec = next((pair for pair in CODECS if _writes(*pair)), CODECS[-1])
+    with replacing(folder / f"{stem}{suffix}") as path:
+        made = Film(path, codec, rate or RATE)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+@cache
+def _writes(suffix: str, codec: str) -> bool:
+    """Whether this OpenCV has the encoder."""
+    with TemporaryDirectory() as folder:
+        writer = cv2.VideoWriter(f"{folder}/probe{suffix}", cv2.VideoWriter.fourcc(*codec), RATE, (64, 64))
+        try:
+            return bool(writer.isOpened())
+        finally:
+            writer.release()

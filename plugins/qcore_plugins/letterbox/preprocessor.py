@@ -16,6 +16,7 @@ from qcore.errors import UsageError
 from qcore.snippets import template
 from qcore_plugins import pictures
 from qcore_plugins.parameters import parse
+from qcore_plugins.pictures.videos import Frame, Video, recording
 
 ROUNDING = {"round": round, "ceil": lambda value: math.ceil(round(value, 6)), "int": int}
 """`ceil` sees 640.0000001, which 1080 * (640 / 1080) could give, as 640."""
@@ -161,13 +162,21 @@ class Letterbox:
             return [item for part in source for item in self.expand(part)]
         raise UsageError(f"a {type(source).__name__} is no picture", hint="give a path, a folder, or arrays [H, W, 3]")
 
+    def recording(self, source: Any) -> Video | None:
+        """The video or camera that a source is, or None.
+
+        Raises:
+            MissingDevice: There is no such camera.
+        """
+        return recording(source)
+
     def read(self, item: Any) -> np.ndarray:
         """One picture, `[H, W, 3]` uint8 in BGR order, EXIF orientation applied; arrays are taken as they are.
 
         Raises:
-            FileError: Not a picture.
+            FileError: Not a picture, or a frame that cannot be decoded.
         """
-        return pictures.read(item)
+        return item.read() if isinstance(item, Frame) else pictures.read(item)
 
     def example(self) -> np.ndarray:
         """A picture of noise of the tensor's own size, the same at every call."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +99,19 @@ class Yolo:
         from qcore_plugins.detections.drawing import write
 
         write(raw, result, path)
+
+    def film(self, folder: Path, stem: str, rate: float | None) -> AbstractContextManager[Any]:
+        """A video of frames with their boxes; see `drawing.film`."""
+        from qcore_plugins.detections.drawing import film
+
+        return film(folder, stem, rate)
+
+    @property
+    def writers(self) -> dict[str, Any]:
+        """COCO results and YOLO txt; see `detections.writers`."""
+        from qcore_plugins.detections import writers
+
+        return {"coco": partial(writers.coco, names=self.names), "yolo": writers.yolo}
 
     def quantities(self, outputs: Mapping[str, Any], tensor: np.ndarray) -> dict[str, Any]:
         """Boxes, objectness and class scores in the outputs for an input tensor, each with the name of every place."""
