@@ -83,6 +83,13 @@ def add_benchmark(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the order of turns (default 0)")
 
 
+def add_report(parser: argparse.ArgumentParser) -> None:
+    """Add the flag `--report DIR`; `qcore.cli.reporting` does what it says."""
+    parser.add_argument(
+        "--report", metavar="DIR", help="write report.html, a page that stands for itself, and report.json"
+    )
+
+
 def conversion(options: argparse.Namespace) -> dict[str, Any]:
     """The converters' options that were given."""
     return {

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from qcore import benchmarking, machine
+from qcore import report as page
 from qcore.benchmarking import Measured, Report
+from qcore.cli import reporting
+from qcore.cli.about import about, inside
 from qcore.cli.console import Output
 from qcore.errors import UsageError
+from qcore.manager import Plugins
 
 STAGES = ("preprocess", "inference", "postprocess", "end to end")
+JUDGED = ("inference", "end to end")
+"""Of these, ratios are told."""
 
 
-def run(options: argparse.Namespace, output: Output) -> int:
+def run(options: argparse.Namespace, output: Output, plugins: Plugins) -> int:
     """Measure, and tell what can be concluded."""
     if options.requests is not None and options.mode != "throughput":
         raise UsageError("--requests needs --mode throughput", hint="latency is that of one call after another")
@@ -22,6 +28,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         if (given := getattr(options, name)) is not None and given < 1:
             raise UsageError(f"--{name} {given} is not a positive number")
     requests = (options.requests or machine.cores()) if options.mode == "throughput" else None
+    wanted = reporting.ready(options, plugins)
     report = benchmarking.benchmark(
         options.files,
         backends=options.backend,
@@ -39,6 +46,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.result(report.document())
     else:
         _show(report, output)
+    if wanted:
+        reporting.keep(_page(report, options, plugins), options, output, plugins)
     return 0
 
 
@@ -51,17 +60,59 @@ def wishes(precision: str, threads: int | None, requests: int | None) -> dict[st
 
 def _show(report: Report, output: Output) -> None:
     output.say(f"{_machine(report)}; {_how(report)}")
-    shown = [stage for stage in STAGES if stage in report.files[0].stages]
-    rows = list(_rows(report, shown))
-    timing = [f"{stage.upper()} MS" for stage in shown]
-    columns = ("", "FILE", "BACKEND", "PRECISION", "THREADS", "BATCH", *timing, "PER S", "MB", "LOAD S", "PEAK MB")
-    output.table("", columns, rows)
-    for place, one in enumerate(report.files[1:], start=2):
-        for stage in ("inference", "end to end"):
-            if stage in one.ratios:
-                output.say(f"{place} against 1, {stage}: {_verdict(one, stage)}")
+    columns, rows = _table(report)
+    output.table("", [column.upper() for column in columns], rows)
+    for line in _conclusions(report):
+        output.say(line)
     for line in _remarks(report):
         output.note(line)
+
+
+def _page(report: Report, options: argparse.Namespace, plugins: Plugins) -> page.Report:
+    """The measurement as a report."""
+    contracts = inside(dict.fromkeys(one.file for one in report.files), plugins)
+    remarks = [*_remarks(report)]
+    noisy = any(ratio.noise for one in report.files for ratio in one.ratios.values())
+    latency: list[page.Block] = [*_ranges(report), page.Table(*_table(report)), *(page.Text(line) for line in remarks)]
+    return page.Report(
+        title=f"benchmark: {', '.join(dict.fromkeys(one.file for one in report.files))}",
+        verdict="note" if noisy or remarks else "none",
+        summary="; ".join(_conclusions(report, [one.file for one in report.files])) or _alone(report.files[0]),
+        sections=[*about(contracts), page.Section("Latency", latency, f"{_machine(report)}; {_how(report)}.")],
+        document=report.document(),
+        commands=reporting.commands(options, contracts),
+        facts=reporting.facts(),
+    )
+
+
+def _ranges(report: Report) -> Iterator[page.Ranges]:
+    """Ratios, then times, a plot for each stage."""
+    stages = [stage for stage in STAGES if stage in report.files[0].stages]
+    named = [(f"{place}  {one.file}", one) for place, one in enumerate(report.files, start=1)]
+    for stage in JUDGED:
+        ratios = {name: one.ratios[stage] for name, one in named if stage in one.ratios}
+        if not ratios:
+            continue
+        rows = {name: (ratio.low, ratio.ratio, ratio.high) for name, ratio in ratios.items()}
+        yield page.Ranges(rows, "times as fast as the first file", f"{stage}: ratio and its 95 % interval", mark=1.0)
+    for stage in stages:
+        spreads = {name: one.stages[stage] for name, one in named if stage in one.stages}
+        times = {name: (spread.p10, spread.median, spread.p90) for name, spread in spreads.items()}
+        yield page.Ranges(times, "ms", f"{stage}: median, 10th to 90th percentile")
+
+
+def _alone(one: Measured) -> str:
+    spread = one.stages["inference"]
+    return f"inference {spread.median:.2f} ms [{spread.p10:.2f}, {spread.p90:.2f}], {one.per_second:.1f} a second"
+
+
+def _conclusions(report: Report, names: Sequence[str] = ()) -> Iterator[str]:
+    """What the ratios say; files go by their place, or by these names."""
+    names = names or [str(place) for place in range(1, len(report.files) + 1)]
+    for name, one in zip(names[1:], report.files[1:], strict=True):
+        for stage in JUDGED:
+            if stage in one.ratios:
+                yield f"{name} against {names[0]}, {stage}: {_verdict(one, stage)}"
 
 
 def _machine(report: Report) -> str:
@@ -78,6 +129,13 @@ def _how(report: Report) -> str:
     versions = dict(pair for one in report.files for pair in one.facts["versions"].items())
     packages = ", ".join(f"{name} {version}" for name, version in versions.items())
     return f"{settings['mode']}, {of}, {settings['rounds']} rounds in {settings['launches']} launches; {packages}"
+
+
+def _table(report: Report) -> tuple[list[str], list[list[str]]]:
+    shown = [stage for stage in STAGES if stage in report.files[0].stages]
+    timing = [f"{stage} ms" for stage in shown]
+    columns = ["", "file", "backend", "precision", "threads", "batch", *timing, "per s", "MB", "load s", "peak MB"]
+    return columns, list(_rows(report, shown))
 
 
 def _rows(report: Report, shown: list[str]) -> Iterator[list[str]]:

@@ -228,7 +228,7 @@ def benchmark(options: argparse.Namespace, output: Output) -> int:
     """`qcore benchmark`."""
     from qcore.cli.benchmarking import run
 
-    return run(options, output)
+    return run(options, output, host(options))
 
 
 def snippet(options: argparse.Namespace, output: Output) -> int:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from qcore.cli.arguments import PRECISIONS, add_benchmark, add_conversion
+from qcore.cli.arguments import PRECISIONS, add_benchmark, add_conversion, add_report
 from qcore.errors import UsageError
 
 EXAMPLES = {
@@ -46,12 +46,12 @@ class _Version(argparse.Action):
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The parsed arguments; `run` is the function of the command.
+    """The parsed arguments; `run` is the function of the command, `argv` the arguments as they were typed.
 
     Raises:
         UsageError: An unknown command or flag, or a bad value.
     """
-    return build(argv).parse_args(argv)
+    return build(argv).parse_args(argv, argparse.Namespace(argv=tuple(argv)))
 
 
 def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
@@ -233,6 +233,7 @@ def _benchmark(command: Any) -> None:
 
     benchmark = command("benchmark", "time files side by side", commands.benchmark)
     add_benchmark(benchmark)
+    add_report(benchmark)
 
 
 def _check(command: Any) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 
 from qcore.report import Bars, Curves, Histogram, Ranges
 
-WIDTH = 5.0
-"""Inches, of 72 units each in the SVG: letters of 9 units are as large as the page's on a phone."""
+WIDTH = 4.6
+"""Inches, of 72 units each in the SVG: letters of 10 units are as large as the page's on a phone."""
 TEXT, MUTED, LINE, PAPER, FAIL = "#0a0001", "#0a0002", "#0a0003", "#0a0004", "#0a0005"
 SERIES = tuple(f"#0b000{number}" for number in range(1, 7))
 _VARIABLES = {
@@ -28,12 +29,14 @@ _VARIABLES = {
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 """Lines differ in more than colour."""
 _SETTINGS: dict[str, Any] = {
-    "svg.fonttype": "none", "svg.hashsalt": "qcore", "font.size": 9, "axes.titlesize": 9, "axes.labelsize": 9,
+    "svg.fonttype": "none", "svg.hashsalt": "qcore", "font.size": 10, "axes.labelsize": 10,
     "text.color": TEXT, "axes.labelcolor": MUTED, "axes.edgecolor": LINE, "xtick.color": LINE, "ytick.color": LINE,
     "xtick.labelcolor": MUTED, "ytick.labelcolor": TEXT, "grid.color": LINE, "grid.linewidth": 0.6,
     "axes.spines.top": False, "axes.spines.right": False, "axes.axisbelow": True, "text.parse_math": False,
-    "legend.frameon": False, "legend.fontsize": 9, "axes.facecolor": "none", "figure.facecolor": "none",
+    "legend.frameon": False, "legend.fontsize": 10, "axes.facecolor": "none", "figure.facecolor": "none",
 }  # fmt: skip
+_BACKED = {"facecolor": PAPER, "edgecolor": "none", "pad": 0.8}
+"""Behind words that a line may run through."""
 Plot = Bars | Curves | Histogram | Ranges
 
 
@@ -67,9 +70,9 @@ def _inline(text: str, number: int, told: str) -> str:
 
 def _height(block: Plot) -> float:
     if isinstance(block, Bars):
-        return 0.55 + 0.24 * max(len(block.labels), 2)
+        return 0.6 + 0.25 * max(len(block.labels), 2)
     if isinstance(block, Ranges):
-        return 0.6 + 0.42 * max(len(block.rows), 1)
+        return 0.65 + 0.46 * max(len(block.rows), 1)
     return 3.1
 
 
@@ -78,7 +81,7 @@ def _bars(axes: Axes, block: Bars) -> None:
     limit = float("-inf") if block.limit is None else block.limit
     colours = [FAIL if value < limit else SERIES[0] for value in block.values]
     drawn = axes.barh(places, block.values, color=colours, height=0.7)
-    axes.bar_label(drawn, fmt="%.3g", padding=3, fontsize=8, color=TEXT)
+    axes.bar_label(drawn, fmt="%.3g", padding=3, fontsize=9, color=TEXT, bbox=_BACKED)
     axes.set_yticks(places, [_short(label) for label in block.labels])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
@@ -96,12 +99,12 @@ def _ranges(axes: Axes, block: Ranges) -> None:
         axes.plot([low, high], [place, place], color=colour, linewidth=2.5, solid_capstyle="round")
         axes.plot([low, high], [place, place], "|", color=colour, markersize=8, markeredgewidth=1.5)
         axes.plot([middle], [place], "o", color=colour, markersize=6, markeredgecolor=PAPER)
-        above = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "bottom", "fontsize": 9}
+        above = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "bottom", "bbox": _BACKED}
         axes.annotate(_short(label, 46), (0, place), (0, 7), ha="left", **above)
         axes.annotate(f"{middle:.4g}", (1, place), (0, 7), ha="right", fontweight="bold", **above)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.set_ylim(len(block.rows) - 0.6, -0.75)
+    axes.set_ylim(len(block.rows) - 0.65, -0.75)
     axes.margins(x=0.06)
     axes.grid(axis="x")
     axes.set_xlabel(block.unit)
@@ -132,6 +135,7 @@ def _histogram(axes: Axes, block: Histogram) -> None:
     axes.grid(axis="y")
     if _steep(block.counts):
         axes.set_yscale("symlog", linthresh=1)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.set_ylabel("count (logarithmic)")
     if len(block.counts) > 1:
         _legend(axes)

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from qcore.report import Block, Picture, Report, Table
 from qcore_plugins.html_report import plots
 
-VERDICTS = {"pass": ("✓", "passed"), "note": ("!", "passed, with remarks"), "fail": ("✕", "failed"), "none": ("i", "")}
+VERDICTS = {"pass": ("✓", "passed"), "note": ("!", "with remarks"), "fail": ("✕", "failed"), "none": ("i", "")}
 """Sign and word of each verdict; colour alone tells nothing on paper."""
 _HERE = Path(__file__).parent
 _NUMBER = re.compile(r"[+-]?[\d.,]+(e[+-]?\d+)?( ?(%|x|ms|s|dB|kB|MB|GB))?( ?\[.*\])?")
