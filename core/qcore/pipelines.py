@@ -166,8 +166,14 @@ class Pipeline:
         Args:
             goal: The format, e.g. the one that all of them pass.
         """
-        plain = replace(self, quantization=None, backend=None, head=None, precision=None)
-        return replace(self, loaded=plain.model(goal))
+        return replace(self, loaded=self._plain().model(goal))
+
+    def at_plan(self, goal: str | Form) -> Plan:
+        """The route that `at` takes; errors as in `plan`."""
+        return self._plain().plan(goal)
+
+    def _plain(self) -> Pipeline:
+        return replace(self, quantization=None, backend=None, head=None, precision=None)
 
     def quantized(self) -> Pipeline:
         """The same pipeline, begun at its model as the quantizer leaves it, so that several backends share one run.

@@ -18,6 +18,7 @@ from qcore.model import Model
 
 if TYPE_CHECKING:
     from qcore.checking import Rule
+    from qcore.comparing.rung import Rung
     from qcore.report import Report, Section
 
 T = TypeVar("T")
@@ -159,7 +160,6 @@ class Backend(Protocol):
         ...
 
 
-class Preprocessor(Protocol):
 @runtime_checkable
 class Recording(Protocol):
     """Inputs that one source gives one after another, such as the frames of a video.
@@ -182,6 +182,7 @@ class Recording(Protocol):
         ...
 
 
+class Preprocessor(Protocol):
     """Reads inputs; created with (params, inputs of the contract).
 
     Optional: `example()` makes up an input as `read` gives it, always the same, of the size that the contract's tensor
@@ -307,6 +308,26 @@ class Reporter(Protocol):
         ...
 
 
+class Comparison(Protocol):
+    """Results of two models for the same inputs, collected one by one; memory does not grow with the inputs read.
+
+    Attributes:
+        labelled: Whether the data says what is right; then `items` are its inputs.
+        items: What the preprocessor reads.
+    """
+
+    labelled: bool
+    items: Sequence[Any]
+
+    def add(self, place: int, item: Any, raw: Any, reference: Any, candidate: Any) -> None:
+        """The results of one input: its place among the items, the item, as it was read, both results."""
+        ...
+
+    def rungs(self) -> Iterable[Rung]:
+        """What the ladder of `qcore compare` says of them: one step or more."""
+        ...
+
+
 class Evaluator(Protocol):
     """Measures results against labels.
 
@@ -334,4 +355,16 @@ class Evaluator(Protocol):
         Returns:
             Figures by name, among them `agree`, the verdict, and `summary`, one line for people.
         """
+        ...
+
+    def comparison(
+        self,
+        reference: Contract,
+        candidate: Contract,
+        data: Any,
+        *,
+        images: Any,
+        classes: Mapping[str, str] | None,
+    ) -> Comparison:
+        """Collects the results of two models on the data, labelled or not. Optional."""
         ...

@@ -193,35 +193,9 @@ def predict(options: argparse.Namespace, output: Output) -> int:
 
 def evaluate(options: argparse.Namespace, output: Output) -> int:
     """`qcore eval`."""
-    from qcore.files import require
-    from qcore.judging import Judge
+    from qcore.cli.evaluating import run
 
-    require(options.data)
-    pipeline = running(options, output).following(options.protocol)
-    predictor = pipeline.build()
-    judge = Judge(
-        pipeline.plugins, options.data, options.images, pairs(options.classes, "--classes") or None, output.progress
-    )
-    figures = judge.figures(predictor)
-    shape = predictor.contract.inputs[0].shape
-    said = {
-        **figures,
-        "imgsz": list(shape[-2:]),
-        "backend": predictor.backend,
-        "executed_precision": predictor.executed_precision,
-        "protocol": options.protocol or "contract",
-        "preprocess": dict(predictor.contract.preprocess.params),
-        "postprocess": dict(predictor.contract.postprocess.params),
-        "file": options.model,
-        "data": options.data,
-    }
-    if output.json:
-        output.result(said)
-    else:
-        from qcore.cli.describe import figures as rows
-
-        output.table("", ("", ""), rows(said))
-    return 0
+    return run(options, output, running(options, output))
 
 
 def benchmark(options: argparse.Namespace, output: Output) -> int:
@@ -229,6 +203,13 @@ def benchmark(options: argparse.Namespace, output: Output) -> int:
     from qcore.cli.benchmarking import run
 
     return run(options, output, host(options))
+
+
+def compare(options: argparse.Namespace, output: Output) -> int:
+    """`qcore compare`."""
+    from qcore.cli.comparing import run
+
+    return run(options, output)
 
 
 def snippet(options: argparse.Namespace, output: Output) -> int:

@@ -20,6 +20,7 @@ EXAMPLES = {
     "sensitivity": "qcore sensitivity yolov5n.pt --calib images/ -o out/",
     "predict": "qcore predict out/yolov5n.xml street.jpg --save shown/",
     "eval": "qcore eval out/yolov5n.xml --data instances.json --json",
+    "compare": "qcore compare yolov5n.pt out/yolov5n.xml --data instances.json",
     "benchmark": "qcore benchmark float/yolov5n.xml int8/yolov5n.xml --data images/",
     "snippet": "qcore snippet out/yolov5n.onnx > detect.py",
     "check": "qcore check out/yolov5n.onnx --target tensorrt",
@@ -84,7 +85,7 @@ def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     _planning(command)
     made = {"export": _export(command), "quantize": _quantize(command)}
     _sensitivity(command)
-    made |= _measuring(command)
+    made |= _measuring(command) | _compare(command)
     if argv and argv[0] in made:
         add_conversion(made[argv[0]], Plugins(entry_points=False) if "--no-plugins" in argv else qcore.plugins)
     _benchmark(command)
@@ -225,7 +226,19 @@ def _measuring(command: Any) -> dict[str, argparse.ArgumentParser]:
         help="a named protocol of the contract, e.g. upstream, instead of the contract's own parameters",
     )
     _runtime(evaluate)
+    add_report(evaluate)
     return {"predict": predict, "eval": evaluate}
+
+
+def _compare(command: Any) -> dict[str, argparse.ArgumentParser]:
+    from qcore.cli import commands, comparing
+
+    compare = command("compare", "tell where a file differs from the model that it was made of", commands.compare)
+    _model(compare, "the file that is right: a checkpoint or an exported file")
+    comparing.add(compare)
+    _labels(compare)
+    add_report(compare)
+    return {"compare": compare}
 
 
 def _benchmark(command: Any) -> None:
@@ -301,8 +314,8 @@ def common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-plugins", action="store_true", help="start without installed plugins")
 
 
-def _model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", help="a checkpoint or an exported file")
+def _model(parser: argparse.ArgumentParser, told: str = "a checkpoint or an exported file") -> None:
+    parser.add_argument("model", help=told)
     parser.add_argument("--loader", help="loader to use where the content does not decide")
     parser.add_argument(
         "--imgsz", type=int, nargs="+", metavar="PX", help="input size: one number, or height and width"

@@ -51,8 +51,10 @@ class Matches:
             found: One a picture.
             labels: Likewise; class indices mean the same.
         """
-        kinds = sorted({int(kind) for each in labels for kind in each.class_id})
-        return cls(tuple(_of_class(kind, found, labels) for kind in kinds), len(labels))
+        collected = Matching()
+        for each, truth in zip(found, labels, strict=True):
+            collected.add(each, truth)
+        return collected.matches()
 
     def average_precision(self, weights: np.ndarray | None = None, *, loose: bool = False) -> float:
         """AP at IoU .50 to .95, all sizes.
@@ -89,31 +91,54 @@ def difference(
     return change(None), float(low), float(high)
 
 
-def _of_class(kind: int, found: Sequence[Detections], labels: Sequence[Labels]) -> _Class:
-    pictures, confidences, rights, counts, numbers = [], [], [], [], []
-    for place, (each, truth) in enumerate(zip(found, labels, strict=True)):
-        mine = truth.class_id == kind
-        there = Labels(truth.xyxy[mine], truth.class_id[mine], truth.crowd[mine], truth.area[mine])
-        numbers.append(int((~there.crowd).sum()))
-        chosen = np.flatnonzero(each.class_id == kind)
-        chosen = chosen[np.argsort(-each.confidence[chosen], kind="stable")][:MOST]
-        if not len(chosen):
-            continue
-        right, counted = _matched(crowd_overlaps(each.xyxy[chosen].astype(np.float64), there), there.crowd)
-        pictures.append(np.full(len(chosen), place))
-        confidences.append(each.confidence[chosen])
-        rights.append(right)
-        counts.append(counted)
-    if not pictures:
-        nothing = np.zeros((len(THRESHOLDS), 0), bool)
-        return _Class(np.zeros(0, int), nothing, nothing, np.array(numbers))
-    order = np.argsort(-np.concatenate(confidences), kind="stable")
-    return _Class(
-        np.concatenate(pictures)[order],
-        np.concatenate(rights, 1)[:, order],
-        np.concatenate(counts, 1)[:, order],
-        np.array(numbers),
-    )
+class Matching:
+    """Collects matches picture by picture, 14 bytes a detection."""
+
+    def __init__(self) -> None:
+        self._found: list[np.ndarray] = []
+        self._labels: dict[int, dict[int, int]] = {}
+        self.pictures = 0
+
+    def add(self, found: Detections, labels: Labels) -> None:
+        """One picture; class indices of both mean the same."""
+        place, self.pictures = self.pictures, self.pictures + 1
+        for kind in {*labels.class_id.tolist(), *found.class_id.tolist()}:
+            mine = labels.class_id == kind
+            there = Labels(labels.xyxy[mine], labels.class_id[mine], labels.crowd[mine], labels.area[mine])
+            if mine.any():
+                self._labels.setdefault(kind, {})[place] = int((~there.crowd).sum())
+            chosen = np.flatnonzero(found.class_id == kind)
+            chosen = chosen[np.argsort(-found.confidence[chosen], kind="stable")][:MOST]
+            if len(chosen):
+                overlap = crowd_overlaps(found.xyxy[chosen].astype(np.float64), there)
+                self._found.append(_stored(place, kind, found.confidence[chosen], *_matched(overlap, there.crowd)))
+
+    def matches(self) -> Matches:
+        """Everything collected so far."""
+        every = np.concatenate(self._found) if self._found else np.zeros(0, STORED)
+        every = every[np.argsort(-every["confidence"], kind="stable")]
+        made = []
+        for kind in sorted(self._labels):
+            own = every[every["kind"] == kind]
+            labels = np.zeros(self.pictures, int)
+            labels[list(self._labels[kind])] = list(self._labels[kind].values())
+            bits = 1 << np.arange(len(THRESHOLDS), dtype=np.uint16)[:, None]
+            made.append(
+                _Class(own["picture"].astype(int), (own["right"] & bits) > 0, (own["counts"] & bits) > 0, labels)
+            )
+        return Matches(tuple(made), self.pictures)
+
+
+STORED = np.dtype([("picture", "u4"), ("kind", "u2"), ("confidence", "f4"), ("right", "u2"), ("counts", "u2")])
+"""A detection: `right` and `counts` have one bit for each threshold."""
+
+
+def _stored(place: int, kind: int, confidence: np.ndarray, right: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    made = np.zeros(len(confidence), STORED)
+    bits = 1 << np.arange(len(THRESHOLDS), dtype=np.uint16)[:, None]
+    made["picture"], made["kind"], made["confidence"] = place, kind, confidence
+    made["right"], made["counts"] = (right * bits).sum(0), (counts * bits).sum(0)
+    return made
 
 
 def _matched(overlap: np.ndarray, crowd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""What output tensors hold, taken apart: boxes, objectness and class scores, and where in the picture a value belongs."""
+"""Output tensors taken apart into boxes, objectness and class scores, and what to call the place of every value."""
 
 from __future__ import annotations
 

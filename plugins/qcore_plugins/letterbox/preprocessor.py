@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -210,26 +211,52 @@ class Letterbox:
 
     def __call__(self, raw: np.ndarray) -> tuple[np.ndarray, Geometry]:
         """`[1, 3, H, W]` for a picture `[H, W, 3]` uint8 in BGR order, and where the picture lies in it."""
-        picture, geometry = self.place(raw)
+        geometry = self.geometry(raw.shape[0], raw.shape[1])
+        return self.laid(raw, geometry), geometry
+
+    def laid(self, raw: np.ndarray, geometry: Geometry) -> np.ndarray:
+        """`[1, 3, H, W]` with the picture laid where a geometry says."""
+        picture = self._placed(raw, geometry)
         ordered = picture[..., ::-1] if self.params.channels == "RGB" else picture
         planes = np.ascontiguousarray(ordered.transpose(2, 0, 1)[None]).astype(self.dtype)
         if self.params.scale is not None:
             planes *= self.dtype.type(self.params.scale)
-        return planes, geometry
+        return planes
 
     def place(self, raw: np.ndarray) -> tuple[np.ndarray, Geometry]:
         """The picture resized and padded, `[H, W, 3]` uint8 in BGR order, and its geometry."""
         geometry = self.geometry(raw.shape[0], raw.shape[1])
+        return self._placed(raw, geometry), geometry
+
+    def explain(self, raw: np.ndarray, tensor: np.ndarray) -> list[tuple[str, str]]:
+        """How somebody else's tensor of a picture differs from this one's; see `foreign.explain`."""
+        from qcore_plugins.letterbox.foreign import explain
+
+        return explain(self, raw, tensor)
+
+    def variants(self, raw: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
+        """Tensors that common mistakes would make; see `foreign.variants`."""
+        from qcore_plugins.letterbox.foreign import variants
+
+        return variants(self, raw)
+
+    def changed(self, **params: Any) -> Letterbox:
+        """The same with other parameters."""
+        made = copy(self)
+        made.params = replace(self.params, **params)
+        return made
+
+    def _placed(self, raw: np.ndarray, geometry: Geometry) -> np.ndarray:
         height, width = geometry.resized
         made = raw
-        if geometry.resized != geometry.picture:
+        if geometry.resized != raw.shape[:2]:
             shrinks = height < raw.shape[0] or width < raw.shape[1]
             area = self.params.interpolation == "area-down" and shrinks
             made = cv2.resize(raw, (width, height), interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR)
         (top, left), (rows, columns) = geometry.offset, geometry.tensor
         value = (self.params.pad_value,) * 3
         border = top, rows - height - top, left, columns - width - left
-        return cv2.copyMakeBorder(made, *border, cv2.BORDER_CONSTANT, value=value), geometry
+        return cv2.copyMakeBorder(made, *border, cv2.BORDER_CONSTANT, value=value)
 
     def geometry(self, height: int, width: int) -> Geometry:
         """Where a picture of that size comes to lie."""

@@ -1,0 +1,203 @@
+"""`qcore compare`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from qcore.cli import reporting
+from qcore.cli.about import about
+from qcore.cli.arguments import pairs
+from qcore.cli.console import Output
+from qcore.errors import UsageError
+from qcore.report import Report, Section, Table, Verdict
+
+if TYPE_CHECKING:
+    from qcore.comparing import Compared, Rung, Side
+    from qcore.pipelines import Pipeline
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `qcore compare` but for those of the model's checkpoint."""
+    parser.add_argument("candidate", nargs="?", help="the file in question; may be left out with --preprocess-from")
+    parser.add_argument(
+        "--data", required=True, metavar="DATA", help="pictures, a folder, or labelled data such as a COCO json"
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="at most the first N inputs")
+    parser.add_argument(
+        "--backend", action="append", default=[], metavar="B", help="runtime: one for both files, or one for each"
+    )
+    parser.add_argument(
+        "--protocol", metavar="NAME", help="protocol of the contracts; the first one where the data has labels"
+    )
+    parser.add_argument(
+        "--preprocess-from",
+        metavar="X",
+        help="your own deployment's tensor of the first input (.npy), or the function that makes it (FILE.py:FUNCTION)",
+    )
+    parser.add_argument(
+        "--accept", action="append", default=[], metavar="STEP", help="a step that may fail, e.g. contract (repeatable)"
+    )
+
+
+def run(options: argparse.Namespace, output: Output) -> int:
+    """Climb the ladder; exit code 1 where a step fails."""
+    from qcore import comparing
+    from qcore.cli.commands import host
+    from qcore.comparing.foreign import foreign
+
+    if options.limit is not None and options.limit < 1:
+        raise UsageError(f"--limit {options.limit} is not a positive number")
+    if len(options.backend) > 2:
+        raise UsageError(f"{len(options.backend)} backends for two files", hint="give one for both, or one for each")
+    plugins = host(options)
+    keep = reporting.ready(options, plugins)
+    own, most = foreign(options.preprocess_from) if options.preprocess_from else (None, None)
+    limit = min(filter(None, (options.limit, most)), default=None)
+    one = _begin(options, output, options.model, options.candidate, 0)
+    if options.candidate is None:
+        if own is None:
+            raise UsageError("CANDIDATE is missing", hint="qcore compare REF CANDIDATE --data DIR")
+        found = comparing.preprocessing_only((options.model, one), options.data, own, limit=limit)
+    else:
+        other = _begin(options, output, options.candidate, options.model, 1)
+        found = comparing.compare(
+            (options.model, one),
+            (options.candidate, other),
+            options.data,
+            images=options.images,
+            classes=pairs(options.classes, "--classes") or None,
+            protocol=options.protocol,
+            limit=limit,
+            accept=options.accept,
+            foreign=own,
+            progress=output.progress,
+        )
+    report = made(found, options)
+    if output.json:
+        output.result(report.document)
+    else:
+        _show(found, report, output)
+    if keep:
+        reporting.keep(report, options, output, plugins)
+    return 1 if found.failed else 0
+
+
+def _begin(options: argparse.Namespace, output: Output, model: str, beside: str | None, place: int) -> Pipeline:
+    """The pipeline of one file; a checkpoint takes the flags, and the input size of the export beside it."""
+    from qcore import loading
+    from qcore.cli.commands import begin, host
+
+    plugins = host(options)
+    own = argparse.Namespace(**{**vars(options), "model": model})
+    spec, _ = loading.recognise(model, plugins)
+    if spec.suffix and options.loader is None:
+        own.imgsz, own.batch, own.head, own.loader_option, own.preprocess = None, None, None, [], []
+    elif not own.imgsz and beside:
+        own.imgsz = _size(beside, plugins)
+        if own.imgsz:
+            output.note(f"{model}: run at {own.imgsz[0]}x{own.imgsz[1]}, as {beside}")
+    pipeline = begin(own, output)
+    if options.backend:
+        pipeline = pipeline.to(options.backend[min(place, len(options.backend) - 1)])
+    return pipeline
+
+
+def _size(file: str, plugins: Any) -> list[int] | None:
+    """Height and width that an exported file takes."""
+    from qcore import loading
+
+    opened = loading.open_file(file, plugins)
+    contract = opened.contract if opened.spec.suffix else None
+    sizes = contract.inputs[0].shape[-2:] if contract else ()
+    return [size for size in sizes if isinstance(size, int)] if len(sizes) == 2 else None
+
+
+def made(found: Compared, options: argparse.Namespace) -> Report:
+    """The report of a comparison."""
+    sides = {"REF": found.reference, "CANDIDATE": found.candidate}
+    failed = found.failed
+    summary = _summary(failed) if failed else _passed(found.rungs)
+    verdict: Verdict = "fail" if failed else "note" if any(r.verdict == "note" for r in found.rungs) else "pass"
+    contracts = {side.name: side.contract for side in sides.values() if side}
+    document = {
+        "reference": _facts(sides["REF"]),
+        "candidate": _facts(sides["CANDIDATE"]),
+        "data": str(options.data),
+        "inputs": found.inputs,
+        "skipped": list(found.skipped),
+        "protocol": found.protocol,
+        "passed": failed is None,
+        "failed": failed.name if failed else None,
+        "cause": failed.causes[0].name if failed and failed.causes else None,
+        "steps": [rung.document() for rung in found.rungs],
+    }
+    return Report(
+        f"compare: {' and '.join(contracts) or options.model}",
+        verdict,
+        summary,
+        [*_sections(found), *about(contracts)],
+        document,
+        reporting.commands(options, contracts),
+        {**{name: _line(side) for name, side in sides.items() if side}, **reporting.facts()},
+    )
+
+
+def _summary(failed: Rung) -> str:
+    if not failed.causes:
+        return f"the first step that fails is {failed.name}: {failed.summary}"
+    return f"the first step that fails is {failed.name}: {failed.causes[0].name}. {failed.causes[0].text}"
+
+
+def _passed(rungs: Any) -> str:
+    asked = [rung for rung in rungs if rung.verdict != "none"]
+    return f"CANDIDATE does what REF does: {len(asked)} of {len(rungs)} steps asked, none fails"
+
+
+def _sections(found: Compared) -> Iterator[Section]:
+    rows = [(rung.name, rung.summary, rung.threshold) for rung in found.rungs]
+    yield Section("Ladder", [Table(("step", "found", "wanted"), rows, verdicts=[rung.verdict for rung in found.rungs])])
+    for rung in found.rungs:
+        causes = [(cause.name, cause.text, cause.hint) for cause in rung.causes]
+        blocks = [Table(("cause", "what is there", "what to do"), causes)] if causes else []
+        if blocks or rung.blocks:
+            yield Section(rung.name.capitalize(), [*blocks, *rung.blocks], rung.summary)
+
+
+def _show(found: Compared, report: Report, output: Output) -> None:
+    """The ladder, and of failed steps what is known."""
+    for name, side in (("REF", found.reference), ("CANDIDATE", found.candidate)):
+        if side:
+            output.say(f"{name:<10}{side.name}  ({_line(side)})")
+    under = f", protocol {found.protocol}" if found.protocol else ""
+    output.say(f"{'DATA':<10}{report.document['data']}  ({found.inputs} inputs{under})\n")
+    rows = [
+        (place, reporting.SIGNS[rung.verdict] or "-", rung.name, rung.summary)
+        for place, rung in enumerate(found.rungs, start=1)
+    ]
+    output.table("", ("", "", "STEP", ""), rows)
+    for rung in found.rungs:
+        if rung.verdict in ("fail", "note") and (rung.causes or rung.blocks):
+            output.say(f"\n{rung.name}: wanted {rung.threshold}")
+            for cause in rung.causes:
+                output.say(f"  {cause.name}: {cause.text}")
+                if cause.hint:
+                    output.say(f"    hint: {cause.hint}")
+    output.say(f"\n{reporting.SIGNS[report.verdict]}: {report.summary}")
+
+
+def _line(side: Side) -> str:
+    return f"{side.predictor.backend}, {side.predictor.executed_precision}, {list(side.contract.inputs[0].shape)}"
+
+
+def _facts(side: Side | None) -> Mapping[str, Any] | None:
+    if side is None:
+        return None
+    return {
+        "file": side.name,
+        "form": str(side.form),
+        "backend": side.predictor.backend,
+        "executed_precision": side.predictor.executed_precision,
+        "input": list(side.contract.inputs[0].shape),
+    }

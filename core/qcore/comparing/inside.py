@@ -1,0 +1,160 @@
+"""The fourth step: inside the graph, the layer from which on the numbers are others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from qcore.comparing.rung import Cause, Rung
+from qcore.comparing.side import Side
+from qcore.comparing.tensors import worse
+from qcore.errors import NoRoute, QcoreError
+from qcore.protocols import Inside
+from qcore.report import Bars, Table
+from qcore.specs import ProbeSpec
+
+LIMITS = {"float": 60.0, "half": 20.0, "quantized": 4.0}
+"""Lowest signal-to-noise ratio of a layer in dB, by what may be expected of the numbers. Measured: float on another
+runtime over 100, bfloat16 over 25, INT8 8 and more at the worst of the layers of YOLOv5n and of a YOLOv9-T."""
+AT_ONCE = 24
+"""Layers whose outputs are in memory together."""
+CLIPPED, LEVELS = 0.02, 8
+"""A range is too small that cuts this part of the values, too coarse that has fewer steps for them."""
+EXACT = 200.0
+
+
+def rung(reference: Side, candidate: Side, tensors: Sequence[Any]) -> Rung:
+    """Layer by layer on some input tensors, where both models can be looked into."""
+    opened = []
+    for side in (reference, candidate):
+        try:
+            opened.append(_open(side))
+        except QcoreError as error:
+            return Rung("inside the graph", "none", f"{side.name} cannot be looked into: {error.message}")
+    one, other = opened
+    pairs = _pairs(one, other)
+    faults = tuple(Cause(*fault) for fault in other.faults)
+    if not pairs:
+        summary = "the layers of the two graphs do not correspond"
+        return Rung("inside the graph", "fail" if faults else "none", summary, faults)
+    ratios = _ratios(reference, candidate, one, other, pairs, tensors)
+    limit = LIMITS[worse(reference, candidate)]
+    below = [layer for layer in pairs if not ratios[layer] >= limit]
+    found = [*faults, *(_why(reference, one, other, pairs, below[0], tensors[0], ratios[below[0]]) if below else ())]
+    worst = sorted(ratios, key=lambda layer: ratios[layer])[:10]
+    first = f"first below {limit:g} dB: {below[0]} ({ratios[below[0]]:.1f} dB)" if below else ""
+    lowest = f"lowest ratio {ratios[worst[0]]:.1f} dB ({worst[0]})"
+    values = [ratios[layer] for layer in worst]
+    rows = [(layer, ratios[layer]) for layer in pairs]
+    return Rung(
+        "inside the graph",
+        "fail" if below or faults else "pass",
+        "; ".join(filter(None, [*(cause.name for cause in faults), first or lowest])),
+        tuple(found),
+        f"signal-to-noise ratio of every layer {limit:g} dB, for a {worse(reference, candidate)} model",
+        {"layers": len(pairs), "first_below": below[0] if below else None, "ratio_db": ratios, "worst": worst},
+        [
+            Bars(worst, values, "dB", "The ten layers with most noise", limit),
+            Table(("LAYER", "DB"), rows, "All layers", folded=True),
+        ],
+    )
+
+
+def _open(side: Side) -> Inside:
+    """The model as the probe wants it that is nearest.
+
+    Raises:
+        NoRoute: No probe opens such models.
+        MissingDependency: What the probe needs is not installed.
+    """
+    plugins = side.pipeline.plugins
+    found = []
+    for spec in plugins.specs(ProbeSpec):
+        for form in spec.accepts:
+            try:
+                found.append((len(side.pipeline.at_plan(form).legs), spec, form))
+            except NoRoute:
+                continue
+    if not found:
+        raise NoRoute(f"no probe opens {side.form}", hint="qcore list-plugins --kind probe")
+    _, spec, form = min(found, key=lambda each: each[0])
+    inside: Inside = spec.create().open(side.pipeline.at(form).loaded)
+    return inside
+
+
+def _pairs(one: Inside, other: Inside) -> dict[str, str]:
+    """Layer of the reference -> tensor of the candidate: by name, else by order where all weights have equal shapes."""
+    same = {layer: layer for layer in one.layers if layer in other.tensors}
+    if 2 * len(same) >= len(one.layers):
+        return same
+    if list(one.layers.values()) == list(other.layers.values()):
+        return dict(zip(one.layers, other.layers, strict=True))
+    return {}
+
+
+def _fed(side: Side, tensor: Any) -> dict[str, Any]:
+    wanted = side.contract.inputs[0]
+    size = wanted.shape[0] if isinstance(wanted.shape[0], int) else 1
+    return {wanted.name: np.repeat(tensor, size, 0)}
+
+
+def _ratios(
+    reference: Side,
+    candidate: Side,
+    one: Inside,
+    other: Inside,
+    pairs: Mapping[str, str],
+    tensors: Sequence[Any],
+) -> dict[str, float]:
+    """10 log10 of signal over noise of each layer's output, in dB."""
+    sums = {layer: np.zeros(2) for layer in pairs}
+    layers = list(pairs)
+    for start in range(0, len(layers), AT_ONCE):
+        group = layers[start : start + AT_ONCE]
+        for tensor in tensors:
+            left = one.run(_fed(reference, tensor), group)
+            right = other.run(_fed(candidate, tensor), [pairs[layer] for layer in group])
+            for layer in group:
+                value = left[layer][:1].astype(np.float64)
+                noise = value - right[pairs[layer]][:1]
+                sums[layer] += (value * value).sum(), (noise * noise).sum()
+    return {layer: _decibel(*map(float, found)) for layer, found in sums.items()}
+
+
+def _decibel(signal: float, noise: float) -> float:
+    if noise == 0:
+        return EXACT
+    return min(EXACT, 10 * math.log10(signal / noise)) if signal > 0 else -EXACT
+
+
+def _why(
+    reference: Side, one: Inside, other: Inside, pairs: Mapping[str, str], layer: str, tensor: Any, ratio: float
+) -> Iterator[Cause]:
+    """What rounding does to the values around a layer, judged by the values of the reference."""
+    told = False
+    back = {there: here for here, there in pairs.items()}
+    inputs = reference.contract.inputs[0].name
+    for rounded in other.quantized(pairs[layer]):
+        name = back.get(rounded.tensor, rounded.tensor)
+        if name not in one.tensors and name not in one.layers:
+            name = inputs if rounded.tensor not in other.layers else name
+        if name not in one.tensors:
+            continue
+        values = one.run(_fed(reference, tensor), [name])[name]
+        low, high = float(values.min()), float(values.max())
+        cut = float(((values < rounded.low) | (values > rounded.high)).mean())
+        span = f"{name} lies within {low:.3g}..{high:.3g}"
+        if cut > CLIPPED:
+            told = True
+            text = f"{span}, its scale ends at {rounded.low:.3g}..{rounded.high:.3g} and cuts {cut:.0%} of the values"
+            yield Cause("range too small", text, "calibrate with inputs like those of the scene, at the model's shape")
+        elif (high - low) / rounded.step < LEVELS:
+            told = True
+            text = f"{span}, a step of its scale is {rounded.step:.3g}"
+            yield Cause("scale too coarse", text, "calibrate, so that the scale fits the values")
+    if not told:
+        text = f"{layer} is at {ratio:.1f} dB; the layers before it are within bounds"
+        yield Cause(f"first layer that differs: {layer}", text, f"leave it float: --exclude {layer}")

@@ -1,0 +1,214 @@
+"""The ladder: six steps, each with figures, a threshold and a verdict; the first that fails is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+from qcore.comparing import contracts, inside, preprocessing
+from qcore.comparing.rung import Rung
+from qcore.comparing.side import Side
+from qcore.comparing.tensors import Tensors
+from qcore.errors import FileError, UsageError
+from qcore.judging import evaluator
+from qcore.pipelines import Pipeline
+from qcore.progress import Silent
+from qcore.protocols import Comparison, Progress
+
+STEPS = ("contract", "preprocessing", "raw tensors", "inside the graph", "detections", "accuracy")
+"""Names of the steps; the last two are those that the evaluator of the task `detection` gives."""
+LOOKED = 8
+"""Inputs whose raw tensors are compared; half of them inside the graph."""
+OWN = "OWN CODE"
+"""What a person's own preprocessing is called."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What the ladder found.
+
+    Attributes:
+        rungs: Every step.
+        reference: As built; None where only preprocessing was asked for.
+        candidate: Likewise.
+        inputs: How many were run.
+        skipped: Inputs that could not be read.
+        protocol: That both ran under; None for their contracts' own parameters.
+    """
+
+    rungs: Sequence[Rung]
+    reference: Side | None
+    candidate: Side | None
+    inputs: int
+    skipped: Sequence[str]
+    protocol: str | None
+
+    @property
+    def failed(self) -> Rung | None:
+        """The first step that fails."""
+        return next((rung for rung in self.rungs if rung.verdict == "fail"), None)
+
+
+def compare(
+    reference: tuple[str, Pipeline],
+    candidate: tuple[str, Pipeline],
+    data: Any,
+    *,
+    images: Any = None,
+    classes: Mapping[str, str] | None = None,
+    protocol: str | None = None,
+    limit: int | None = None,
+    accept: Sequence[str] = (),
+    foreign: Callable[[Any, Any], Any] | None = None,
+    progress: Progress | None = None,
+) -> Compared:
+    """Climb the ladder, all of it: later steps tell how much an earlier difference matters.
+
+    Args:
+        reference: Name and pipeline of the model that is right.
+        candidate: Of the one in question.
+        data: Inputs: what the preprocessor expands, or labelled data that the evaluator reads.
+        images: Where the inputs of labelled data lie, if not beside it.
+        classes: Class of the models -> class of the data, where the names differ.
+        protocol: Of the contracts, to run under; the first one where there are labels, else none.
+        limit: At most this many inputs.
+        accept: Steps whose failure is wanted; they are noted.
+        foreign: Own preprocessing to compare with the reference's instead of the candidate's:
+            (item, item as read) -> tensor.
+        progress: Shown over the inputs.
+
+    Raises:
+        UsageError: A step to accept that is none, or inputs that cannot be laid side by side.
+        FileError: No input can be read.
+    """
+    if unknown := [name for name in accept if name not in STEPS]:
+        raise UsageError(f"no step is called {unknown[0]!r}", hint=f"there are: {', '.join(STEPS)}")
+    shown = progress or Silent()
+    loaded = [(name, pipeline.load()) for name, pipeline in (reference, candidate)]
+    contracts_ = [pipeline.loaded.contract for _, pipeline in loaded]  # type: ignore[union-attr]
+    task = None
+    if contracts_[0].task == contracts_[1].task:
+        maker = evaluator(contracts_[0].task, loaded[0][1].plugins).create()
+        if hasattr(maker, "comparison"):
+            task = maker.comparison(contracts_[0], contracts_[1], data, images=images, classes=classes)
+    if task is not None and task.labelled and protocol is None:
+        protocol = _shared_protocol(contracts_)
+    one, other = (Side.build(name, pipeline.following(protocol)) for name, pipeline in loaded)
+    items: Sequence[Any] = task.items if task and task.labelled else one.predictor.preprocessor.expand(data)
+    if limit is not None:
+        items = list(islice(items, limit))
+    skipped: list[str] = []
+    pictures = _Inputs(one, other, items, skipped, shown)
+    first = list(pictures.first(LOOKED))
+    own = one.pipeline.preprocessor(one.contract)
+    theirs = foreign or _preprocess(other)
+    rungs = [
+        contracts.rung(one, other),
+        preprocessing.rung(own, theirs, first, OWN if foreign else "CANDIDATE"),
+    ]
+    rungs += _run(one, other, task, pictures, len(items), shown)
+    done = [_accepted(rung) if rung.name in accept and rung.verdict == "fail" else rung for rung in rungs]
+    return Compared(done, one, other, len(items) - len(skipped), skipped, protocol)
+
+
+def preprocessing_only(
+    reference: tuple[str, Pipeline], data: Any, foreign: Callable[[Any, Any], Any], *, limit: int | None = None
+) -> Compared:
+    """The second step alone: a model's preprocessing against a person's own; errors as in `compare`."""
+    side = Side.build(*reference)
+    items: Sequence[Any] = side.predictor.preprocessor.expand(data)
+    if limit is not None:
+        items = list(islice(items, limit))
+    first = list(_Inputs(side, side, items, [], Silent()).first(LOOKED))
+    rung = preprocessing.rung(side.predictor.preprocessor, foreign, first, OWN)
+    return Compared([rung], side, None, len(first), [], None)
+
+
+def _shared_protocol(both: Sequence[Any]) -> str | None:
+    """The first protocol of both, unless a graph has gone beyond its thresholds."""
+    if any(output.stage == contracts.SUPPRESSED for each in both for output in each.outputs):
+        return None
+    return next((name for name in both[0].protocols if name in both[1].protocols), None)
+
+
+def _preprocess(side: Side) -> Callable[[Any, Any], Any]:
+    made = side.pipeline.preprocessor(side.contract)
+    return lambda item, raw: made(raw)[0]  # noqa: ARG005 - the same call as of a person's own code
+
+
+def _accepted(rung: Rung) -> Rung:
+    return replace(rung, verdict="note", summary=f"{rung.summary} (accepted)")
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """Reads inputs, a batch of both models at a time."""
+
+    one: Side
+    other: Side
+    items: Sequence[Any]
+    skipped: list[str]
+    progress: Progress
+
+    def first(self, count: int) -> Iterator[tuple[Any, Any]]:
+        """Pairs (item, as it was read) of the first readable inputs.
+
+        Raises:
+            FileError: None is.
+        """
+        found = 0
+        for item in self.items:
+            try:
+                yield item, self.one.predictor.preprocessor.read(item)
+            except FileError as error:
+                last = error
+                continue
+            found += 1
+            if found == count:
+                return
+        if not found:
+            raise FileError(f"none of the {len(self.items)} inputs can be read: {last.message}", hint=last.hint)
+
+    def batches(self, size: int) -> Iterator[list[tuple[int, Any, Any]]]:
+        """Lists of (place, item, as it was read); unreadable ones are named and left out."""
+        batch: list[tuple[int, Any, Any]] = []
+        for place, item in self.progress.track(enumerate(self.items), "comparing", len(self.items)):
+            try:
+                batch.append((place, item, self.one.predictor.preprocessor.read(item)))
+            except FileError as error:
+                self.skipped.append(str(item))
+                self.progress.say(f"skipped: {error.message}")
+            if len(batch) == size:
+                yield batch
+                batch = []
+        if batch:
+            yield batch
+
+
+def _run(
+    one: Side, other: Side, task: Comparison | None, inputs: _Inputs, count: int, progress: Progress
+) -> Iterator[Rung]:
+    sizes = [side.contract.inputs[0].shape[0] for side in (one, other)]
+    size = max([1, *(each for each in sizes if isinstance(each, int))])
+    raw_tensors = Tensors(one, other)
+    kept: list[Any] = []
+    looked = 0
+    for batch in inputs.batches(size):
+        raws = [raw for _, _, raw in batch]
+        for (place, item, raw), left, right in zip(batch, one.run(raws), other.run(raws), strict=True):
+            if looked < LOOKED:
+                looked += 1
+                raw_tensors.add(item, raw, left, right)
+                kept += [left.tensor] if len(kept) < LOOKED // 2 else []
+            if task is not None:
+                task.add(place, item, raw, left.result, right.result)
+    yield raw_tensors.rung()
+    with progress.step("looking inside the graphs"):
+        yield inside.rung(one, other, kept)
+    if task is None:
+        yield Rung("detections", "none", f"no evaluator compares results of {count} inputs of these tasks")
+        return
+    with progress.step("comparing results"):
+        yield from task.rungs()

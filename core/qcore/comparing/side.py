@@ -1,0 +1,86 @@
+"""One of the two models: loaded, compiled, and run with everything in between kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from qcore.contract import Contract
+from qcore.forms import Form
+from qcore.pipelines import Pipeline
+from qcore.predictor import Predictor
+from qcore.protocols import Arrays
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One input on its way through a model.
+
+    Attributes:
+        tensor: What the preprocessor made of it, batch 1.
+        outputs: Of the model, batch 1.
+        result: What the postprocessor made of those.
+    """
+
+    tensor: Any
+    outputs: Mapping[str, Any]
+    result: Any
+
+
+@dataclass(frozen=True)
+class Side:
+    """A model under comparison.
+
+    Attributes:
+        name: What to call it: the file, as it was given.
+        pipeline: Loaded, at what its backend runs.
+        predictor: Compiled.
+    """
+
+    name: str
+    pipeline: Pipeline
+    predictor: Predictor
+
+    @classmethod
+    def build(cls, name: str, pipeline: Pipeline) -> Side:
+        """Load and compile; errors as in `Pipeline.build`."""
+        this = pipeline.load()
+        if this.backend is None:
+            this = this.to(this.default_backend())
+        this = this.continued(this.model())
+        return cls(name, this, this.build())
+
+    @property
+    def contract(self) -> Contract:
+        """As it lies in the file, without what a protocol or flags change."""
+        assert self.pipeline.loaded is not None  # noqa: S101 - build() has loaded it
+        return self.pipeline.loaded.contract
+
+    @property
+    def form(self) -> Form:
+        """What runs."""
+        assert self.pipeline.loaded is not None  # noqa: S101 - build() has loaded it
+        return self.pipeline.loaded.form
+
+    @property
+    def exactness(self) -> str:
+        """`quantized`, `half` or `float`: what may be expected of its numbers."""
+        words = str(self.predictor.executed_precision).replace("(", " ").replace(")", " ").split()
+        if self.form.encoding != "float" or "int8" in words:
+            return "quantized"
+        return "half" if {"f16", "bf16"} & {*words, str(self.form.precision)} else "float"
+
+    def run(self, raws: Sequence[Any]) -> Iterator[Seen]:
+        """Run inputs as they were read, in batches of the contract's size."""
+        sizes = self.contract.inputs[0].shape
+        size = sizes[0] if sizes and isinstance(sizes[0], int) else 1
+        for start in range(0, len(raws), size):
+            batch = raws[start : start + size]
+            inputs, geometries = self.predictor.prepare(batch, size)
+            outputs: Arrays = self.predictor.session.run(inputs)
+            results = self.predictor.finish(outputs, geometries)
+            (tensor,) = inputs.values()
+            for place, result in enumerate(results):
+                own = {name: value[place : place + 1] for name, value in outputs.items()}
+                yield Seen(tensor[place : place + 1], own, result)

@@ -1,0 +1,184 @@
+"""The third step: raw output tensors, quantity by quantity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from qcore.comparing.rung import Cause, Rung
+from qcore.comparing.side import Seen, Side
+from qcore.report import Table
+
+LIMITS = {"float": 0.9999, "half": 0.999, "quantized": 0.9}
+"""Lowest cosine of a quantity, by what may be expected of the numbers. Measured for YOLOv5n and a YOLOv9-T: float on
+another runtime 1.0000000, bfloat16 .9996, INT8 .96 and more; scores rounded to 0 with their boxes: 0."""
+COARSE = 257
+"""Different values that an 8-bit tensor can have, and one for a clipped end."""
+
+
+@dataclass
+class Sums:
+    """What cosine, mean and largest difference of a quantity follow from."""
+
+    dot: float = 0.0
+    left: float = 0.0
+    right: float = 0.0
+    apart: float = 0.0
+    count: int = 0
+    largest: float = 0.0
+    where: str = ""
+    values: tuple[float, float] = (0.0, 0.0)
+    coarse: tuple[int, float] | None = None
+
+    def add(self, one: Any, other: Any, place: Callable[[tuple[int, ...]], str], said: str) -> None:
+        """The values of one input."""
+        left, right = one.astype(np.float64), other.astype(np.float64)
+        difference = np.abs(left - right)
+        self.dot += float((left * right).sum())
+        self.left += float((left * left).sum())
+        self.right += float((right * right).sum())
+        self.apart += float(difference.sum())
+        self.count += difference.size
+        index = tuple(int(at) for at in np.unravel_index(int(difference.argmax()), difference.shape))
+        if difference[index] >= self.largest:
+            self.largest, self.where = float(difference[index]), f"{place(index)} of {said}"
+            self.values = float(left[index]), float(right[index])
+        if self.coarse is None:
+            self.coarse = _levels(one, other)
+
+    @property
+    def cosine(self) -> float:
+        """Cosine similarity over all values: 1 where both are 0, 0 where one is."""
+        if self.left == 0 or self.right == 0:
+            return float(self.left == self.right)
+        return self.dot / math.sqrt(self.left * self.right)
+
+    def figures(self) -> dict[str, Any]:
+        """By name."""
+        return {
+            "cosine": self.cosine,
+            "mean_difference": self.apart / max(self.count, 1),
+            "largest_difference": self.largest,
+            "where": self.where,
+            "reference": self.values[0],
+            "candidate": self.values[1],
+        }
+
+
+def _levels(one: Any, other: Any) -> tuple[int, float]:
+    """How many different values the other has, and their distance; (0, 0) where the first has no more."""
+    found = np.unique(other)
+    if len(found) > COARSE or len(np.unique(one)) < 4 * len(found):
+        return 0, 0.0
+    return len(found), float(np.diff(found).min()) if len(found) > 1 else 0.0
+
+
+def parts(side: Side, seen: Seen) -> Mapping[str, tuple[Any, Callable[[tuple[int, ...]], str]]]:
+    """Quantities of one input's outputs: what the postprocessor takes them apart to, else the outputs themselves."""
+    apart = getattr(side.predictor.postprocessor, "quantities", None)
+    found: Mapping[str, Any] = apart(seen.outputs, seen.tensor) if apart else {}
+    return found or {name: (np.asarray(value), lambda index: str(list(index))) for name, value in seen.outputs.items()}
+
+
+@dataclass
+class Tensors:
+    """Collects raw outputs of both sides."""
+
+    reference: Side
+    candidate: Side
+    sums: dict[str, Sums] = field(default_factory=dict)
+    refused: str = ""
+    first: tuple[Any, Seen, Seen] | None = None
+
+    def add(self, item: Any, raw: Any, one: Seen, other: Seen) -> None:
+        """One input."""
+        left, right = parts(self.reference, one), parts(self.candidate, other)
+        shapes = [{name: value.shape for name, (value, _) in each.items()} for each in (left, right)]
+        if shapes[0] != shapes[1]:
+            told = ["; ".join(f"{name} {list(shape)}" for name, shape in each.items()) for each in shapes]
+            self.refused = f"the outputs cannot be laid side by side: {told[0]} against {told[1]}"
+            return
+        for name, (value, place) in left.items():
+            self.sums.setdefault(name, Sums()).add(value, right[name][0], place, str(item))
+        if self.first is None:
+            self.first = raw, one, other
+
+    def rung(self) -> Rung:
+        """The verdict over all inputs."""
+        if self.refused:
+            return Rung("raw tensors", "none", self.refused)
+        limit = LIMITS[worse(self.reference, self.candidate)]
+        bad = [name for name, sums in self.sums.items() if not sums.cosine >= limit]
+        worst = min(self.sums, key=lambda name: self.sums[name].cosine)
+        rows = [
+            (name, sums.cosine, sums.apart / max(sums.count, 1), sums.largest, sums.where, *sums.values)
+            for name, sums in self.sums.items()
+        ]
+        columns = ("", "COSINE", "MEAN DIFFERENCE", "LARGEST", "WHERE", "REF", "CANDIDATE")
+        verdicts = ["fail" if name in bad else "pass" for name in self.sums]
+        found = tuple(self._causes(bad, limit)) if bad else ()
+        return Rung(
+            "raw tensors",
+            "fail" if bad else "pass",
+            f"lowest cosine {self.sums[worst].cosine:.5f} ({worst})",
+            found,
+            f"cosine of every quantity {limit:g}, for a {worse(self.reference, self.candidate)} model",
+            {name: sums.figures() for name, sums in self.sums.items()},
+            [Table(columns, rows, verdicts=verdicts)],  # type: ignore[arg-type]
+        )
+
+    def _causes(self, bad: list[str], limit: float) -> Iterator[Cause]:
+        for name in bad:
+            count, step = self.sums[name].coarse or (0, 0.0)
+            if count:
+                told = f"{count} different values" + (f", {step:.3g} apart" if count > 1 else "")
+                yield Cause(
+                    f"quantized tail: {name}",
+                    f"CANDIDATE gives only {told}, for {name}: what is behind the last convolutions was quantized, "
+                    "with one scale for values of different size",
+                    "leave everything behind the last convolutions float; qcore quantize does",
+                )
+        yield from self._other_inputs(limit)
+
+    def _other_inputs(self, limit: float) -> Iterator[Cause]:
+        """Whether the candidate does as the reference when it is fed otherwise."""
+        variants = getattr(self.candidate.predictor.preprocessor, "variants", None)
+        if variants is None or self.first is None:
+            return
+        raw, one, other = self.first
+        left = parts(self.reference, one)
+        before = _cosines(left, parts(self.candidate, other))
+        for name, text, tensor in variants(raw):
+            outputs = self._fed(tensor)
+            after = _cosines(left, parts(self.candidate, Seen(tensor, outputs, None)))
+            if min(after.values()) >= limit and min(after.values()) > min(before.values()):
+                yield Cause(
+                    name,
+                    f"CANDIDATE gives what REF gives if it is fed otherwise: {text}",
+                    "its graph was made for another input than its contract says; export it again",
+                )
+
+    def _fed(self, tensor: Any) -> dict[str, Any]:
+        wanted = self.candidate.contract.inputs[0]
+        size = wanted.shape[0] if isinstance(wanted.shape[0], int) else 1
+        outputs = self.candidate.predictor.session.run({wanted.name: np.repeat(tensor, size, 0)})
+        return {name: value[:1] for name, value in outputs.items()}
+
+
+def _cosines(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, float]:
+    found = {}
+    for name, (value, place) in left.items():
+        sums = Sums(coarse=(0, 0.0))
+        sums.add(value, right[name][0], place, "")
+        found[name] = sums.cosine
+    return found
+
+
+def worse(reference: Side, candidate: Side) -> str:
+    """The less exact of the two, of which no more can be expected."""
+    order = list(LIMITS)
+    return max((reference.exactness, candidate.exactness), key=order.index)
