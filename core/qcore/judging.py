@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from qcore.model import Model
 from qcore.predictor import Predictor, assembled
 from qcore.progress import Silent
 from qcore.protocols import Progress, Session
+from qcore.report import Section
 from qcore.specs import EvaluatorSpec
 
 
@@ -53,24 +54,37 @@ class Judge:
     def figures(self, predictor: Predictor) -> dict[str, Any]:
         """All figures of a predictor."""
         made = evaluator(predictor.contract.task, self.plugins).create()
-        found: dict[str, Any] = made.evaluate(
-            predictor, self.data, images=self.images, classes=self.classes, progress=self.progress
-        )
+        found: dict[str, Any] = made.evaluate(predictor, self.data, **self._settings)
         return found
 
+    def report(self, predictor: Predictor) -> tuple[dict[str, Any], Sequence[Section]]:
+        """All figures and what a report shows of the run; no sections where the evaluator has none."""
+        made = evaluator(predictor.contract.task, self.plugins).create()
+        if not hasattr(made, "report"):
+            return self.figures(predictor), ()
+        found: tuple[dict[str, Any], Sequence[Section]] = made.report(predictor, self.data, **self._settings)
+        return found
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return {"images": self.images, "classes": self.classes, "progress": self.progress}
+
+    def named(self, contract: Contract) -> str | None:
+        """Name of the main figure; None where the evaluator has none."""
+        return getattr(evaluator(contract.task, self.plugins).create(), "figure", None)
+
     def name(self, contract: Contract) -> str:
-        """Name of the main figure.
+        """The same.
 
         Raises:
             UsageError: The evaluator has none.
         """
-        spec = evaluator(contract.task, self.plugins)
-        figure = getattr(spec.create(), "figure", None)
+        spec, figure = evaluator(contract.task, self.plugins), self.named(contract)
         if figure is None:
             raise UsageError(
                 f"evaluator {spec.name} names no main figure", hint="a plugin can set its attribute `figure`"
             )
-        return str(figure)
+        return figure
 
     def __call__(self, predictor: Predictor) -> float:
         """The main figure of a predictor."""

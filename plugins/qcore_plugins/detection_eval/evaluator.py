@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from qcore.contract import Contract
 from qcore.errors import FileError, UsageError
 from qcore.protocols import Progress
+from qcore.report import Section
 from qcore_plugins.detection_eval.agreement import agreement
 from qcore_plugins.detection_eval.bootstrap import Matches
-from qcore_plugins.detection_eval.dataset import Dataset, Labels, read
-from qcore_plugins.detection_eval.matching import best_f1, hits
-from qcore_plugins.detections import Detections
+from qcore_plugins.detection_eval.collected import Collected
+from qcore_plugins.detection_eval.dataset import read
 
-FIGURES = {
-    "AP": "AP_all", "AP50": "AP_50", "AP75": "AP_75",
-    "AP_small": "AP_small", "AP_medium": "AP_medium", "AP_large": "AP_large",
-}  # fmt: skip
-"""Name here -> name in faster-coco-eval."""
+if TYPE_CHECKING:
+    from qcore_plugins.detection_eval.comparison import DetectionComparison
 
 
 class DetectionEvaluator:
@@ -27,6 +23,20 @@ class DetectionEvaluator:
 
     figure = "AP"
     agreement = staticmethod(agreement)
+
+    def comparison(
+        self,
+        reference: Contract,
+        candidate: Contract,
+        data: Any,
+        *,
+        images: Any = None,
+        classes: Mapping[str, str] | None = None,
+    ) -> DetectionComparison:
+        """Collects the detections of two models on the data; errors as in `DetectionComparison`."""
+        from qcore_plugins.detection_eval.comparison import DetectionComparison
+
+        return DetectionComparison(reference, candidate, data, images, classes)
 
     def evaluate(
         self, predictor: Any, data: Any, *, images: Any, classes: Mapping[str, str] | None, progress: Progress
@@ -45,12 +55,17 @@ class DetectionEvaluator:
             UsageError: No class of the model is one of the data.
         """
         collected, skipped = self._collected(predictor, data, images, classes, progress)
-        return {
-            **collected.figures(),
-            "images": len(collected.sizes),
-            "skipped": skipped,
-            "classes": len(collected.mapping),
-        }
+        return _figures(collected, skipped)
+
+    def report(
+        self, predictor: Any, data: Any, *, images: Any, classes: Mapping[str, str] | None, progress: Progress
+    ) -> tuple[dict[str, Any], Sequence[Section]]:
+        """The same run, with the sections of a report; arguments and errors as in `evaluate`."""
+        from qcore_plugins.detection_eval.showing import sections
+
+        collected, skipped = self._collected(predictor, data, images, classes, progress)
+        figures = _figures(collected, skipped)
+        return figures, sections(collected, figures, predictor.preprocessor.read)
 
     def matches(
         self,
@@ -67,14 +82,14 @@ class DetectionEvaluator:
 
     def _collected(
         self, predictor: Any, data: Any, images: Any, classes: Mapping[str, str] | None, progress: Progress
-    ) -> tuple[_Collected, list[str]]:
+    ) -> tuple[Collected, list[str]]:
         dataset = read(data, images)
         mapping = match_classes(predictor.contract.classes, dataset.names, classes or {})
         unknown = [name for index, name in enumerate(dataset.names) if index not in mapping.values()]
         if unknown:
             listed = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
             progress.say(f"classes of the data that the model does not have are left out: {listed}")
-        collected = _Collected(dataset, mapping)
+        collected = Collected(dataset, mapping)
         skipped: list[str] = []
 
         def skip(item: Any, error: FileError) -> None:
@@ -88,8 +103,17 @@ class DetectionEvaluator:
         results = zip(there, predictor.examine([item.path for item in there], on_error=skip), strict=True)
         for item, (raw, found) in progress.track(results, "evaluating", len(there)):
             if raw is not None:
-                collected.add(found, dataset.labels(item, raw.shape[:2]), raw.shape[:2])
+                collected.add(item.path, found, dataset.labels(item, raw.shape[:2]), raw.shape[:2])
         return collected, skipped
+
+
+def _figures(collected: Collected, skipped: list[str]) -> dict[str, Any]:
+    return {
+        **collected.figures(),
+        "images": len(collected.sizes),
+        "skipped": skipped,
+        "classes": len(collected.mapping),
+    }
 
 
 def match_classes(model: Sequence[str], data: Sequence[str], said: Mapping[str, str]) -> dict[int, int]:
@@ -113,75 +137,3 @@ def match_classes(model: Sequence[str], data: Sequence[str], said: Mapping[str, 
             hint="--classes MODEL=DATA says which class is which",
         )
     return mapping
-
-
-class _Collected:
-    """Labels and detections in the data's classes, as COCO wants them."""
-
-    def __init__(self, dataset: Dataset, mapping: Mapping[int, int]) -> None:
-        self.categories = [
-            {"id": index + 1, "name": name} for index, name in enumerate(dataset.names) if index in mapping.values()
-        ]
-        self.mapping = mapping
-        self.sizes: list[tuple[int, int]] = []
-        self.annotations: list[dict[str, Any]] = []
-        self.results: list[dict[str, Any]] = []
-        self.found: list[Detections] = []
-        self.labels: list[Labels] = []
-        self.verdicts: list[np.ndarray] = []
-        self.counted = 0
-
-    def add(self, found: Detections, labels: Labels, size: tuple[int, int]) -> None:
-        """One picture."""
-        self.sizes.append(size)
-        number = len(self.sizes)
-        known = np.isin(labels.class_id, list(self.mapping.values()))
-        labels = Labels(labels.xyxy[known], labels.class_id[known], labels.crowd[known], labels.area[known])
-        kept = np.isin(found.class_id, list(self.mapping))
-        translated = np.array([self.mapping[int(index)] for index in found.class_id[kept]], np.int64)
-        found = Detections(found.xyxy[kept], found.confidence[kept], translated)
-        self.found.append(found)
-        self.labels.append(labels)
-        for box, kind, crowd, area in zip(*vars(labels).values(), strict=True):
-            self.annotations.append(
-                {"id": len(self.annotations) + 1, "image_id": number, "category_id": int(kind) + 1,
-                 "bbox": _xywh(box), "area": float(area), "iscrowd": int(crowd)}
-            )  # fmt: skip
-        for box, confidence, kind in zip(found.xyxy, found.confidence, found.class_id, strict=True):
-            self.results.append(
-                {"image_id": number, "category_id": int(kind) + 1, "bbox": _xywh(box), "score": float(confidence)}
-            )
-        self.verdicts.append(hits(found, labels))
-        self.counted += int((~labels.crowd).sum())
-
-    def figures(self) -> dict[str, Any]:
-        """AP and its kin, precision, recall, F1, threshold. A size class without labels is None."""
-        return {
-            **self._average_precisions(),
-            **best_f1([found.confidence for found in self.found], self.verdicts, self.counted),
-        }
-
-    def _average_precisions(self) -> dict[str, float | None]:
-        from faster_coco_eval import COCO, COCOeval_faster
-
-        if not self.sizes:
-            raise FileError("none of the pictures of the data could be read", hint="see the lines above")
-        if not self.counted:
-            raise FileError("the data has no label of a class that the model knows", hint="check --data and --classes")
-        if not self.results:
-            return dict.fromkeys(FIGURES, 0.0)
-        pictures = [{"id": index + 1, "height": h, "width": w} for index, (h, w) in enumerate(self.sizes)]
-        truth = COCO({"images": pictures, "annotations": self.annotations, "categories": self.categories})
-        judge = COCOeval_faster(truth, truth.loadRes(self.results), iouType="bbox")
-        judge.run()
-        stats = judge.stats_as_dict
-        return {name: _known(stats[there]) for name, there in FIGURES.items()}
-
-
-def _known(value: float) -> float | None:
-    return float(value) if value >= 0 else None
-
-
-def _xywh(box: np.ndarray) -> list[float]:
-    left, top, right, bottom = (float(side) for side in box)
-    return [left, top, right - left, bottom - top]

@@ -18,6 +18,11 @@ def hits(found: Detections, labels: Labels) -> np.ndarray:
 
     The most confident detection goes first; each takes the free label of its class that it overlaps most.
     """
+    return matched(found, labels)[0]
+
+
+def matched(found: Detections, labels: Labels) -> tuple[np.ndarray, np.ndarray]:
+    """The same, and which labels no detection found."""
     verdict = np.zeros(len(found), np.int64)
     free = ~labels.crowd
     overlap = crowd_overlaps(found.xyxy.astype(np.float64), labels)
@@ -28,7 +33,7 @@ def hits(found: Detections, labels: Labels) -> np.ndarray:
             free[taken], verdict[index] = False, 1
         elif (same & labels.crowd).any():
             verdict[index] = -1
-    return verdict
+    return verdict, free
 
 
 def best_f1(confidences: Sequence[np.ndarray], verdicts: Sequence[np.ndarray], labels: int) -> dict[str, float]:

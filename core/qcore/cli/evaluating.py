@@ -1,0 +1,76 @@
+"""`qcore eval`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from qcore.cli import reporting
+from qcore.cli.about import about
+from qcore.cli.arguments import pairs
+from qcore.cli.console import Output
+from qcore.cli.describe import figures as rows
+from qcore.contract import Contract
+from qcore.files import require
+from qcore.judging import Judge
+from qcore.report import Report, Section, Table
+
+if TYPE_CHECKING:
+    from qcore.pipelines import Pipeline
+
+
+def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
+    """Measure once, then print or report."""
+    require(options.data)
+    wanted = reporting.ready(options, pipeline.plugins)
+    predictor = pipeline.following(options.protocol).build()
+    judge = Judge(
+        pipeline.plugins, options.data, options.images, pairs(options.classes, "--classes") or None, output.progress
+    )
+    figures, sections = judge.report(predictor) if wanted else (judge.figures(predictor), ())
+    contract = predictor.contract
+    said = {
+        **figures,
+        "imgsz": list(contract.inputs[0].shape[-2:]),
+        "backend": predictor.backend,
+        "executed_precision": predictor.executed_precision,
+        "protocol": options.protocol or "contract",
+        "preprocess": dict(contract.preprocess.params),
+        "postprocess": dict(contract.postprocess.params),
+        "file": options.model,
+        "data": options.data,
+    }
+    if output.json:
+        output.result(said)
+    else:
+        output.table("", ("", ""), rows(said))
+    if wanted:
+        page = _page(options, said, judge.named(contract) or "", contract, sections)
+        reporting.keep(page, options, output, pipeline.plugins)
+    return 0
+
+
+def _page(
+    options: argparse.Namespace, said: dict[str, Any], name: str, contract: Contract, sections: Sequence[Section]
+) -> Report:
+    run_on = [
+        (key, value) for key, value in rows(said) if key in ("imgsz", "backend", "executed_precision", "protocol")
+    ]
+    skipped = len(said.get("skipped", ()))
+    left_out = f"; {skipped} inputs could not be read and are left out" if skipped else ""
+    main = f"{name} {said[name]:.4f} " if isinstance(said.get(name), float) else ""
+    return Report(
+        title=f"eval: {options.model}",
+        verdict="note" if skipped else "none",
+        summary=f"{main}on {options.data}, {said['executed_precision']} on {said['backend']}, "
+        f"protocol {said['protocol']}{left_out}.",
+        sections=[
+            *about(contract),
+            Section("Run", [Table(("", ""), run_on)]),
+            *(sections or [Section("Accuracy", [Table(("", ""), rows(said))])]),
+        ],
+        document=said,
+        commands=reporting.commands(options, {options.model: contract}),
+        facts=reporting.facts(),
+    )
