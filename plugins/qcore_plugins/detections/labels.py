@@ -39,8 +39,8 @@ class Style:
     def of(cls, height: int, width: int) -> Style:
         """For a picture of that size."""
         side = math.sqrt(height * width)
-        scale = max(SMALLEST, side / 50 / CAPITAL)
-        return cls(max(1, round(side / 320)), scale, max(1, round(scale * 1.6)))
+        scale = max(SMALLEST, min(0.45, side / 700), side / 1100)
+        return cls(max(1, round(side / 280)), scale, max(1, round(scale * 1.6)))
 
 
 @dataclass(frozen=True)

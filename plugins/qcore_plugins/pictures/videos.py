@@ -15,6 +15,8 @@ import numpy as np
 from qcore.errors import FileError, MissingDevice
 from qcore_plugins.pictures import VIDEO_SUFFIXES
 
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # OpenCV reads it once: FFmpeg's messages name no file, ours do
+
 ATTEMPTS = 30
 """A frame that cannot be decoded looks like the end; only so many in a row are the end."""
 SLACK = 0.02
@@ -100,10 +102,9 @@ def recording(source: Any) -> Video | None:
         return _camera(source)
     if not isinstance(source, (str, Path)):
         return None
-    path = Path(source)
-    if path.is_file():
-        return Video(path) if path.suffix.lower() in VIDEO_SUFFIXES else None
-    text = str(source)
+    path, text = Path(source), str(source)
+    if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
+        return Video(path)
     return _camera(int(text)) if text.isascii() and text.isdigit() and not path.exists() else None
 
 
@@ -129,8 +130,7 @@ def _pictures(capture: cv2.VideoCapture, attempts: int) -> Iterator[np.ndarray |
 
 @contextmanager
 def _capture(source: Path | int) -> Iterator[cv2.VideoCapture]:
-    """An opened source, released at the end, with OpenCV's and FFmpeg's own messages off: ours name the file."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    """An opened source, released at the end; OpenCV says nothing itself where there is none."""
     level = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:

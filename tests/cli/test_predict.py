@@ -1,0 +1,404 @@
+"""`qcore predict` on pictures, folders, patterns, videos and cameras, and what it writes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+import qcore
+from qcore_plugins.detection_eval.dataset import read as read_labels
+from qcore_plugins.detections import Detections
+
+FRAMES = 12
+INTERRUPTIBLE = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from qcore.cli import main; sys.exit(main())"
+)
+"""A shell without job control starts what runs in its background with Ctrl-C switched off."""
+
+
+@pytest.fixture(scope="module")
+def clip(pictures, tmp_path_factory):
+    """The pictures as a video."""
+    return video(tmp_path_factory.mktemp("clip") / "clip.avi", sorted((pictures / "images").iterdir()))
+
+
+@pytest.fixture(scope="module")
+def dynamic(checkpoint, tmp_path_factory):
+    """The detector with an open batch."""
+    made = qcore.pipeline(weights=checkpoint, batch="dynamic")
+    return made.save(tmp_path_factory.mktemp("dynamic"), goal="onnx")
+
+
+@pytest.fixture(scope="module")
+def by_fours(checkpoint, tmp_path_factory):
+    """The detector with a batch of four."""
+    return qcore.pipeline(weights=checkpoint, batch=4).save(tmp_path_factory.mktemp("fours"), goal="onnx")
+
+
+def video(path, files, rate=10):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), rate, (320, 240))
+    for file in files:
+        writer.write(cv2.resize(cv2.imread(str(file)), (320, 240)))
+    writer.release()
+    return path
+
+
+def frames(path):
+    capture = cv2.VideoCapture(str(path))
+    while (read := capture.read())[0]:
+        yield read[1]
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def found(run, *arguments):
+    code, out, err = run("predict", *arguments, "--json")
+    assert code == 0, err
+    return {document["input"]: document["results"] for document in json.loads(out)}
+
+
+def alike(one, other):
+    assert [row["name"] for row in one] == [row["name"] for row in other]
+    for mine, theirs in zip(one, other, strict=True):
+        assert np.abs(np.subtract(mine["box"], theirs["box"])).max() < 0.1
+        assert mine["confidence"] == pytest.approx(theirs["confidence"], abs=1e-4)
+
+
+def test_pictures_patterns_and_videos_in_one_run(run, exported, pictures, clip, tmp_path):
+    one = pictures / "images" / "0003.png"
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    (tmp_path / "deep" / "er" / "x.png").write_bytes(one.read_bytes())
+    got = found(run, exported, one, clip, tmp_path / "**" / "*.png", "--limit", "3", "--stride", "2")
+    copy = str(tmp_path / "deep" / "er" / "x.png")
+    assert list(got) == [str(one), f"{clip}#0", f"{clip}#2", f"{clip}#4", copy]
+    assert got[copy] == got[str(one)] != []
+    assert got[f"{clip}#2"] != got[f"{clip}#4"]
+
+
+def test_a_drawn_video_has_every_frame(run, exported, pictures, clip, tmp_path):
+    picture = pictures / "images" / "0000.png"
+    code, _, err = run("predict", exported, picture, clip, picture, "--save", tmp_path)
+    assert (code, err) == (0, "")
+    assert names(tmp_path) == ["0000-2.jpg", "0000.jpg", "clip.mp4"]
+    drawn, plain = list(frames(tmp_path / "clip.mp4")), list(frames(clip))
+    assert len(drawn) == FRAMES
+    assert cv2.VideoCapture(str(tmp_path / "clip.mp4")).get(cv2.CAP_PROP_FPS) == pytest.approx(10)
+    for one, other in zip(drawn, plain, strict=True):
+        apart = np.abs(one.astype(int) - other).max(2)
+        assert np.median(apart) < 30  # the same picture
+        assert (apart > 100).any()  # with something on it
+
+
+def test_a_broken_frame_is_named_and_skipped(run, exported, clip, tmp_path):
+    data = bytearray(clip.read_bytes())
+    begin = [place for place in range(len(data) - 2) if data[place : place + 3] == b"\xff\xd8\xff"][5]
+    data[begin : begin + 400] = bytes(400)
+    broken = tmp_path / "broken.avi"
+    broken.write_bytes(data)
+    code, out, err = run("predict", exported, broken, "--json", "--save", tmp_path / "shown")
+    assert code == 0
+    assert [document["input"].rpartition("#")[2] for document in json.loads(out)] == [
+        str(number) for number in range(FRAMES) if number != 5
+    ]
+    assert err == f"skipped: {broken}#5: this frame cannot be decoded\n"
+    assert len(list(frames(tmp_path / "shown" / "broken.mp4"))) == FRAMES - 1
+
+
+def test_a_truncated_video_and_one_that_is_none(run, exported, clip, tmp_path):
+    cut, none = tmp_path / "cut.avi", tmp_path / "none.mp4"
+    data = clip.read_bytes()
+    cut.write_bytes(data[: len(data) * 2 // 3])
+    none.write_text("no video" * 100)
+    code, out, err = run("predict", exported, none, cut, "--json")
+    there = len(json.loads(out))
+    assert code == 0
+    assert 4 <= there < FRAMES
+    assert err.splitlines() == [f"{none}: not a readable video", f"{cut}: ends after {there} of {FRAMES} frames"]
+    code, _, err = run("predict", exported, none, "--save", tmp_path / "shown", "-o", tmp_path / "o.json")
+    assert code == 6
+    assert "not a readable video" in err
+    assert names(tmp_path / "shown") == []
+    assert not (tmp_path / "o.json").exists()
+
+
+def test_a_camera_that_is_not_there(run, exported, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run("predict", exported, "7")
+    assert code == 3
+    assert err.splitlines() == [
+        "qcore: error: there is no camera 7", "  hint: name a picture, a folder or a video instead"
+    ]  # fmt: skip
+
+
+class Camera:
+    """A camera that gives grey pictures for ever."""
+
+    def __init__(self, source):
+        assert source == 7
+
+    def isOpened(self):
+        return True
+
+    def get(self, _):
+        return 0.0
+
+    def read(self):
+        return True, np.full((48, 64, 3), 90, np.uint8)
+
+    def release(self):
+        pass
+
+
+def test_a_camera_gives_pictures_up_to_the_limit(run, exported, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cv2, "VideoCapture", Camera)
+    got = found(run, exported, "7", "--limit", "3", "--save", tmp_path)
+    monkeypatch.undo()
+    assert list(got) == ["camera 7#0", "camera 7#1", "camera 7#2"]
+    assert len(list(frames(tmp_path / "camera-7.mp4"))) == 3
+
+
+def test_batches_find_what_single_inputs_find(run, exported, dynamic, by_fours, pictures, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for file in sorted((pictures / "images").iterdir())[:6]:
+        (folder / file.name).write_bytes(file.read_bytes())
+    (folder / "0002-text.png").write_text("no picture")
+    one = found(run, exported, folder)
+    assert len(one) == 6
+    for arguments in ((dynamic,), (dynamic, "--batch-size", "4"), (by_fours,)):
+        got = found(run, *arguments[:1], folder, *arguments[1:])
+        assert list(got) == list(one)
+        for key in one:
+            alike(one[key], got[key])
+
+
+def test_a_batch_size_reaches_the_session(dynamic, pictures):
+    predictor = qcore.pipeline(weights=dynamic).build()
+    predictor.batch_size = 5
+    sizes, session = [], predictor.session
+
+    class Counting:
+        def run(self, inputs):
+            sizes.append(len(inputs[predictor.contract.inputs[0].name]))
+            return session.run(inputs)
+
+    predictor.session = Counting()
+    assert len(list(predictor.stream(pictures / "images"))) == 12
+    assert sizes == [5, 5, 2]
+
+
+def test_only_a_batch_is_in_memory(dynamic, pictures):
+    predictor = qcore.pipeline(weights=dynamic).build()
+    predictor.batch_size = 3
+    file = sorted((pictures / "images").iterdir())[0]
+    taken = []
+
+    class Endless:
+        stem, total, rate = "endless", None, None
+
+        def __iter__(self):
+            while True:
+                taken.append(file)
+                yield file
+
+    results = predictor.run(predictor.unrolled([Endless()]))
+    for count in range(1, 8):
+        next(results)
+        assert len(taken) <= count + 2
+    results.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--batch-size", "4"], "--batch-size 4: the model takes 1 at a time"),
+        (["--batch-size", "0"], "--batch-size 0 is not a positive number"),
+        (["--limit", "0"], "--limit 0 is not a positive number"),
+        (["--format", "coco"], "--format coco has no file to go to"),
+        (["--format", "csv", "-o", "{out}"], "there is no format csv"),
+        (["--data", "x.json"], "--data gives the ids of --format coco"),
+        (["--format", "yolo", "-o", "{out}", "--data", "x.json"], "YOLO txt has no ids"),
+        (["--format", "coco", "-o", "."], "is a folder; COCO results are one file"),
+        (["-o", "."], "is a folder; JSON is one file"),
+    ],
+)
+def test_arguments_that_mean_nothing(run, exported, pictures, tmp_path, arguments, message):
+    given = [argument.format(out=tmp_path / "out") for argument in arguments]
+    code, _, err = run("predict", exported, pictures / "images" / "0000.png", *given)
+    assert code == 2
+    assert message in err
+    assert names(tmp_path) == []
+
+
+def test_json_in_a_file_is_what_json_prints(run, exported, pictures, clip, tmp_path):
+    inputs = (exported, pictures / "images" / "0000.png", clip)
+    code, out, _ = run("predict", *inputs, "--json", "-o", tmp_path / "o.json")
+    assert code == 0
+    assert json.loads((tmp_path / "o.json").read_text()) == json.loads(out)
+
+
+def test_coco_results_with_the_ids_of_labelled_data(run, exported, pictures, tmp_path):
+    from faster_coco_eval import COCO, COCOeval_faster
+
+    document = json.loads((pictures / "instances.json").read_text())
+    for entry in document["images"]:
+        entry["id"] += 1000
+    for entry in document["annotations"]:
+        entry["image_id"] += 1000
+        entry["category_id"] += 40
+    for entry in document["categories"]:
+        entry["id"] += 40
+    data = tmp_path / "shifted.json"
+    data.write_text(json.dumps(document))
+    arguments = ("--format", "coco", "--data", data, "-o", tmp_path / "o.json", "--confidence", "0.01")
+    assert run("predict", exported, pictures / "images", *arguments)[0] == 0
+    assert names(tmp_path) == ["o.json", "shifted.json"]
+    truth = COCO(str(data))
+    judge = COCOeval_faster(truth, truth.loadRes(str(tmp_path / "o.json")), iouType="bbox")
+    judge.run()
+    assert judge.stats_as_dict["AP_50"] > 0.8
+
+
+def test_coco_results_without_labelled_data_say_what_their_ids_mean(run, exported, pictures, tmp_path):
+    from faster_coco_eval import COCO
+
+    code, out, _ = run(
+        "predict", exported, pictures / "images", "--format", "coco", "-o", tmp_path / "o.json", "--json"
+    )
+    assert code == 0
+    truth = COCO(str(tmp_path / "o.images.json"))
+    results = truth.loadRes(str(tmp_path / "o.json"))
+    assert sorted(truth.getImgIds()) == list(range(12))  # 0000.png to 0011.png
+    categories = truth.loadCats(truth.getCatIds())
+    assert [entry["name"] for entry in categories] == ["ellipse", "rectangle", "triangle", "star"]
+    for document in json.loads(out):
+        (image,) = [entry for entry in truth.dataset["images"] if entry["file_name"] == document["input"]]
+        rows = results.loadAnns(results.getAnnIds(imgIds=[image["id"]]))
+        back = Detections.from_coco(rows, categories)
+        alike(back.records(), document["results"])
+
+
+def test_pictures_whose_names_are_no_numbers_are_numbered(run, exported, pictures, clip, tmp_path):
+    arguments = ("--format", "coco", "-o", tmp_path / "o.json", "--limit", "2", "--quiet")
+    assert run("predict", exported, pictures / "images" / "0005.png", clip, *arguments)[0] == 0
+    images = json.loads((tmp_path / "o.images.json").read_text())["images"]
+    assert [(entry["id"], entry["file_name"].rpartition("/")[2]) for entry in images] == [
+        (1, "0005.png"), (2, "clip.avi#0"), (3, "clip.avi#1")
+    ]  # fmt: skip
+
+
+def test_a_picture_that_the_data_does_not_name(run, exported, pictures, tmp_path):
+    other = tmp_path / "other.png"
+    other.write_bytes((pictures / "images" / "0000.png").read_bytes())
+    arguments = ("--format", "coco", "--data", pictures / "instances.json", "-o", tmp_path / "o.json")
+    code, _, err = run("predict", exported, other, pictures / "images" / "0001.png", *arguments)
+    assert code == 0
+    assert f"skipped: {other}: {pictures / 'instances.json'} has no picture of this name" in err
+    assert {row["image_id"] for row in json.loads((tmp_path / "o.json").read_text())} == {number(pictures, "0001.png")}
+
+
+def number(pictures, name):
+    images = json.loads((pictures / "instances.json").read_text())["images"]
+    return next(entry["id"] for entry in images if entry["file_name"] == name)
+
+
+def test_yolo_files_say_where_everything_is(run, exported, pictures, clip, tmp_path):
+    images = pictures / "images"
+    arguments = ("--format", "yolo", "-o", tmp_path, "--limit", "2")
+    got = found(run, exported, images, images / "0000.png", clip, *arguments)
+    numbered = [f"{place:04}.txt" for place in range(12)]
+    assert names(tmp_path) == sorted([*numbered, "0000-2.txt", "clip_0.txt", "clip_1.txt"])
+    for place in range(12):
+        source = images / f"{place:04}.png"
+        height, width = cv2.imread(str(source)).shape[:2]
+        rows = np.loadtxt(tmp_path / f"{place:04}.txt", ndmin=2).reshape(-1, 6)
+        kinds, centre, size = rows[:, 0], rows[:, 1:3] * (width, height), rows[:, 3:5] * (width, height)
+        wanted = got[str(source)]
+        assert kinds.tolist() == [row["class_id"] for row in wanted]
+        boxes = np.concatenate((centre - size / 2, centre + size / 2), 1)
+        assert np.abs(boxes - np.array([row["box"] for row in wanted]).reshape(-1, 4)).max(initial=0) < 0.01
+        assert rows[:, 5] == pytest.approx([row["confidence"] for row in wanted], abs=1e-6)
+
+
+def test_yolo_files_without_confidences_are_labels(run, exported, pictures, tmp_path):
+    (tmp_path / "images").mkdir()
+    source = tmp_path / "images" / "0000.png"
+    source.write_bytes((pictures / "images" / "0000.png").read_bytes())
+    rows = found(run, exported, source, "--format", "yolo", "-o", tmp_path / "labels")[str(source)]
+    label = tmp_path / "labels" / "0000.txt"
+    label.write_text("".join(f"{line.rpartition(' ')[0]}\n" for line in label.read_text().splitlines()))
+    (tmp_path / "data.yaml").write_text("val: images\nnames: [ellipse, rectangle, triangle, star]\n")
+    dataset = read_labels(tmp_path / "data.yaml")
+    (item,) = dataset
+    labels = dataset.labels(item, cv2.imread(str(source)).shape[:2])
+    assert labels.class_id.tolist() == [row["class_id"] for row in rows]
+    assert np.abs(labels.xyxy - np.array([row["box"] for row in rows])).max() < 0.01
+
+
+def test_calibration_and_evaluation_take_pictures_only(run, exported, clip, tmp_path):
+    quantizer = ("--quantizer", "onnxruntime", "--backend", "onnxruntime")
+    code, _, err = run("quantize", exported, "--calib", clip, *quantizer, "-o", tmp_path)
+    assert code == 6
+    assert "a video, and pictures are wanted here" in err
+    predictor = qcore.pipeline(weights=exported).build()
+    with pytest.raises(qcore.FileError, match="a video"):
+        list(predictor.examine([clip]))
+    assert len(list(predictor.stream(clip))) == FRAMES
+
+
+def test_a_drawn_video_does_not_take_the_place_of_its_source(run, exported, clip, tmp_path):
+    mine = tmp_path / "mine.mp4"
+    mine.write_bytes(clip.read_bytes())
+    code, _, err = run("predict", exported, mine, "--save", tmp_path)
+    assert code == 2
+    assert "would be overwritten by its drawing" in err
+    assert mine.read_bytes() == clip.read_bytes()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_ctrl_c_during_a_video_leaves_nothing_half_written(exported, pictures, tmp_path):
+    files = sorted((pictures / "images").iterdir())
+    video(tmp_path / "long.avi", files * 100)
+    out = tmp_path / "out"
+    command = [
+        sys.executable, "-c", INTERRUPTIBLE, "predict", exported, tmp_path / "long.avi", "--save", out,
+        "-o", out / "o.json", "--format", "coco",
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and not any(
+            path.suffix == ".mp4" and path.stat().st_size for path in out.glob(".*")
+        ):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "interrupted; nothing is half-written" in err
+    assert names(out) == []
+
+
+def test_the_bar_has_a_rate():
+    import io
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from qcore.cli.console import _rate
+
+    bar = Progress(_rate(), console=Console(file=io.StringIO()))
+    task = bar.add_task("", total=10)
+    column = bar.columns[0]
+    assert str(column.render(bar.tasks[0])) == ""
+    for wait in (0.0, 0.02, 0.02):
+        time.sleep(wait)
+        bar.advance(task)
+    assert str(column.render(bar.tasks[0])).endswith("/s")
