@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 def within(
     options: argparse.Namespace, output: Output, pipeline: Pipeline, done: Pipeline, target: Target, judge: Judge
-) -> tuple[Pipeline, dict[str, Any]]:
+) -> tuple[Pipeline, dict[str, Any], list[dict[str, Any]]]:
     """Leave the worst layers float until the drop is met.
 
     Returns:
-        The quantized pipeline with those layers float, ending at the target, and what to report.
+        The quantized pipeline with those layers float, ending at the target; what to report; the layers as ranked.
     """
     if not options.max_drop > 0:
         raise UsageError(f"--max-drop {options.max_drop:g} is not above 0")
@@ -43,7 +43,8 @@ def within(
     }
     path = Path(options.out) / f"{pipeline.weights.stem}.{target.name}.budget.json"
     trials = Trials.read(path, _plain(identity))
-    ranked = [row["layer"] for row in ranking(pipeline, pipeline.calibration(), output)]
+    rows = ranking(pipeline, pipeline.calibration(), output)
+    ranked = [row["layer"] for row in rows]
 
     def quantized(layers: Sequence[str]) -> Pipeline:
         return target.of(leaving(pipeline, done, layers))
@@ -81,7 +82,7 @@ def within(
         report["times"] = _slower(pipeline, predictor(quantized(())), predictor(kept))
     trials.write(result=report)
     output.say(_told(report, len(ranked)))
-    return kept, report
+    return kept, {**report, "trials": dict(sorted(trials.known.items()))}, rows
 
 
 def ranking(pipeline: Pipeline, inputs: CalibrationData, output: Output) -> list[dict[str, Any]]:

@@ -170,6 +170,7 @@ def _quantize(command: Any) -> argparse.ArgumentParser:
     quantize.add_argument("--data", metavar="FILE", help="labelled data to decide on, e.g. a COCO json")
     _labels(quantize)
     _out(quantize)
+    add_report(quantize)
     return quantize
 
 

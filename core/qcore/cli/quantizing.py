@@ -9,9 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qcore.cli import reporting
 from qcore.cli.arguments import pairs, refuse_unused
 from qcore.cli.console import Output
-from qcore.errors import UsageError
+from qcore.cli.quantize_report import Page, Written
+from qcore.errors import CheckFailed, UsageError
 from qcore.files import output_directory, require
 
 if TYPE_CHECKING:
@@ -65,11 +67,21 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     for plan in plans:
         plan.require()
     output_directory(options.out)
+    page = Page(options, pipeline) if reporting.ready(options, pipeline.plugins) else None
     done = pipeline.quantized()
-    reports = [_written(options, output, pipeline, done, target, len(targets) > 1, judge) for target in targets]
+    try:
+        written = [_written(options, output, pipeline, done, target, len(targets) > 1, judge) for target in targets]
+    except CheckFailed as error:
+        if page:
+            reporting.keep(page.failed(error, done), options, output, pipeline.plugins)
+        raise
     kept = _keep_table(options, output, done)
+    reports = [each.report for each in written]
+    document = {**(reports[0] if len(reports) == 1 else {"files": reports}), **kept}
     if output.json:
-        output.result({**(reports[0] if len(reports) == 1 else {"files": reports}), **kept})
+        output.result(document)
+    if page:
+        reporting.keep(page.made(written, document), options, output, pipeline.plugins)
     return 0
 
 
@@ -158,16 +170,17 @@ def _written(
     target: Target,
     several: bool,
     judge: Judge | None,
-) -> dict[str, Any]:
+) -> Written:
     from qcore import loading
 
     folder = Path(options.out) / target.name if several else Path(options.out)
     report: dict[str, Any] = {}
+    ranked: list[dict[str, Any]] = []
     ended = target.of(done)
     if options.max_drop is not None and judge is not None:
         from qcore.cli.budgeting import within
 
-        ended, report["budget"] = within(options, output, pipeline, done, target, judge)
+        ended, report["budget"], ranked = within(options, output, pipeline, done, target, judge)
     model: Model = ended.model(target.goal)
     agreed = _checked(output, ended, target, model, pipeline.calibration_items())
     files = loading.save(model, folder, pipeline.weights.stem, pipeline.plugins)
@@ -179,7 +192,7 @@ def _written(
         report["parity"] = agreed
         where = f"{agreed['inputs']} inputs on {agreed['backend']}"
         output.say(f"  as the quantized network on {where}: {agreed['summary']}")
-    return report
+    return Written(target.name, report, model.contract, files, ranked)
 
 
 def _checked(

@@ -1,5 +1,7 @@
 """Agreement of two models, and how certain a difference in AP is."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,8 +9,8 @@ from hypothesis import strategies as st
 
 from qcore_plugins.detection_eval.agreement import agreement
 from qcore_plugins.detection_eval.bootstrap import Matches, difference
+from qcore_plugins.detection_eval.collected import Collected
 from qcore_plugins.detection_eval.dataset import Labels
-from qcore_plugins.detection_eval.evaluator import _Collected
 from qcore_plugins.detections import Detections
 
 
@@ -87,9 +89,9 @@ class Data:
 @pytest.mark.parametrize("seed", range(5))
 def test_ap_without_resampling_is_cocos(seed):
     results, labels = pictures(seed)
-    collected = _Collected(Data(), {0: 0, 1: 1, 2: 2})
+    collected = Collected(Data(), {0: 0, 1: 1, 2: 2})
     for each, truth in zip(results, labels, strict=True):
-        collected.add(each, truth, (640, 640))
+        collected.add(Path("a.jpg"), each, truth, (640, 640))
     ours, theirs = Matches.of(results, labels), collected.figures()
     assert ours.average_precision() == pytest.approx(theirs["AP"], abs=1e-6)
     assert ours.average_precision(loose=True) == pytest.approx(theirs["AP50"], abs=1e-6)
