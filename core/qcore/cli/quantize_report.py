@@ -12,7 +12,7 @@ from qcore.cli import reporting
 from qcore.cli.about import about
 from qcore.contract import Contract
 from qcore.errors import CheckFailed
-from qcore.report import Bars, Block, Report, Section, Table, Text
+from qcore.report import Bars, Block, Curves, Report, Section, Table, Text
 
 if TYPE_CHECKING:
     from qcore.pipelines import Pipeline
@@ -61,6 +61,7 @@ class Page:
             Section("Files", [_files(written)]),
             *([_parity(checked)] if checked else []),
             *(section for one in written for section in _budget(one, len(written) > 1)),
+            *_sensitivity(written),
             *([_layers(written)] if any(one.report.get("layers") for one in written) else []),
         ]
         return self._report("pass" if whole else "note", summary + "; ".join(told) + ".", sections, document, contracts)
@@ -113,49 +114,52 @@ def _parity(checked: Sequence[Written]) -> Section:
 
 
 def _budget(one: Written, several: bool) -> list[Section]:
-    """The search of `--max-drop`, with what every number of float layers gave, and the layers it went by."""
+    """The search of `--max-drop`, with what every number of float layers gave."""
     found = one.report.get("budget")
     if not found:
         return []
-    figure, left = found["figure"], found["left_float"]
-    rows = [(count, f"{value:.4f}", f"{value - found['float']:+.4f}") for count, value in found["trials"].items()]
+    figure, whole, left = found["figure"], found["float"], found["left_float"]
+    trials = found["trials"]
+    ends = [min(trials), max(trials)]
+    rows = [(count, f"{value:.4f}", f"{value - whole:+.4f}") for count, value in trials.items()]
+    named = {"float": whole, "int8 throughout": found["int8"], "as written": found["reached"]}
+    lines = {"quantized": ([*trials], [*trials.values()]), "float": (ends, [whole, whole])}
     blocks: list[Block] = [
         Table(
             ("", figure, "against float"),
             [
-                ("float", f"{found['float']:.4f}", ""),
-                ("int8 throughout", f"{found['int8']:.4f}", f"{found['int8'] - found['float']:+.4f}"),
-                ("as written", f"{found['reached']:.4f}", f"{found['reached'] - found['float']:+.4f}"),
+                (name, f"{value:.4f}", f"{value - whole:+.4f}" if value != whole else "")
+                for name, value in named.items()
             ],
         ),
-        Table(("layers float", figure, "against float"), rows, "What was tried"),
-        *_sensitivity(one.ranked, len(left)),
-        Table(("layer",), [(layer,) for layer in left], f"The {len(left)} layers left float", folded=True),
+        *([Curves(lines, "layers left float", figure, "What was tried")] if len(trials) > 1 else []),
+        Table(("layers float", figure, "against float"), rows, "What was tried, as a table", folded=True),
+        *([Text("\n".join(left), fixed=True, title=f"The {len(left)} layers left float", folded=True)] if left else []),
     ]
-    name = f"Accuracy budget: {one.name}" if several else "Accuracy budget"
-    return [Section(name, blocks if left else blocks[:-1], f"Decided on {found['data']}.")]
+    return [Section(f"Accuracy budget: {one.name}" if several else "Accuracy budget", blocks, f"On {found['data']}.")]
 
 
-def _sensitivity(ranked: Sequence[Mapping[str, Any]], left: int) -> list[Block]:
-    """Bars of the first figure that the analyzer gives, and all of its table."""
-    if not ranked:
+def _sensitivity(written: Sequence[Written]) -> list[Section]:
+    """Bars of the first figure that the analyzer gives, and all of its table; the ranking is of the float model."""
+    one = next((one for one in written if one.ranked), None)
+    if one is None:
         return []
-    columns = list(ranked[0])
-    key = next((key for key in columns if isinstance(ranked[0][key], float)), None)
-    table = Table(
-        tuple(column.replace("_", " ") for column in columns),
-        [[row[column] for column in columns] for row in ranked],
-        "All layers, the most sensitive first",
-        folded=True,
-    )
-    if key is None:
-        return [table]
-    values = [float(row[key]) for row in ranked]
-    rising = values == sorted(values)
-    limit = values[left] if rising and 0 < left < len(values) else None
-    title = "The most sensitive layers" + (", below the line those left float" if limit is not None else "")
-    labels = [str(row["layer"]) for row in ranked[:WORST]]
-    return [Bars(labels, values[:WORST], key.replace("_", " "), title, limit), table]
+    columns = list(one.ranked[0])
+    key = next((key for key in columns if isinstance(one.ranked[0][key], float)), None)
+    cells = [[row[column] for column in columns] for row in one.ranked]
+    blocks: list[Block] = [Table([_words(column) for column in columns], cells, "All layers", folded=True)]
+    if key is not None:
+        values = [float(row[key]) for row in one.ranked]
+        left = len(one.report["budget"]["left_float"]) if len(written) == 1 else 0
+        line = values[left] if 0 < left < len(values) and values == sorted(values) else None
+        title = "The most sensitive layers" + (", below the line those left float" if line is not None else "")
+        labels = [str(row["layer"]) for row in one.ranked[:WORST]]
+        blocks.insert(0, Bars(labels, values[:WORST], _words(key), title, line))
+    return [Section("Sensitivity", blocks, "The layers in the order in which the budget leaves them float.")]
+
+
+def _words(column: str) -> str:
+    return column.replace("_db", " dB").replace("_", " ")
 
 
 def _layers(written: Sequence[Written]) -> Section:
