@@ -13,6 +13,8 @@ from qcore.report import Table
 
 EQUAL = 1e-6
 """Largest difference of equal inputs, as a part of the largest value: one rounding of float32 is 1.2e-7."""
+STEP = 1.01 / 255
+"""Largest difference that is only rounding: a step of the 8 bits that inputs were recorded with."""
 
 
 def rung(
@@ -35,25 +37,22 @@ def rung(
         same_shape = given.shape == expected.shape
         apart = _apart(expected, given) if same_shape else float("inf")
         largest = max(largest, apart)
-        if apart > EQUAL:
+        if EQUAL < apart <= STEP:
+            text = f"{who}: values differ by no more than a step of 8 bits, as where one rounds and the other does not"
+            causes.setdefault("rounding", Cause("rounding", text))
+        elif apart > STEP:
             for cause in _causes(reference, raw, expected, given, who):
                 causes.setdefault(cause.name, cause)
         rows.append((str(item), list(expected.shape), list(given.shape), apart if same_shape else None))
     equal = largest <= EQUAL
-    summary = (
-        f"{len(rows)} inputs are equal value for value"
-        if equal
-        else f"{', '.join(causes)}"
-        if causes
-        else f"values differ by up to {largest:.2g} of the largest"
-    )
+    summary = f"{len(rows)} inputs are equal value for value" if equal else ", ".join(causes)
     columns = ("INPUT", "REF", who, "LARGEST DIFFERENCE")
     return Rung(
         "preprocessing",
-        "pass" if equal else "fail",
+        "pass" if equal else "note" if largest <= STEP else "fail",
         summary,
         tuple(causes.values()),
-        f"largest difference {EQUAL:g} of the largest value",
+        f"largest difference {EQUAL:g} of the largest value; up to {STEP:.3f} is rounding",
         {"inputs": len(rows), "largest_difference": largest if np.isfinite(largest) else None},
         [] if equal else [Table(columns, rows)],
     )

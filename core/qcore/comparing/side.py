@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from qcore.contract import Contract
@@ -48,7 +48,7 @@ class Side:
         this = pipeline.load()
         if this.backend is None:
             this = this.to(this.default_backend())
-        this = this.continued(this.model())
+        this = replace(this, loaded=this.model(), quantization=None, head=None, precision=None, target=None)
         return cls(name, this, this.build())
 
     @property

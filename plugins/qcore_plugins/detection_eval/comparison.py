@@ -54,7 +54,7 @@ class DetectionComparison:
         self._gained = Counter[float]()
         self._boxes = self._sure = self._changed = 0
         self._before, self._after = np.zeros(len(EDGES) - 1), np.zeros(len(EDGES) - 1)
-        self._shift = self._bias = self._largest = 0.0
+        self._shift = self._bias = self._squares = self._largest = 0.0
         self._partners = 0
         self._worst = Worst()
 
@@ -95,6 +95,7 @@ class DetectionComparison:
         self._partners += int(both.sum())
         self._shift += float(moved.sum())
         self._bias += float((after - before).sum())
+        self._squares += float((moved * moved).sum())
         self._largest = max(self._largest, float(moved.max(initial=0)))
         return float(moved.sum())
 
@@ -102,11 +103,12 @@ class DetectionComparison:
         counted, partners = max(self._sure, 1), max(self._partners, 1)
         alone = self._lost[NEAR] + self._gained[NEAR]
         bias, shift = self._bias / partners, self._shift / partners
+        error = 2 * ((self._squares / partners - bias**2) / partners) ** 0.5
         causes = []
         if alone / counted > LOST and alone > 1:
             text = f"{self._lost[NEAR]} boxes lost, {self._gained[NEAR]} gained, of {self._boxes}"
             causes.append(Cause("boxes lost or gained", text, "see the steps above for where the numbers change"))
-        if abs(bias) > BIAS:
+        if abs(bias) - error > BIAS:
             which = "higher" if bias > 0 else "lower"
             text = f"confidences are {abs(bias):.3f} {which} on average"
             causes.append(Cause(f"confidences {which}", text, "a threshold set for REF does not fit CANDIDATE"))
@@ -124,6 +126,7 @@ class DetectionComparison:
             "class_changed": self._changed,
             "shift": shift,
             "bias": bias,
+            "bias_error": error,
             "largest_shift": self._largest,
             "confidence_edges": EDGES.tolist(),
             "confidences_before": self._before.tolist(),
@@ -134,10 +137,10 @@ class DetectionComparison:
         return Rung(
             "detections",
             "fail" if causes else "pass",
-            f"{self._boxes} boxes, {alone / counted:.1%} without a partner at IoU {NEAR:g}, {self._changed} with another "
+            f"{self._boxes} boxes, {alone / counted:.1%} without a partner at IoU {NEAR:g}, {self._changed} of another "
             f"class, confidences {shift:.4f} apart on average ({bias:+.4f})",
             tuple(causes),
-            f"at most {LOST:.0%} without a partner, confidences within {SHIFT:g} and {BIAS:g} on average",
+            f"at most {LOST:.0%} without a partner, confidences at most {SHIFT:g} apart and {BIAS:g} one way on average",
             figures,
             [
                 Table(("PARTNERS", "LOST", "GAINED", "SHARE"), rows, f"Boxes above confidence {CONFIDENCE:g}"),

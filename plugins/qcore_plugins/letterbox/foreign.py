@@ -244,7 +244,7 @@ def _padding(letterbox: Letterbox, planes: np.ndarray, best: _Try) -> Iterator[F
     grey = (planes[:, outside] - best.offset[:, None]) / best.factor[:, None]
     value = float(np.median(grey))
     if abs(value - letterbox.params.pad_value) > FITS:
-        yield "padding value", f"{value:.0f}, the contract says {letterbox.params.pad_value}"
+        yield "padding value", f"{round(value)}, the contract says {letterbox.params.pad_value}"
 
 
 def variants(letterbox: Letterbox, raw: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:

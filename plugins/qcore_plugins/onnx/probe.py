@@ -33,24 +33,31 @@ class OnnxInside:
         self._kinds = {value.name: value.type.tensor_type.elem_type for value in inferred.value_info}
         self.tensors = frozenset(name for name, kind in self._kinds.items() if kind in floats) | set(view.graph.inputs)
         self.faults = list(self._computed())
+        self._asked: tuple[list[str], onnxruntime.InferenceSession] | None = None
 
     def run(self, inputs: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
         """The tensors of those names in float32, for one inference."""
         given = {name: inputs[name] for name in self._view.graph.inputs}
         inner = [name for name in names if name not in given]
-        asked = onnx.ModelProto()
-        asked.CopyFrom(self._proto)
-        del asked.graph.output[:]
-        asked.graph.output.extend(
-            onnx.helper.make_tensor_value_info(name, self._kinds.get(name, onnx.TensorProto.FLOAT), None)
-            for name in inner
-        )
-        settings = onnxruntime.SessionOptions()
-        settings.log_severity_level = 3
-        settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        session = onnxruntime.InferenceSession(asked.SerializeToString(), settings, providers=["CPUExecutionProvider"])
-        made = dict(zip(inner, session.run(inner, given), strict=True)) if inner else {}
+        made = dict(zip(inner, self._session(inner).run(inner, given), strict=True)) if inner else {}
         return {name: np.asarray(made.get(name, given.get(name)), np.float32) for name in names}
+
+    def _session(self, names: list[str]) -> onnxruntime.InferenceSession:
+        """What computes these tensors; the last one is kept, as callers ask for the same of several inputs."""
+        if self._asked is None or self._asked[0] != names:
+            asked = onnx.ModelProto()
+            asked.CopyFrom(self._proto)
+            del asked.graph.output[:]
+            asked.graph.output.extend(
+                onnx.helper.make_tensor_value_info(name, self._kinds.get(name, onnx.TensorProto.FLOAT), None)
+                for name in names
+            )
+            settings = onnxruntime.SessionOptions()
+            settings.log_severity_level = 3
+            settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+            made = onnxruntime.InferenceSession(asked.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+            self._asked = names, made
+        return self._asked[1]
 
     def quantized(self, layer: str) -> list[Quantized]:
         """How what a layer reads and makes is rounded, where one stored scale does it."""
