@@ -1,0 +1,261 @@
+"""`--report DIR`: what the page shows is in report.json, and nothing is spoilt on the way."""
+
+import base64
+import importlib.util
+import json
+import shutil
+
+import pytest
+
+import qcore
+from qcore import reporting
+from qcore.cli.about import about
+from qcore.cli.console import Output
+from qcore.cli.reporting import show
+from qcore.report import Bars, Picture, Pictures, Ranges, Report, Section, Table, Text
+
+
+ONNXRUNTIME = ("--quantizer", "onnxruntime", "--backend", "onnxruntime")
+
+
+def document(folder):
+    assert sorted(path.name for path in folder.iterdir()) == ["report.html", "report.json"]
+    return json.loads((folder / "report.json").read_text())
+
+
+def titles(found):
+    return [section["title"] for section in found["sections"]]
+
+
+def blocks(found, section, kind):
+    (one,) = [each for each in found["sections"] if each["title"] == section]
+    return [each for each in one["blocks"] if each["block"] == kind]
+
+
+def test_eval_measures_once_and_shows_curves_and_the_worst_pictures(run, int8, pictures, tmp_path):
+    data = pictures / "instances.json"
+    call = ("eval", int8, "--data", data, "--protocol", "upstream", "--json")
+    code, plain, _ = run(*call)
+    assert code == 0
+    code, out, err = run(*call, "--report", tmp_path / "rep")
+    assert (code, out) == (0, plain)
+    assert f"report: {tmp_path / 'rep' / 'report.html'}" in err
+    found = document(tmp_path / "rep")
+    assert found["result"] == json.loads(plain)
+    assert found["commands"][0] == f"qcore {' '.join(map(str, call))} --report {tmp_path / 'rep'}"
+    assert "qcore quantize shapes.pt --quantizer onnxruntime" in found["commands"][1]
+    assert titles(found)[:2] == ["Contract", "Recipe"]
+    shown = {row[0]: row[1] for row in blocks(found, "Accuracy", "table")[0]["rows"]}
+    assert shown["AP"] == f"{found['result']['AP']:.4f}"
+    (curves,) = blocks(found, "Accuracy", "curves")
+    assert sum(curves["lines"]["IoU .75"][1]) / 101 <= sum(curves["lines"]["IoU .50"][1]) / 101
+    assert sum(curves["lines"]["IoU .50"][1]) / 101 == pytest.approx(found["result"]["AP50"], abs=1e-6)
+    (histogram,) = blocks(found, "Accuracy", "histogram")
+    assert sum(histogram["counts"]["right"]) > 10
+    (classes,) = [table for table in blocks(found, "Accuracy", "table") if table["folded"]]
+    each = [float(row[2]) for row in classes["rows"]]
+    assert sum(each) / len(each) == pytest.approx(found["result"]["AP"], abs=1e-4)
+    page = (tmp_path / "rep" / "report.html").read_text()
+    for heading, row in [row for one in blocks(found, "Worst pictures", "pictures") for row in one["rows"]]:
+        assert heading in page
+        assert len(row) == 2
+        assert all(base64.b64decode(picture["data"]).startswith(b"\xff\xd8") for picture in row)
+        assert all(picture["data"] in page for picture in row)
+
+
+def test_the_worst_pictures_are_those_with_most_missed_and_wrong(run, exported, pictures, tmp_path):
+    """Labels of one picture are moved away: there, all is missed and all is wrong."""
+    told = json.loads((pictures / "instances.json").read_text())
+    counts = {image["id"]: 0 for image in told["images"]}
+    for annotation in told["annotations"]:
+        counts[annotation["image_id"]] += 1
+    victim = max(counts, key=counts.get)
+    for annotation in told["annotations"]:
+        if annotation["image_id"] == victim:
+            annotation["bbox"] = [0, 0, 3, 3]
+    (tmp_path / "moved.json").write_text(json.dumps(told))
+    call = ("eval", exported, "--data", tmp_path / "moved.json", "--images", pictures / "images")
+    assert run(*call, "--report", tmp_path / "rep")[0] == 0
+    (block,) = blocks(document(tmp_path / "rep"), "Worst pictures", "pictures")
+    name = next(image["file_name"] for image in told["images"] if image["id"] == victim)
+    assert block["rows"][0][0].startswith(f"{name}: {counts[victim]} missed")
+    assert len(block["rows"]) <= 6
+
+
+def test_benchmark_shows_times_with_their_spread(run, exported, int8, tmp_path):
+    call = ("benchmark", exported, int8, "--rounds", "2", "--launches", "1", "--report", tmp_path / "rep")
+    assert run(*call)[0] == 0
+    found = document(tmp_path / "rep")
+    _, said = found["result"]["files"]
+    ratios = [block for block in blocks(found, "Latency", "ranges") if block["mark"] == 1.0]
+    assert next(iter(ratios[0]["rows"].values()))[1] == said["speed"]["inference"]["ratio"]
+    assert str(int8) in found["summary"]
+    (recipe,) = [
+        table for table in blocks(found, "Recipe", "table") if table["columns"] == ["", str(exported), str(int8)]
+    ]
+    assert ["quantizer", "none: not quantized", "onnxruntime"] in recipe["rows"]
+
+
+def test_quantize_shows_parity_and_recipe(run, exported, pictures, tmp_path):
+    call = (
+        "quantize",
+        exported,
+        "--calib",
+        pictures / "images",
+        "--quantizer",
+        "onnxruntime",
+        "--backend",
+        "onnxruntime",
+    )
+    code, out, _ = run(*call, "--explain", "-o", tmp_path / "out", "--report", tmp_path / "rep", "--json")
+    assert code == 0
+    found, printed = document(tmp_path / "rep"), json.loads(out)
+    assert found["verdict"] == "pass"
+    assert printed["parity"]["summary"] in found["summary"]
+    assert {key: found["result"][key] for key in printed} == printed
+    assert found["result"]["contracts"][printed["file"]]["provenance"]["quantization"]["quantizer"] == "onnxruntime"
+    (table,) = blocks(found, "What was decided for each layer", "table")
+    assert (len(table["rows"]), table["folded"]) == (len(printed["layers"]), True)
+
+
+def test_a_failed_check_has_a_page_too(run, exported, pictures, tmp_path, monkeypatch):
+    from qcore_plugins.detection_eval.evaluator import DetectionEvaluator
+
+    def disagree(pairs):
+        list(pairs)
+        return {"agree": False, "summary": "all boxes lost"}
+
+    monkeypatch.setattr(DetectionEvaluator, "agreement", staticmethod(disagree))
+    call = (
+        "quantize",
+        exported,
+        "--calib",
+        pictures / "images",
+        "--quantizer",
+        "onnxruntime",
+        "--backend",
+        "onnxruntime",
+    )
+    code, _, err = run(*call, "-o", tmp_path / "out", "--report", tmp_path / "rep")
+    assert code == 1
+    assert "all boxes lost" in err
+    found = document(tmp_path / "rep")
+    assert found["verdict"] == "fail"
+    assert "all boxes lost" in found["summary"]
+    assert not (tmp_path / "out" / "shapes.onnx").exists()
+
+
+@pytest.mark.parametrize("command", ["benchmark", "eval", "quantize"])
+def test_a_missing_package_is_told_before_the_work(run, exported, pictures, tmp_path, monkeypatch, command):
+    there = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "matplotlib" else there(name))
+    more = {
+        "benchmark": (),
+        "eval": ("--data", pictures / "instances.json"),
+        "quantize": ("--calib", pictures / "images", "--quantizer", "onnxruntime", "-o", tmp_path / "out"),
+    }[command]
+    code, out, err = run(command, exported, *more, "--report", tmp_path / "rep")
+    assert (code, out) == (3, "")
+    assert "pip install 'qcore-quant[report]'" in err
+    assert not (tmp_path / "rep").exists()
+    assert not list(tmp_path.rglob("*.onnx"))
+
+
+def test_a_folder_with_other_files_keeps_them(run, exported, pictures, tmp_path):
+    call = ("eval", exported, "--data", pictures / "instances.json", "--report", tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    assert run(*call)[0] == 0
+    assert run(*call)[0] == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["notes.txt", "report.html", "report.json"]
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.json"])
+def test_a_foreign_file_of_the_same_name_is_not_replaced(run, exported, pictures, tmp_path, name):
+    (tmp_path / name).write_text('{"mine": true}')
+    code, out, err = run("eval", exported, "--data", pictures / "instances.json", "--report", tmp_path)
+    assert (code, out) == (6, "")
+    assert f"{tmp_path / name}: is there" in err
+    assert (tmp_path / name).read_text() == '{"mine": true}'
+
+
+def test_a_reporter_that_fails_leaves_nothing(tmp_path):
+    class Broken:
+        spec = qcore.ReporterSpec(name="broken", summary="Fails", target=None, suffix=".txt")
+
+        def write(self, report, path):
+            path.write_text(report.title)
+            raise RuntimeError("broken")
+
+    class Plugin:
+        @qcore.hookimpl
+        def qcore_reporters(self):
+            yield qcore.ReporterSpec(name="broken", summary="Fails", target=Broken, suffix=".txt")
+
+    plugins = qcore.Plugins(entry_points=False)
+    plugins.register(Plugin())
+    with pytest.raises(RuntimeError):
+        reporting.write(Report("t", "none", "s", [], {}), tmp_path, plugins)
+    assert list(tmp_path.iterdir()) == []
+    plugins.register(Plugin(), "second")
+    with pytest.raises(qcore.UsageError, match="would write the same file"):
+        reporting.ready(tmp_path, plugins)
+    with pytest.raises(qcore.UsageError, match="no plugin draws reports"):
+        reporting.ready(tmp_path, qcore.Plugins(entry_points=False))
+
+
+def test_report_json_is_json_whatever_the_figures_are():
+    import numpy as np
+
+    blocks = [Bars(["a", "b"], [float("nan"), np.float32(1.5)]), Pictures([("row", [Picture(b"\xff", "c")])])]
+    found = reporting.document(Report("t", "none", "s", [Section("S", blocks)], {"array": np.arange(2)}))
+    text = json.dumps(found, allow_nan=False)
+    told = json.loads(text)
+    assert told["sections"][0]["blocks"][0]["values"] == [None, 1.5]
+    assert told["sections"][0]["blocks"][1]["rows"][0][1][0]["data"] == "/w=="
+    assert told["result"] == {"array": [0, 1]}
+
+
+def test_the_terminal_shows_figures_but_no_listings(capsys):
+    listing = Table(("n",), [(str(number),) for number in range(500)], folded=True)
+    shown = [
+        Table(("name", "value"), [("AP", 0.25), ("AP50", None)], verdicts=("pass", "fail")),
+        Bars(["worst", "best"], [10.0, 20.0], "dB", "noise", limit=15),
+        Ranges({"inference": (1.0, 2.0, 3.0)}, "ms"),
+        Pictures([("street.jpg: 2 missed", [Picture(b"", "labels")])]),
+        Text("a remark"),
+        listing,
+    ]
+    show(
+        Report("title", "fail", "Something is wrong.", [Section("One", shown), Section("Two", [listing])], {}), Output()
+    )
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "FAIL: Something is wrong."
+    assert len(lines) < 25
+    words = [line.split() for line in lines]
+    assert ["ok", "AP", "0.25"] in words
+    assert ["FAIL", "AP50"] in words
+    assert ["worst", "█" * 15, "10", "!"] in words
+    assert ["inference", "2", "[1,", "3]"] in words
+    assert "street.jpg: 2 missed (labels)" in lines
+    assert "Two" not in lines
+
+
+def test_contracts_of_several_files_stand_side_by_side_where_they_differ(exported, int8):
+    contracts = {"float": qcore.load(exported).contract, "int8": qcore.load(int8).contract}
+    contract, recipe = about(contracts)
+    same, *documents = contract.blocks
+    assert ("task", "detection") in same.rows
+    assert [block.folded for block in documents] == [True, True]
+    assert json.loads(documents[1].text) == contracts["int8"].to_dict()
+    assert recipe.blocks[1].columns == ("", "float", "int8")
+    assert about({}) == []
+
+
+def test_a_page_of_an_empty_run_is_a_page(run, int8, pictures, tmp_path):
+    """Nothing found at all: no curves, and no error."""
+    shutil.copytree(pictures, tmp_path / "data")
+    call = ("eval", int8, "--data", tmp_path / "data" / "instances.json", "--confidence", "0.9999")
+    code, _, _ = run(*call, "--report", tmp_path / "rep")
+    assert code == 0
+    assert document(tmp_path / "rep")["result"]["AP"] == 0
