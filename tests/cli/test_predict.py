@@ -307,6 +307,30 @@ def test_a_picture_that_the_data_does_not_name(run, exported, pictures, tmp_path
     assert {row["image_id"] for row in json.loads((tmp_path / "o.json").read_text())} == {number(pictures, "0001.png")}
 
 
+def test_classes_that_the_data_does_not_have_are_left_out_and_said(run, exported, pictures, tmp_path):
+    document = json.loads((pictures / "instances.json").read_text())
+    document["categories"] = [entry for entry in document["categories"] if entry["name"] != "star"]
+    kept = {entry["id"] for entry in document["categories"]}
+    (tmp_path / "data.json").write_text(json.dumps(document))
+    arguments = ("--format", "coco", "--data", tmp_path / "data.json", "-o", tmp_path / "o.json", "--json")
+    code, out, err = run("predict", exported, pictures / "images", *arguments)
+    assert code == 0
+    assert "does not have are left out: star" in err
+    every = [row for document in json.loads(out) for row in document["results"]]
+    rows = json.loads((tmp_path / "o.json").read_text())
+    assert len(rows) == sum(row["name"] != "star" for row in every) < len(every)
+    assert {row["category_id"] for row in rows} <= kept
+
+
+@pytest.mark.parametrize("text", ["no json", "[]", '{"images": [{}], "categories": []}'])
+def test_data_that_is_no_coco_json(run, exported, pictures, tmp_path, text):
+    (tmp_path / "data.json").write_text(text)
+    arguments = ("--format", "coco", "--data", tmp_path / "data.json", "-o", tmp_path / "o.json")
+    code, _, err = run("predict", exported, pictures / "images", *arguments)
+    assert code == 6
+    assert "data.json: not a COCO json" in err
+
+
 def number(pictures, name):
     images = json.loads((pictures / "instances.json").read_text())["images"]
     return next(entry["id"] for entry in images if entry["file_name"] == name)

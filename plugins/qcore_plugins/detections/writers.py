@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path, PurePath
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from qcore.errors import FileError, UsageError
+from qcore.errors import AssumptionWarning, FileError, UsageError
 from qcore.files import json_array, output_directory, read_text, replacing
 from qcore_plugins.detections import Detections
 from qcore_plugins.detections.conversions import to_coco
@@ -123,6 +124,10 @@ def _read(data: Path, names: Sequence[str]) -> tuple[list[Mapping[str, Any]], di
             f"no class of the model ({', '.join(names[:5])}) is one of {data} ({', '.join(list(there)[:5])})",
             hint="leave --data out, and number the classes yourself",
         )
+    if lacking := [name for name in names if name not in there]:
+        listed = ", ".join(lacking[:5]) + (f" and {len(lacking) - 5} more" if len(lacking) > 5 else "")
+        said = f"classes of the model that {data} does not have are left out: {listed}"
+        warnings.warn(said, AssumptionWarning, stacklevel=2)
     return images, categories
 
 

@@ -1,6 +1,9 @@
 """Detections in the forms of other tools, and back."""
 
 import json
+import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,3 +106,17 @@ def test_without_supervision_the_error_says_how_to_get_it(monkeypatch):
     with pytest.raises(qcore.MissingDependency, match="supervision is not installed") as caught:
         one.to_supervision()
     assert caught.value.hint == "pip install supervision"
+
+
+def test_the_examples_in_the_docs_run(exported, pictures, tmp_path, monkeypatch):
+    page = (Path(__file__).resolve().parents[3] / "docs" / "predict.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "out").mkdir()
+    shutil.copy(exported, tmp_path / "out" / "yolov5n.onnx")
+    shutil.copy(pictures / "images" / "0003.png", tmp_path / "street.jpg")
+    monkeypatch.chdir(tmp_path)
+    scope = {}
+    exec(blocks[0], scope)
+    assert len(json.loads((tmp_path / "results.json").read_text())) == len(scope["found"]) > 0
+    pytest.importorskip("supervision")
+    exec(blocks[1], scope)
