@@ -14,7 +14,6 @@ from qcore.cli.console import Output
 from qcore.cli.reporting import show
 from qcore.report import Bars, Picture, Pictures, Ranges, Report, Section, Table, Text
 
-
 ONNXRUNTIME = ("--quantizer", "onnxruntime", "--backend", "onnxruntime")
 
 
