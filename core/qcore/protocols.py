@@ -365,6 +365,10 @@ class Evaluator(Protocol):
         *,
         images: Any,
         classes: Mapping[str, str] | None,
+        max_drop: float,
     ) -> Comparison:
-        """Collects the results of two models on the data, labelled or not. Optional."""
+        """Collects the results of two models on the data, labelled or not. Optional.
+
+        The main figure may be lower by `max_drop`, however certain that is.
+        """
         ...

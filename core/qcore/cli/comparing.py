@@ -37,6 +37,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="your own deployment's tensor of the first input (.npy), or the function that makes it (FILE.py:FUNCTION)",
     )
     parser.add_argument(
+        "--max-drop",
+        type=float,
+        default=0.01,
+        metavar="X",
+        help="loss of accuracy beyond the noise that passes (default 0.01)",
+    )
+    parser.add_argument(
         "--accept", action="append", default=[], metavar="STEP", help="a step that may fail, e.g. contract (repeatable)"
     )
 
@@ -49,6 +56,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
     if options.limit is not None and options.limit < 1:
         raise UsageError(f"--limit {options.limit} is not a positive number")
+    if not 0 <= options.max_drop <= 1:
+        raise UsageError(f"--max-drop {options.max_drop:g} is not between 0 and 1")
     if len(options.backend) > 2:
         raise UsageError(f"{len(options.backend)} backends for two files", hint="give one for both, or one for each")
     plugins = host(options)
@@ -71,6 +80,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
             protocol=options.protocol,
             limit=limit,
             accept=options.accept,
+            max_drop=options.max_drop,
             foreign=own,
             progress=output.progress,
         )

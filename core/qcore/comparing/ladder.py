@@ -21,6 +21,7 @@ STEPS = ("contract", "preprocessing", "raw tensors", "inside the graph", "detect
 """Names of the steps; the last two are those that the evaluator of the task `detection` gives."""
 LOOKED = 8
 """Inputs whose raw tensors are compared; half of them inside the graph."""
+MAX_DROP = 0.01
 OWN = "OWN CODE"
 """What a person's own preprocessing is called."""
 
@@ -61,6 +62,7 @@ def compare(
     protocol: str | None = None,
     limit: int | None = None,
     accept: Sequence[str] = (),
+    max_drop: float = MAX_DROP,
     foreign: Callable[[Any, Any], Any] | None = None,
     progress: Progress | None = None,
 ) -> Compared:
@@ -75,6 +77,7 @@ def compare(
         protocol: Of the contracts, to run under; the first one where there are labels, else none.
         limit: At most this many inputs.
         accept: Steps whose failure is wanted; they are noted.
+        max_drop: How much lower the main figure on labelled data may be where that is beyond the noise.
         foreign: Own preprocessing to compare with the reference's instead of the candidate's:
             (item, item as read) -> tensor.
         progress: Shown over the inputs.
@@ -92,7 +95,9 @@ def compare(
     if contracts_[0].task == contracts_[1].task:
         maker = evaluator(contracts_[0].task, loaded[0][1].plugins).create()
         if hasattr(maker, "comparison"):
-            task = maker.comparison(contracts_[0], contracts_[1], data, images=images, classes=classes)
+            task = maker.comparison(
+                contracts_[0], contracts_[1], data, images=images, classes=classes, max_drop=max_drop
+            )
     if task is not None and task.labelled and protocol is None:
         protocol = _shared_protocol(contracts_)
     one, other = (Side.build(name, pipeline.following(protocol)) for name, pipeline in loaded)

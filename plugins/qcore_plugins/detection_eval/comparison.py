@@ -23,8 +23,6 @@ from qcore_plugins.detections import Detections
 
 OVERLAPS = (NEAR, 0.75, 0.9)
 LABELLED = {".json", ".yaml", ".yml"}
-ALLOWED = 0.01
-"""AP that a candidate may lose even where the loss is beyond the noise."""
 EDGES = np.linspace(CONFIDENCE, 1, 16)
 
 
@@ -32,14 +30,30 @@ class DetectionComparison:
     """Collects detections of a reference and a candidate; of a picture only counts, and the worst few, are kept."""
 
     def __init__(
-        self, reference: Contract, candidate: Contract, data: Any, images: Any, classes: Mapping[str, str] | None
+        self,
+        reference: Contract,
+        candidate: Contract,
+        data: Any,
+        *,
+        images: Any = None,
+        classes: Mapping[str, str] | None = None,
+        max_drop: float = 0.01,
     ) -> None:
         """Begin.
+
+        Args:
+            reference: Of the model that is right.
+            candidate: Of the other.
+            data: COCO json or data.yaml; anything else has no labels.
+            images: Folder of the pictures, if not where the data says.
+            classes: Class of the models -> class of the data, where the names differ.
+            max_drop: AP that the candidate may lose even where the loss is beyond the noise.
 
         Raises:
             FileError: Labelled data that cannot be read.
             UsageError: No class of a model is one of the data.
         """
+        self._max_drop = max_drop
         self.labelled = isinstance(data, (str, Path)) and Path(data).suffix.lower() in LABELLED
         self._dataset = read(require(data), images) if self.labelled else None
         self._sources = [item for item in self._dataset or () if item.path.exists()]
@@ -140,7 +154,7 @@ class DetectionComparison:
             f"{self._boxes} boxes, {alone / counted:.1%} without a partner at IoU {NEAR:g}, {self._changed} of another "
             f"class, confidences {shift:.4f} apart on average ({bias:+.4f})",
             tuple(causes),
-            f"at most {LOST:.0%} without a partner, confidences at most {SHIFT:g} apart and {BIAS:g} one way on average",
+            f"at most {LOST:.0%} without a partner, confidences within {SHIFT:g}, one way within {BIAS:g}",
             figures,
             [
                 Table(("PARTNERS", "LOST", "GAINED", "SHARE"), rows, f"Boxes above confidence {CONFIDENCE:g}"),
@@ -161,7 +175,7 @@ class DetectionComparison:
             figures[name] = {"reference": both[0], "candidate": both[1], "change": change, "low": low, "high": high}
         change, low, high = (figures["AP"][key] for key in ("change", "low", "high"))
         noise = low <= 0 <= high
-        verdict: Verdict = "pass" if noise or change > 0 else "note" if change >= -ALLOWED else "fail"
+        verdict: Verdict = "pass" if noise or change > 0 else "note" if change >= -self._max_drop else "fail"
         told = "within the noise of these pictures" if noise else "beyond the noise of these pictures"
         before, after = figures["AP"]["reference"], figures["AP"]["candidate"]
         text = f"AP {after:.4f} instead of {before:.4f}, {told}"
@@ -172,7 +186,7 @@ class DetectionComparison:
             verdict,
             f"AP {before:.4f} -> {after:.4f}: {change:+.4f} ({low:+.4f} to {high:+.4f}), {told}",
             causes,
-            f"no loss of AP beyond the noise that is greater than {ALLOWED:g}",
+            f"no loss of AP beyond the noise that is greater than {self._max_drop:g}",
             {**figures, "pictures": one.pictures},
             [Table(columns, rows, "Accuracy, with 95 % paired bootstrap intervals of the change over pictures")],
         )

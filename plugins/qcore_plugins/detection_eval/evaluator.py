@@ -29,14 +29,12 @@ class DetectionEvaluator:
         reference: Contract,
         candidate: Contract,
         data: Any,
-        *,
-        images: Any = None,
-        classes: Mapping[str, str] | None = None,
+        **options: Any,
     ) -> DetectionComparison:
-        """Collects the detections of two models on the data; errors as in `DetectionComparison`."""
+        """Collects the detections of two models on the data; options and errors as in `DetectionComparison`."""
         from qcore_plugins.detection_eval.comparison import DetectionComparison
 
-        return DetectionComparison(reference, candidate, data, images, classes)
+        return DetectionComparison(reference, candidate, data, **options)
 
     def evaluate(
         self, predictor: Any, data: Any, *, images: Any, classes: Mapping[str, str] | None, progress: Progress
