@@ -135,7 +135,7 @@ def test_a_camera_that_is_not_there(run, exported, tmp_path, monkeypatch):
     code, _, err = run("predict", exported, "7")
     assert code == 3
     assert err.splitlines() == [
-        "qcore: error: there is no camera 7", "  hint: name a picture, a folder or a video instead"
+        "qcore: error: there is no camera 7, and no file of that name", "  hint: name a picture, a folder or a video"
     ]  # fmt: skip
 
 

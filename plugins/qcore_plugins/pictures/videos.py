@@ -109,9 +109,11 @@ def recording(source: Any) -> Video | None:
 
 
 def _camera(number: int) -> Video:
-    made = Video(number)
-    if not made.opened:
-        raise MissingDevice(f"there is no camera {number}", hint="name a picture, a folder or a video instead")
+    made = Video(number) if 0 <= number < 2**31 else None
+    if made is None or not made.opened:
+        raise MissingDevice(
+            f"there is no camera {number}, and no file of that name", hint="name a picture, a folder or a video"
+        )
     return made
 
 

@@ -81,10 +81,10 @@ def test_what_is_no_recording(tmp_path):
         assert recording(source) is None
 
 
-@pytest.mark.parametrize("source", ["9", 9])
+@pytest.mark.parametrize("source", ["9", 9, -1, "20261121000000"])
 def test_a_camera_that_is_not_there(source, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(qcore.MissingDevice, match="there is no camera 9"):
+    with pytest.raises(qcore.MissingDevice, match=f"there is no camera {source}, and no file"):
         recording(source)
     assert capfd.readouterr().err == ""
 
