@@ -95,7 +95,7 @@ class Matching:
     """Collects matches picture by picture, 14 bytes a detection."""
 
     def __init__(self) -> None:
-        self._found: list[np.ndarray] = []
+        self._found = bytearray()  # one growing block: small arrays between the pictures' own would part the heap
         self._labels: dict[int, dict[int, int]] = {}
         self.pictures = 0
 
@@ -111,11 +111,12 @@ class Matching:
             chosen = chosen[np.argsort(-found.confidence[chosen], kind="stable")][:MOST]
             if len(chosen):
                 overlap = crowd_overlaps(found.xyxy[chosen].astype(np.float64), there)
-                self._found.append(_stored(place, kind, found.confidence[chosen], *_matched(overlap, there.crowd)))
+                right, counts = _matched(overlap, there.crowd)
+                self._found += _stored(place, kind, found.confidence[chosen], right, counts).tobytes()
 
     def matches(self) -> Matches:
         """Everything collected so far."""
-        every = np.concatenate(self._found) if self._found else np.zeros(0, STORED)
+        every = np.frombuffer(bytes(self._found), STORED)
         every = every[np.argsort(-every["confidence"], kind="stable")]
         made = []
         for kind in sorted(self._labels):
