@@ -43,7 +43,7 @@ def test_eval_measures_once_and_shows_curves_and_the_worst_pictures(run, int8, p
     assert found["result"] == json.loads(plain)
     assert found["commands"][0] == f"qcore {' '.join(map(str, call))} --report {tmp_path / 'rep'}"
     assert "qcore quantize shapes.pt --quantizer onnxruntime" in found["commands"][1]
-    assert titles(found)[:2] == ["Contract", "Recipe"]
+    assert titles(found) == ["Contract", "Recipe", "Run", "Accuracy", "Worst pictures"]
     shown = {row[0]: row[1] for row in blocks(found, "Accuracy", "table")[0]["rows"]}
     assert shown["AP"] == f"{found['result']['AP']:.4f}"
     (curves,) = blocks(found, "Accuracy", "curves")

@@ -19,11 +19,15 @@ from qcore.report import Report, Section, Table
 if TYPE_CHECKING:
     from qcore.pipelines import Pipeline
 
+STEPS = ("preprocess", "postprocess")
+
 
 def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     """Measure once, then print or report."""
     require(options.data)
     wanted = reporting.ready(options, pipeline.plugins)
+    pipeline = pipeline.load()
+    assert pipeline.loaded is not None  # noqa: S101 - load() has just set it
     predictor = pipeline.following(options.protocol).build()
     judge = Judge(
         pipeline.plugins, options.data, options.images, pairs(options.classes, "--classes") or None, output.progress
@@ -46,7 +50,7 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     else:
         output.table("", ("", ""), rows(said))
     if wanted:
-        page = _page(options, said, judge.named(contract) or "", contract, sections)
+        page = _page(options, said, judge.named(contract) or "", pipeline.loaded.contract, sections)
         reporting.keep(page, options, output, pipeline.plugins)
     return 0
 
@@ -54,9 +58,9 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
 def _page(
     options: argparse.Namespace, said: dict[str, Any], name: str, contract: Contract, sections: Sequence[Section]
 ) -> Report:
-    run_on = [
-        (key, value) for key, value in rows(said) if key in ("imgsz", "backend", "executed_precision", "protocol")
-    ]
+    told = ("imgsz", "backend", "executed_precision", "protocol", "data")
+    run_on = [(key.replace("_", " "), value) for key, value in rows(said) if key in told]
+    run_on += [(key, ", ".join(f"{name}={value}" for name, value in said[key].items())) for key in STEPS]
     skipped = len(said.get("skipped", ()))
     left_out = f"; {skipped} inputs could not be read and are left out" if skipped else ""
     main = f"{name} {said[name]:.4f} " if isinstance(said.get(name), float) else ""

@@ -14,7 +14,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from qcore.report import Bars, Curves, Histogram, Ranges
 
@@ -28,6 +28,8 @@ _VARIABLES = {
 }  # fmt: skip
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 """Lines differ in more than colour."""
+FEW = 30
+"""Points of a line up to which each is marked."""
 _SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none", "svg.hashsalt": "qcore", "font.size": 10, "axes.labelsize": 10,
     "text.color": TEXT, "axes.labelcolor": MUTED, "axes.edgecolor": LINE, "xtick.color": LINE, "ytick.color": LINE,
@@ -85,7 +87,7 @@ def _bars(axes: Axes, block: Bars) -> None:
     axes.set_yticks(places, [_short(label) for label in block.labels])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.invert_yaxis()
+    axes.set_ylim(len(block.labels) - 0.4, -0.6)
     axes.margins(x=0.12)
     axes.grid(axis="x")
     axes.set_xlabel(block.unit)
@@ -116,9 +118,19 @@ def _ranges(axes: Axes, block: Ranges) -> None:
 
 def _curves(axes: Axes, block: Curves) -> None:
     for place, (name, (x, y)) in enumerate(block.lines.items()):
-        axes.plot(x, y, color=SERIES[place % 6], linestyle=DASHES[place % 6], linewidth=1.8, label=_short(name, 46))
+        dots = "o" if len(x) <= FEW else ""
+        line = {
+            "color": SERIES[place % 6],
+            "linestyle": DASHES[place % 6],
+            "linewidth": 1.8,
+            "marker": dots,
+            "markersize": 4,
+        }
+        axes.plot(x, y, label=_short(name, 46), **line)
     axes.grid()
     axes.set(xlabel=block.x, ylabel=block.y)
+    if all(value == int(value) for x, _ in block.lines.values() for value in x):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     points = [value for x, y in block.lines.values() for value in (*x, *y)]
     if points and min(points) >= 0 and max(points) <= 1:
         axes.set(xlim=(0, 1), ylim=(0, 1.02))

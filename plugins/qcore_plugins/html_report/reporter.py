@@ -16,6 +16,10 @@ from qcore_plugins.html_report import plots
 
 VERDICTS = {"pass": ("✓", "passed"), "note": ("!", "with remarks"), "fail": ("✕", "failed"), "none": ("i", "")}
 """Sign and word of each verdict; colour alone tells nothing on paper."""
+NARROW = 50
+"""Letters that half of a wide page holds."""
+SENTENCE = 32
+"""Letters from which a cell needs room."""
 _HERE = Path(__file__).parent
 _NUMBER = re.compile(r"[+-]?[\d.,]+(e[+-]?\d+)?( ?(%|x|ms|s|dB|kB|MB|GB))?( ?\[.*\])?")
 
@@ -26,6 +30,11 @@ class Cell:
 
     text: str
     number: bool
+
+    @property
+    def style(self) -> str:
+        """Class of the cell."""
+        return "number" if self.number else "long" if len(self.text) > SENTENCE else ""
 
 
 class HtmlReporter:
@@ -40,7 +49,14 @@ class HtmlReporter:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        environment.filters |= {"kind": _kind, "plot": _Plots(), "source": _source, "cells": _cells}
+        environment.filters |= {
+            "kind": _kind,
+            "plot": _Plots(),
+            "source": _source,
+            "cells": _cells,
+            "narrow": _narrow,
+            "wordy": _wordy,
+        }
         template = environment.get_template("page.html.j2")
         style = Markup((_HERE / "style.css").read_text(encoding="utf-8"))  # noqa: S704 - this package's own file
         path.write_text(template.render(report=report, style=style, verdicts=VERDICTS), encoding="utf-8")
@@ -71,6 +87,17 @@ def _cells(table: Table) -> list[list[Cell]]:
     columns = [[text for text in column if text] for column in zip(*rows, strict=True)]
     numbers = [bool(column) and all(_NUMBER.fullmatch(text) for text in column) for column in columns]
     return [[Cell(text, number) for text, number in zip(row, numbers, strict=True)] for row in rows]
+
+
+def _narrow(table: Table) -> bool:
+    """Whether a plot has room beside it."""
+    return all(sum(len(_text(cell)) + 4 for cell in row) < NARROW for row in [table.columns, *table.rows])
+
+
+def _wordy(table: Table) -> bool:
+    """Whether two columns or more hold sentences: on a phone, each row then is a card."""
+    long = [any(len(_text(cell)) > SENTENCE for cell in column) for column in zip(*table.rows, strict=True)]
+    return any(table.columns) and sum(long) > 1
 
 
 def _text(value: Any) -> str:

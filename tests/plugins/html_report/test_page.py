@@ -33,6 +33,7 @@ def report():
     table = Table(("class", *"abcdefghij"), [(EVIL, *range(10)), (LONG, *([0.123456] * 10))], "wide", ("pass", "fail"))
     blocks = [
         table,
+        Table(("step", "found", "wanted"), [("pixels", "word " * 20, "other " * 20)], "sentences"),
         Table(("", ""), [("file", LONG), ("nothing", None)]),
         Table(("n",), [(number,) for number in range(50)], "long listing", folded=True),
         Bars([EVIL, "$math$", LONG], [3.0, 20.0, 1.5], "dB", "bars", limit=2),
@@ -119,6 +120,14 @@ def test_every_block_is_there(opened):
     loaded = "Array.from(document.images).every(image => image.complete && image.naturalWidth && image.alt)"
     assert shown.evaluate(loaded)
     assert shown.locator("img").count() == 2
+
+
+@pytest.mark.parametrize(("width", "stacked"), [(390, True), (1280, False)])
+def test_rows_of_sentences_are_cards_on_a_phone(opened, width, stacked):
+    shown, _, _ = opened(width)
+    step, found = (shown.locator("tr", has_text="pixels").locator(cell).first.bounding_box() for cell in ("th", "td"))
+    assert (step["x"] == found["x"]) == stacked
+    assert shown.locator("th", has_text="wanted").is_visible() != stacked
 
 
 def test_ids_are_unique(page):
