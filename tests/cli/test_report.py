@@ -4,6 +4,8 @@ import base64
 import importlib.util
 import json
 import shutil
+from argparse import Namespace
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +13,7 @@ import qcore
 from qcore import reporting
 from qcore.cli.about import about
 from qcore.cli.console import Output
-from qcore.cli.reporting import show
+from qcore.cli.reporting import commands, show
 from qcore.report import Bars, Picture, Pictures, Ranges, Report, Section, Table, Text
 
 ONNXRUNTIME = ("--quantizer", "onnxruntime", "--backend", "onnxruntime")
@@ -247,8 +249,19 @@ def test_contracts_of_several_files_stand_side_by_side_where_they_differ(exporte
     assert ("task", "detection") in same.rows
     assert [block.folded for block in documents] == [True, True]
     assert json.loads(documents[1].text) == contracts["int8"].to_dict()
+    assert '"shape": [1, 3, 416, 416]' in documents[1].text
     assert recipe.blocks[1].columns == ("", "float", "int8")
     assert about({}) == []
+
+
+def test_the_command_that_a_contract_tells_of_names_the_layers_left_float(int8):
+    contract = qcore.load(int8).contract
+    said = {**contract.provenance["quantization"], "left_float": ["model.1.conv", "model.2.conv"]}
+    contract = replace(contract, provenance={**contract.provenance, "quantization": said})
+    typed, told = commands(Namespace(argv=("eval", "my model.onnx")), {"my model.onnx": contract})
+    assert typed == "qcore eval 'my model.onnx'"
+    assert "-q exclude=model.1.conv,model.2.conv" in told
+    assert ("left float", "model.1.conv, model.2.conv") in about(contract)[1].blocks[0].rows
 
 
 def test_a_page_of_an_empty_run_is_a_page(run, int8, pictures, tmp_path):

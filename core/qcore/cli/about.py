@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -25,7 +26,7 @@ def about(contract: Contract | Mapping[str, Contract]) -> list[Section]:
     if not given:
         return []
     documents: list[Block] = [
-        Text(each.to_json(indent=2), fixed=True, title=f"{name or 'The contract'} as JSON", folded=True)
+        Text(_printed(each), fixed=True, title=f"{name or 'The contract'} as JSON", folded=True)
         for name, each in given.items()
     ]
     agreed = _tables({name: {"task": each.task, **described(each)} for name, each in given.items()})
@@ -49,6 +50,12 @@ def inside(files: Iterable[str], plugins: Plugins) -> dict[str, Contract]:
     return found
 
 
+def _printed(contract: Contract) -> str:
+    """The JSON text, with lists of plain values on one line."""
+    flat, between = re.compile(r"\[\n\s+([^\[\]{}]*?)\n\s+\]"), re.compile(r",\n\s+")
+    return flat.sub(lambda found: f"[{between.sub(', ', found[1])}]", contract.to_json(indent=2))
+
+
 def _recipe(contract: Contract) -> Rows:
     """Where a model came from and what was done to it."""
     said = contract.provenance
@@ -59,6 +66,7 @@ def _recipe(contract: Contract) -> Rows:
     if quantization:
         rows |= {"quantizer": quantization.get("quantizer"), "profile": quantization.get("profile")}
         rows |= {key.replace("_", " "): value for key, value in quantization.get("recipe", {}).items()}
+        rows["left float"] = quantization.get("left_float")
     else:
         rows["quantizer"] = "none: not quantized"
     if calibration:

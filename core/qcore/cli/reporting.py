@@ -125,7 +125,10 @@ def _quantize(name: str, provenance: Mapping[str, Any]) -> str:
     words = ["qcore", "quantize", str(source), "--quantizer", str(said.get("quantizer", "")), "--calib", "DIR"]
     if profile := said.get("profile"):
         words += ["--target", str(profile)]
-    for key, value in said.get("recipe", {}).items():
+    recipe = dict(said.get("recipe", {}))
+    if left := said.get("left_float"):
+        recipe["exclude"] = [*dict.fromkeys([*recipe.get("exclude", ()), *left])]
+    for key, value in recipe.items():
         text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
         words += ["-q", f"{key}={text}"] if value not in (None, [], (), "", {}) else []
     count, digest = calibration.get("pictures", "?"), str(calibration.get("sha256", ""))[:12]
