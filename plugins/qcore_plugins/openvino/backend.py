@@ -18,13 +18,17 @@ class OpenVinoSession:
     def __init__(self, compiled: openvino.CompiledModel, outputs: list[str], quantized: bool) -> None:
         self._request = compiled.create_infer_request()
         self._outputs = {name: compiled.output(name) for name in outputs}
+        self._fixed = {name: port for name, port in self._outputs.items() if port.partial_shape.is_static}
         hint = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         self.executed_precision = f"int8 ({hint})" if quantized else hint
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """One inference; all outputs, copied out of the request's buffers."""
+        """One inference; all outputs, in memory of their own: written there, or copied where sizes are not fixed."""
+        own = {name: np.empty(port.shape, port.element_type.to_dtype()) for name, port in self._fixed.items()}
+        for name, array in own.items():
+            self._request.set_tensor(self._fixed[name], openvino.Tensor(array, shared_memory=True))
         given = self._request.infer(dict(inputs), share_inputs=True, share_outputs=True)
-        return {name: np.array(given[port]) for name, port in self._outputs.items()}
+        return {name: own[name] if name in own else np.array(given[port]) for name, port in self._outputs.items()}
 
 
 class OpenVinoBackend:
