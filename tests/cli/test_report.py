@@ -13,6 +13,7 @@ import qcore
 from qcore import reporting
 from qcore.cli.about import about
 from qcore.cli.console import Output
+from qcore.cli.quantize_report import Page, Written
 from qcore.cli.reporting import commands, show
 from qcore.report import Bars, Picture, Pictures, Ranges, Report, Section, Table, Text
 
@@ -262,6 +263,27 @@ def test_the_command_that_a_contract_tells_of_names_the_layers_left_float(int8):
     assert typed == "qcore eval 'my model.onnx'"
     assert "-q exclude=model.1.conv,model.2.conv" in told
     assert ("left float", "model.1.conv, model.2.conv") in about(contract)[1].blocks[0].rows
+
+
+def test_an_accuracy_budget_is_shown_with_its_trials_and_layers(int8):
+    budget = {"figure": "AP", "data": "val.json", "float": 0.5, "int8": 0.4, "reached": 0.49, "left_float": ["b"],
+              "trials": {0: 0.4, 1: 0.49}}  # fmt: skip
+    parity = {"backend": "onnxruntime", "inputs": 3, "lost": 0.0, "agree": True, "summary": "9 boxes"}
+    report = {"file": str(int8), "parity": parity, "budget": budget}
+    ranked = [{"layer": "b", "own_db": 9.0}, {"layer": "a", "own_db": 20.0}]
+    one = Written("onnxruntime", report, qcore.load(int8).contract, [int8], ranked)
+    made = Page(Namespace(argv=()), Namespace(weights="w.pt")).made([one], report)
+    assert made.verdict == "pass"
+    assert "AP 0.4900 against 0.5000 in float, 1 layers left float" in made.summary
+    sections = {section.title: section.blocks for section in made.sections}
+    figures, curve, trials, left = sections["Accuracy budget"]
+    assert ("as written", "0.4900", "-0.0100") in figures.rows
+    assert curve.lines["quantized"] == ([0, 1], [0.4, 0.49])
+    assert trials.rows == [(0, "0.4000", "-0.1000"), (1, "0.4900", "-0.0100")]
+    assert left.text == "b"
+    assert (sections["Sensitivity"][0].labels, sections["Sensitivity"][0].limit) == (["b", "a"], 20.0)
+    unchecked = replace(one, report={key: value for key, value in report.items() if key != "parity"})
+    assert Page(Namespace(argv=()), Namespace(weights="w.pt")).made([unchecked], report).verdict == "note"
 
 
 def test_a_page_of_an_empty_run_is_a_page(run, int8, pictures, tmp_path):

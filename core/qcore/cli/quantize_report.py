@@ -54,6 +54,7 @@ class Page:
         told = [f"{one.name}: {one.report['parity']['summary']}" for one in checked]
         if len(checked) < len(written):
             told.append(f"{len(written) - len(checked)} of {len(written)} files could not be checked")
+        told += [_kept(one) for one in written if "budget" in one.report]
         whole = len(checked) == len(written)
         summary = "Every file gives what the quantized network gives. " if whole else ""
         sections = [
@@ -92,6 +93,13 @@ class Page:
             commands=reporting.commands(self.options, {}),
             facts=reporting.facts(),
         )
+
+
+def _kept(one: Written) -> str:
+    """What the accuracy budget came to."""
+    found = one.report["budget"]
+    change = f"{found['figure']} {found['reached']:.4f} against {found['float']:.4f} in float"
+    return f"{one.name}: {change}, {len(found['left_float'])} layers left float"
 
 
 def _files(written: Sequence[Written]) -> Table:
