@@ -182,4 +182,4 @@ def test_a_range_of_a_dummy_input(yolov5):
     inside = found.rungs[3]
     assert inside.verdict == "fail"
     assert inside.causes[0].name == "range too small"
-    assert f"first below 4 dB: {inside.figures['first_below']}" in inside.summary
+    assert f"first below 3 dB: {inside.figures['first_below']}" in inside.summary

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qcore.cli import reporting
@@ -144,7 +145,7 @@ def made(found: Compared, options: argparse.Namespace) -> Report:
         "steps": [rung.document() for rung in found.rungs],
     }
     return Report(
-        f"compare: {' and '.join(contracts) or options.model}",
+        f"compare: {' and '.join(Path(name).name for name in contracts)}",
         verdict,
         summary,
         [*_sections(found), *about(contracts)],

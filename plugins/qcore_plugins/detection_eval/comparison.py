@@ -17,12 +17,14 @@ from qcore_plugins.detection_eval.agreement import BIAS, LOST, SHIFT
 from qcore_plugins.detection_eval.bootstrap import Matching, difference
 from qcore_plugins.detection_eval.dataset import Labels, read
 from qcore_plugins.detection_eval.evaluator import match_classes
-from qcore_plugins.detection_eval.pairing import CONFIDENCE, MARGIN, NEAR, above, chosen, pair
+from qcore_plugins.detection_eval.pairing import CONFIDENCE, MARGIN, NEAR, Pairing, above, chosen, pair
 from qcore_plugins.detection_eval.worst import Worst
 from qcore_plugins.detections import Detections
 
 OVERLAPS = (NEAR, 0.75, 0.9)
 LABELLED = {".json", ".yaml", ".yml"}
+MOVED = 0.1
+"""From here on the confidences of partners are worth a look."""
 EDGES = np.linspace(CONFIDENCE, 1, 16)
 
 
@@ -90,9 +92,11 @@ class DetectionComparison:
         changed = int((pair(lost, gained, NEAR, any_class=True).partner >= 0).sum())
         self._changed += changed
         moved = self._shifted(reference, candidate, near.partner)
-        badness = len(lost) + len(gained) + moved
-        told = f"{len(lost)} lost, {len(gained)} gained, {changed} with another class, confidences {moved:.2f} apart"
-        self._worst.offer(badness, f"{item}: {told}", raw, (("REF", above(reference)), ("CANDIDATE", above(candidate))))
+        told = f"{len(lost)} lost, {len(gained)} gained, {changed} of another class"
+        name = Path(item).name if isinstance(item, (str, Path)) else f"picture {place}"
+        heading = f"{name}: {told}, confidences {moved:.2f} apart in all"
+        shown = list(zip(("REF", "CANDIDATE"), _apart(reference, candidate, near), strict=True))
+        self._worst.offer(len(lost) + len(gained) + moved, heading, raw, shown)
 
     def rungs(self) -> Iterator[Rung]:
         """Steps `detections` and `accuracy`."""
@@ -119,7 +123,7 @@ class DetectionComparison:
         bias, shift = self._bias / partners, self._shift / partners
         error = 2 * ((self._squares / partners - bias**2) / partners) ** 0.5
         causes = []
-        if alone / counted > LOST and alone > 1:
+        if alone - 2 * alone**0.5 > LOST * counted:
             text = f"{self._lost[NEAR]} boxes lost, {self._gained[NEAR]} gained, of {self._boxes}"
             causes.append(Cause("boxes lost or gained", text, "see the steps above for where the numbers change"))
         if abs(bias) - error > BIAS:
@@ -159,7 +163,7 @@ class DetectionComparison:
             [
                 Table(("PARTNERS", "LOST", "GAINED", "SHARE"), rows, f"Boxes above confidence {CONFIDENCE:g}"),
                 Histogram(EDGES.tolist(), counts, "confidence", "Confidences"),
-                Pictures(self._worst.rows(), "The pictures that differ most"),
+                Pictures(self._worst.rows(), "The pictures that differ most, with the boxes that differ"),
             ],
         )
 
@@ -194,6 +198,17 @@ class DetectionComparison:
 
 def _share(lost: Counter[float], gained: Counter[float], limit: float, counted: int) -> str:
     return f"{(lost[limit] + gained[limit]) / counted:.1%}"
+
+
+def _apart(reference: Detections, candidate: Detections, near: Pairing) -> tuple[Detections, Detections]:
+    """The boxes that tell the two apart: without a partner, or with one of another confidence; all where none is so."""
+    both = (near.partner >= 0) & (reference.confidence >= CONFIDENCE)
+    ours, theirs = near.lost.copy(), near.gained.copy()
+    ours[both] |= np.abs(candidate.confidence[near.partner[both]] - reference.confidence[both]) >= MOVED
+    theirs[near.partner[ours & both]] = True
+    if not ours.any() and not theirs.any():
+        return above(reference), above(candidate)
+    return chosen(reference, ours), chosen(candidate, theirs)
 
 
 def _translated(found: Detections, mapping: Mapping[int, int]) -> Detections:

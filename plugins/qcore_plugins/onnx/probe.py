@@ -28,6 +28,7 @@ class OnnxInside:
         self.layers: Mapping[str, tuple[int, ...]] = {
             node.outputs[0]: self._shape(view.nodes[node.name].input[1]) for node in view.graph.weighted
         }
+        self.names: Mapping[str, str] = {node.outputs[0]: node.layer for node in view.graph.weighted}
         inferred = onnx.shape_inference.infer_shapes(proto).graph
         floats = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16}
         self._kinds = {value.name: value.type.tensor_type.elem_type for value in inferred.value_info}

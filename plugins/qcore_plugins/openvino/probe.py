@@ -26,6 +26,7 @@ class OpenVinoInside:
         self.layers: Mapping[str, tuple[int, ...]] = {
             name: shape for op in model.get_ordered_ops() for name, shape in _layer(op)
         }
+        self.names: Mapping[str, str] = {}
         self.faults: Sequence[tuple[str, str, str]] = ()
         self._asked: tuple[list[str], openvino.CompiledModel] | None = None
 
