@@ -241,7 +241,11 @@ class Analyzer(Protocol):
     def analyze(
         self, model: Model, *, calibration: CalibrationData, options: Mapping[str, Any], progress: Progress
     ) -> list[dict[str, Any]]:
-        """One row a layer, the one that costs most first; `layer` is what quantizers take as `exclude`."""
+        """One row a layer, the one that costs most first; `layer` is what quantizers take as `exclude`.
+
+        Where `share` is among its keys, the part of the whole cost that is this layer's, accuracy budgets even the
+        noise of their measurements out with it.
+        """
         ...
 
 

@@ -1,13 +1,14 @@
 """The search for the fewest float layers: few measurements, nothing measured twice, nothing lost."""
 
 import json
+import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import qcore
-from qcore.budget import Trials, search
+from qcore.budget import Fit, Trials, search
 
 LAYERS = [f"layer{number}" for number in range(60)]
 
@@ -58,3 +59,38 @@ def test_the_record_of_another_search_is_refused(tmp_path):
     path.write_text("[]")
     with pytest.raises(qcore.FileError, match="not the record"):
         run(3, path=path)
+
+
+def chosen(seed, fit, *, noise=0.002, whole=0.004, allowed=0.002):
+    """The true drop of what a search settles on whose measurements are as uncertain as the drop that is allowed."""
+    rng = random.Random(seed)
+    left = Fit.of([0.9**number for number in range(len(LAYERS))])
+
+    def measure(layers):
+        part = left.left[len(layers)]
+        return 0.3 - whole * part + rng.gauss(0, noise) * part**0.5
+
+    trials = Trials.read(None, {})
+    found = search(
+        LAYERS, measure, reference=0.3, max_drop=allowed, trials=trials, say=lambda _: None, fit=left if fit else None
+    )
+    return whole * left.left[len(found.layers)]
+
+
+def test_a_fit_keeps_lucky_measurements_from_deciding():
+    within = {fit: sum(chosen(seed, fit) <= 0.0025 for seed in range(300)) / 300 for fit in (True, False)}
+    assert within[False] < 0.5
+    assert within[True] > within[False] + 0.2
+
+
+def test_a_fit_that_was_right_costs_no_layers():
+    assert chosen(0, True, noise=0) == chosen(0, False, noise=0) <= 0.002
+
+
+def test_the_fit_goes_through_the_float_model():
+    fit = Fit.of([3.0, 1.0])
+    assert list(fit.left) == [1.0, 0.25, 0.0]
+    assert fit.drop(1, {0: 0.004}) == pytest.approx(0.001)
+    assert fit.drop(2, {0: 0.004}) == 0
+    assert fit.drop(0, {0: -0.004}) == 0
+    assert fit.drop(0, {2: 0.004}) == 0

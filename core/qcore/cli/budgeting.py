@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qcore import timing
-from qcore.budget import Trials, search
+from qcore.budget import Fit, Trials, search
 from qcore.cli.console import Output
 from qcore.errors import UsageError
 from qcore.files import sha256
@@ -68,6 +68,7 @@ def within(
         max_drop=options.max_drop,
         trials=trials,
         say=output.note,
+        fit=Fit.of([row["share"] for row in rows]) if all("share" in row for row in rows) else None,
     )
     kept = quantized(found.layers)
     report: dict[str, Any] = {

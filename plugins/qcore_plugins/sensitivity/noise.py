@@ -34,7 +34,9 @@ class Noise:
     def analyze(
         self, model: Model, *, calibration: CalibrationData, options: Mapping[str, Any], progress: Progress
     ) -> list[dict[str, Any]]:
-        """One row a layer: layer, operation, own and reached signal-to-noise ratio in dB, the noisiest first.
+        """One row a layer: layer, operation, own and reached signal-to-noise ratio in dB, share of all noise.
+
+        The noisiest comes first.
 
         Raises:
             CheckFailed: A tensor's range cannot be used.
@@ -57,6 +59,8 @@ class Noise:
             }
             for node, signal, own, all_ in zip(graph.weighted, *sums, strict=True)
         ]
+        noise = [10 ** (-row["own_db"] / 10) for row in rows]
+        rows = [{**row, "share": own / sum(noise)} for row, own in zip(rows, noise, strict=True)]
         return sorted(rows, key=lambda row: row["own_db"])
 
 
