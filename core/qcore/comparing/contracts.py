@@ -45,7 +45,7 @@ def rung(reference: Side, candidate: Side) -> Rung:
                 for each in found
             ]
         },
-        [Table(("", "REF", "CANDIDATE"), rows, verdicts=verdicts)] if rows else [],  # type: ignore[arg-type]
+        [Table(("what", "REF", "CANDIDATE"), rows, verdicts=verdicts)] if rows else [],  # type: ignore[arg-type]
     )
 
 

@@ -62,7 +62,7 @@ def rung(reference: Side, candidate: Side, tensors: Sequence[Any]) -> Rung:
         {"layers": len(pairs), "first_below": start, "ratio_db": told, "worst": worst},
         [
             Bars(worst, values, "dB", "The ten layers with most noise", limit),
-            Table(("LAYER", "DB"), list(told.items()), "All layers", folded=True),
+            Table(("layer", "dB"), list(told.items()), "All layers", folded=True),
         ],
     )
 

@@ -46,7 +46,7 @@ def rung(
         rows.append((str(item), list(expected.shape), list(given.shape), apart if same_shape else None))
     equal = largest <= EQUAL
     summary = f"{len(rows)} inputs are equal value for value" if equal else ", ".join(causes)
-    columns = ("INPUT", "REF", who, "LARGEST DIFFERENCE")
+    columns = ("input", "REF", who, "largest difference")
     return Rung(
         "preprocessing",
         "pass" if equal else "note" if largest <= STEP else "fail",

@@ -118,7 +118,7 @@ class Tensors:
             (name, sums.cosine, sums.apart / max(sums.count, 1), sums.largest, sums.where, *sums.values)
             for name, sums in self.sums.items()
         ]
-        columns = ("", "COSINE", "MEAN DIFFERENCE", "LARGEST", "WHERE", "REF", "CANDIDATE")
+        columns = ("quantity", "cosine", "mean difference", "largest", "where", "REF", "CANDIDATE")
         verdicts = ["fail" if name in bad else "pass" for name in self.sums]
         found = tuple(self._causes(bad, limit)) if bad else ()
         return Rung(

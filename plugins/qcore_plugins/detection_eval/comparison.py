@@ -161,7 +161,7 @@ class DetectionComparison:
             f"at most {LOST:.0%} without a partner, confidences within {SHIFT:g}, one way within {BIAS:g}",
             figures,
             [
-                Table(("PARTNERS", "LOST", "GAINED", "SHARE"), rows, f"Boxes above confidence {CONFIDENCE:g}"),
+                Table(("partners at", "lost", "gained", "share"), rows, f"Boxes above confidence {CONFIDENCE:g}"),
                 Histogram(EDGES.tolist(), counts, "confidence", "Confidences"),
                 Pictures(self._worst.rows(), "The pictures that differ most, with the boxes that differ"),
             ],
@@ -184,7 +184,7 @@ class DetectionComparison:
         before, after = figures["AP"]["reference"], figures["AP"]["candidate"]
         text = f"AP {after:.4f} instead of {before:.4f}, {told}"
         causes = () if noise or change > 0 else (Cause("AP lost", text),)
-        columns = ("", "REF", "CANDIDATE", "CHANGE", "LOW", "HIGH")
+        columns = ("figure", "REF", "CANDIDATE", "change", "low", "high")
         return Rung(
             "accuracy",
             verdict,
