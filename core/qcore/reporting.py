@@ -77,19 +77,20 @@ def document(report: Report) -> dict[str, Any]:
         "verdict": report.verdict,
         "summary": report.summary,
         "commands": list(report.commands),
-        "facts": _plain(report.facts),
-        "result": _plain(report.document),
-        "sections": _plain(report.sections),
+        "facts": plain(report.facts),
+        "result": plain(report.document),
+        "sections": plain(report.sections),
     }
     return found
 
 
-def _plain(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of value
+def plain(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of value
+    """What JSON has words for: arrays as lists, paths as text, NaN and infinity as null."""
     if is_dataclass(value) and not isinstance(value, type):
-        held = {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        held = {field.name: plain(getattr(value, field.name)) for field in fields(value)}
         return {"block": type(value).__name__.lower(), **held}
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     if isinstance(value, float):
@@ -97,9 +98,9 @@ def _plain(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of valu
     if value is None or isinstance(value, str | int):
         return value
     if hasattr(value, "tolist"):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, Sequence | set | frozenset):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     return str(value)
 
 

@@ -15,7 +15,7 @@ from qcore.errors import UsageError
 from qcore.report import Report, Section, Table, Verdict
 
 if TYPE_CHECKING:
-    from qcore.comparing import Compared, Rung, Side
+    from qcore.comparing import Cause, Compared, Rung, Side
     from qcore.pipelines import Pipeline
 
 
@@ -129,7 +129,7 @@ def made(found: Compared, options: argparse.Namespace) -> Report:
     """The report of a comparison."""
     sides = {"REF": found.reference, "CANDIDATE": found.candidate}
     failed = found.failed
-    summary = _summary(failed) if failed else _passed(found.rungs)
+    summary = _summary(failed, found.cause) if failed else _passed(found.rungs)
     verdict: Verdict = "fail" if failed else "note" if any(r.verdict == "note" for r in found.rungs) else "pass"
     contracts = {side.name: side.contract for side in sides.values() if side}
     document = {
@@ -141,7 +141,7 @@ def made(found: Compared, options: argparse.Namespace) -> Report:
         "protocol": found.protocol,
         "passed": failed is None,
         "failed": failed.name if failed else None,
-        "cause": failed.causes[0].name if failed and failed.causes else None,
+        "cause": found.cause.name if found.cause else None,
         "steps": [rung.document() for rung in found.rungs],
     }
     return Report(
@@ -155,10 +155,9 @@ def made(found: Compared, options: argparse.Namespace) -> Report:
     )
 
 
-def _summary(failed: Rung) -> str:
-    if not failed.causes:
-        return f"the first step that fails is {failed.name}: {failed.summary}"
-    return f"the first step that fails is {failed.name}: {failed.causes[0].name}. {failed.causes[0].text}"
+def _summary(failed: Rung, cause: Cause | None) -> str:
+    told = f"{cause.name}. {cause.text}" if cause else failed.summary
+    return f"the first step that fails is {failed.name}: {told}"
 
 
 def _passed(rungs: Any) -> str:

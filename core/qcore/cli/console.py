@@ -38,7 +38,9 @@ class Output:
 
     def result(self, document: Any) -> None:
         """Print the JSON document of `--json`."""
-        sys.stdout.write(jsonlib.dumps(document, indent=2, ensure_ascii=False, default=str) + "\n")
+        from qcore.reporting import plain
+
+        sys.stdout.write(jsonlib.dumps(plain(document), indent=2, ensure_ascii=False) + "\n")
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Print a table."""

@@ -40,8 +40,10 @@ def foreign(text: str) -> tuple[Callable[[Any, Any], Any], int | None]:
         raise UsageError(f"--preprocess-from {text}: {where} has no function {name!r}", hint=HINT)
 
     def called(item: Any, _: Any) -> Any:
+        import numpy
+
         try:
-            return found(str(item) if isinstance(item, Path) else item)
+            return numpy.asarray(found(str(item) if isinstance(item, Path) else item))
         except Exception as error:
             raise QcoreError(
                 f"--preprocess-from {text}: {type(error).__name__} for {item}: {error}", hint="--debug shows where"

@@ -129,6 +129,8 @@ def _ratios(
 
 
 def _decibel(signal: float, noise: float) -> float:
+    if not math.isfinite(noise):
+        return -EXACT
     if noise == 0:
         return EXACT
     return min(EXACT, 10 * math.log10(signal / noise)) if signal > 0 else -EXACT

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from qcore.comparing import contracts, inside, preprocessing
-from qcore.comparing.rung import Rung
+from qcore.comparing.rung import Cause, Rung
 from qcore.comparing.side import Side
 from qcore.comparing.tensors import Tensors
 from qcore.errors import FileError, UsageError
@@ -50,6 +50,11 @@ class Compared:
     def failed(self) -> Rung | None:
         """The first step that fails."""
         return next((rung for rung in self.rungs if rung.verdict == "fail"), None)
+
+    @property
+    def cause(self) -> Cause | None:
+        """The likeliest: of the first step that fails, or of a later one where that step does not know."""
+        return next((cause for rung in self.rungs if rung.verdict == "fail" for cause in rung.causes), None)
 
 
 def compare(
@@ -143,6 +148,15 @@ def _preprocess(side: Side) -> Callable[[Any, Any], Any]:
     return lambda item, raw: made(raw)[0]  # noqa: ARG005 - the same call as of a person's own code
 
 
+def _behind(tensors: Rung, within: Rung) -> Rung:
+    """Raw tensors that nothing explains differ where no layer does: behind the layers."""
+    if tensors.verdict != "fail" or tensors.causes or within.verdict != "pass":
+        return tensors
+    text = "every layer inside is above its threshold, the outputs are not: what is behind the last layers differs"
+    hint = "compare the ends of both graphs: decoding, sigmoid, anchors, order of channels"
+    return replace(tensors, causes=[Cause("behind the last layers", text, hint)])
+
+
 def _accepted(rung: Rung) -> Rung:
     return replace(rung, verdict="note", summary=f"{rung.summary} (accepted)")
 
@@ -209,9 +223,10 @@ def _run(
                 kept += [left.tensor] if len(kept) < LOOKED // 2 else []
             if task is not None:
                 task.add(place, item, raw, left.result, right.result)
-    yield raw_tensors.rung()
     with progress.step("looking inside the graphs"):
-        yield inside.rung(one, other, kept)
+        within = inside.rung(one, other, kept)
+    yield _behind(raw_tensors.rung(), within)
+    yield within
     if task is None:
         yield Rung("detections", "none", f"no evaluator compares results of {count} inputs of these tasks")
         return

@@ -60,10 +60,14 @@ def rung(
 
 def _apart(expected: Any, given: Any) -> float:
     difference = np.abs(expected.astype(np.float64) - given.astype(np.float64)).max()
+    if not np.isfinite(difference):
+        return float("inf")
     return float(difference / max(float(np.abs(expected).max()), 1e-12))
 
 
 def _causes(reference: Preprocessor, raw: Any, expected: Any, given: Any, who: str) -> list[Cause]:
+    if given.dtype.kind == "f" and not np.isfinite(given).all():
+        return [Cause("values that are no numbers", f"{who}: the tensor holds NaN or infinity")]
     explain = getattr(reference, "explain", None)
     found = [Cause(name, f"{who}: {text}") for name, text in explain(raw, given)] if explain else []
     if not found and given.shape != expected.shape:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from qcore.comparing.explaining import explained
 from qcore.comparing.rung import Cause, Rung
 from qcore.comparing.side import Seen, Side
 from qcore.report import Table
 
 LIMITS = {"float": 0.9999, "half": 0.999, "quantized": 0.9}
 """Lowest cosine of a quantity, by what may be expected of the numbers. Measured for YOLOv5n and a YOLOv9-T: float on
-another runtime 1 - 1e-11, float16 .99999, bfloat16 .9997, INT8 .97; scores rounded to 0 with their boxes 0."""
+another runtime 1 - 1e-11, float16 .99999, bfloat16 .9997, INT8 .97; scores rounded to 0 with their boxes 0.
+Sizes may differ as much as values of that cosine do, by sqrt(2 - 2 cosine): the cosine itself is blind to a factor."""
 COARSE = 257
 """Different values that an 8-bit tensor can have, and one for a clipped end."""
 
@@ -44,7 +47,7 @@ class Sums:
         self.apart += float(difference.sum())
         self.count += difference.size
         index = tuple(int(at) for at in np.unravel_index(int(difference.argmax()), difference.shape))
-        if difference[index] >= self.largest:
+        if not (difference[index] < self.largest or math.isnan(self.largest)):
             self.largest, self.where = float(difference[index]), f"{place(index)} of {said}"
             self.values = float(left[index]), float(right[index])
         if self.coarse is None:
@@ -52,15 +55,30 @@ class Sums:
 
     @property
     def cosine(self) -> float:
-        """Cosine similarity over all values: 1 where both are 0, 0 where one is."""
+        """Cosine similarity over all values: 1 where both are 0, 0 where one is, or where not all are numbers."""
+        if not math.isfinite(self.apart):
+            return 0.0
         if self.left == 0 or self.right == 0:
             return float(self.left == self.right)
         return self.dot / math.sqrt(self.left * self.right)
+
+    @property
+    def size(self) -> float:
+        """Root mean square of the candidate's values over that of the reference; 1 where both are 0."""
+        if self.left == 0 or not math.isfinite(self.apart):
+            return float(self.left == self.right)
+        return math.sqrt(self.right / self.left)
+
+    def within(self, limit: float) -> bool:
+        """Whether direction and size are those of equal values, as far as `limit` asks for."""
+        room = 1 + math.sqrt(2 - 2 * limit)
+        return self.cosine >= limit and 1 / room <= self.size <= room
 
     def figures(self) -> dict[str, Any]:
         """By name."""
         return {
             "cosine": self.cosine,
+            "size": self.size,
             "mean_difference": self.apart / max(self.count, 1),
             "largest_difference": self.largest,
             "where": self.where,
@@ -112,27 +130,35 @@ class Tensors:
         if self.refused:
             return Rung("raw tensors", "none", self.refused)
         limit = LIMITS[worse(self.reference, self.candidate)]
-        bad = [name for name, sums in self.sums.items() if not sums.cosine >= limit]
+        bad = [name for name, sums in self.sums.items() if not sums.within(limit)]
         worst = min(self.sums, key=lambda name: self.sums[name].cosine)
+        sized = [f"{name} {self.sums[name].size:.3g} times as large" for name in bad if self.sums[name].cosine >= limit]
         rows = [
-            (name, sums.cosine, sums.apart / max(sums.count, 1), sums.largest, sums.where, *sums.values)
+            (name, sums.cosine, sums.size, sums.apart / max(sums.count, 1), sums.largest, sums.where, *sums.values)
             for name, sums in self.sums.items()
         ]
-        columns = ("quantity", "cosine", "mean difference", "largest", "where", "REF", "CANDIDATE")
+        columns = ("quantity", "cosine", "size", "mean difference", "largest", "where", "REF", "CANDIDATE")
         verdicts = ["fail" if name in bad else "pass" for name in self.sums]
         found = tuple(self._causes(bad, limit)) if bad else ()
+        wanted = f"cosine of every quantity {limit:g}, sizes within {math.sqrt(2 - 2 * limit):.1%}, "
+        wanted += f"for a {worse(self.reference, self.candidate)} model"
         return Rung(
             "raw tensors",
             "fail" if bad else "pass",
-            f"lowest cosine {self.sums[worst].cosine:.5f} ({worst})",
+            "; ".join([f"lowest cosine {self.sums[worst].cosine:.5f} ({worst})", *sized]),
             found,
-            f"cosine of every quantity {limit:g}, for a {worse(self.reference, self.candidate)} model",
+            wanted,
             {name: sums.figures() for name, sums in self.sums.items()},
             [Table(columns, rows, verdicts=verdicts)],  # type: ignore[arg-type]
         )
 
     def _causes(self, bad: list[str], limit: float) -> Iterator[Cause]:
         for name in bad:
+            if not math.isfinite(self.sums[name].apart):
+                text = f"{name}: {self.sums[name].values[1]:g} instead of {self.sums[name].values[0]:g}"
+                hint = "where a layer begins to give them, its values are beyond those of float16, or a scale is broken"
+                yield Cause("values that are no numbers", f"{text}, at {self.sums[name].where}", hint)
+                return
             count, step = self.sums[name].coarse or (0, 0.0)
             if count:
                 told = f"{count} different values" + (f", {step:.3g} apart" if count > 1 else "")
@@ -142,7 +168,17 @@ class Tensors:
                     "with one scale for values of different size",
                     "leave everything behind the last convolutions float; qcore quantize does",
                 )
-        yield from self._other_inputs(limit)
+        found = list(self._other_inputs(limit))
+        yield from found or self._explained(bad, limit)
+
+    def _explained(self, bad: list[str], limit: float) -> Iterator[Cause]:
+        assert self.first is not None  # noqa: S101 - there are values of which some are bad
+        left, right = (parts(*each) for each in zip((self.reference, self.candidate), self.first[1:], strict=True))
+        for name in bad:
+            value, place = left[name]
+            if value.ndim > 1:
+                channel = partial(_channel, place, value.ndim)
+                yield from explained(name, value, right[name][0], channel, limit)
 
     def _other_inputs(self, limit: float) -> Iterator[Cause]:
         """Whether the candidate does as the reference when it is fed otherwise."""
@@ -167,6 +203,11 @@ class Tensors:
         size = wanted.shape[0] if isinstance(wanted.shape[0], int) else 1
         outputs = self.candidate.predictor.session.run({wanted.name: np.repeat(tensor, size, 0)})
         return {name: value[:1] for name, value in outputs.items()}
+
+
+def _channel(place: Callable[[tuple[int, ...]], str], axes: int, index: int) -> str:
+    """What a place on the last axis is called: the last part of what the whole place is."""
+    return place((*[0] * (axes - 1), index)).rsplit(", ", 1)[-1]
 
 
 def _cosines(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, float]:

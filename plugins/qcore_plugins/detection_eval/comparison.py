@@ -58,7 +58,7 @@ class DetectionComparison:
         self._max_drop = max_drop
         self.labelled = isinstance(data, (str, Path)) and Path(data).suffix.lower() in LABELLED
         self._dataset = read(require(data), images) if self.labelled else None
-        self._sources = [item for item in self._dataset or () if item.path.exists()]
+        self._sources = list(self._dataset or ())
         self.items: Sequence[Any] = [item.path for item in self._sources]
         names = self._dataset.names if self._dataset else ()
         self._maps = [
@@ -109,7 +109,7 @@ class DetectionComparison:
         before, after = reference.confidence[both], candidate.confidence[partner[both]]
         self._before += np.histogram(above(reference).confidence, EDGES)[0]
         self._after += np.histogram(above(candidate).confidence, EDGES)[0]
-        moved = np.abs(after - before)
+        moved = np.abs(after - before).astype(np.float64)
         self._partners += int(both.sum())
         self._shift += float(moved.sum())
         self._bias += float((after - before).sum())
@@ -121,18 +121,23 @@ class DetectionComparison:
         counted, partners = max(self._sure, 1), max(self._partners, 1)
         alone = self._lost[NEAR] + self._gained[NEAR]
         bias, shift = self._bias / partners, self._shift / partners
-        error = 2 * ((self._squares / partners - bias**2) / partners) ** 0.5
+        error = _error(self._squares, bias, partners)
         causes = []
-        if alone - 2 * alone**0.5 > LOST * counted:
+        if _too_many(alone, counted):
             text = f"{self._lost[NEAR]} boxes lost, {self._gained[NEAR]} gained, of {self._boxes}"
             causes.append(Cause("boxes lost or gained", text, "see the steps above for where the numbers change"))
         if abs(bias) - error > BIAS:
             which = "higher" if bias > 0 else "lower"
             text = f"confidences are {abs(bias):.3f} {which} on average"
             causes.append(Cause(f"confidences {which}", text, "a threshold set for REF does not fit CANDIDATE"))
-        elif shift > SHIFT:
+        elif shift - error > SHIFT:
             text = f"confidences are {shift:.3f} apart on average"
             causes.append(Cause("confidences scattered", text))
+        verdict: Verdict = "fail" if causes else "pass"
+        if not self._sure:
+            verdict = "note"
+            text = f"neither finds a box above confidence {CONFIDENCE:g}, so there was nothing to compare"
+            causes.append(Cause("nothing found", text, "give pictures of what the model knows"))
         rows = [
             (f"IoU {limit:g}", self._lost[limit], self._gained[limit], _share(self._lost, self._gained, limit, counted))
             for limit in OVERLAPS
@@ -154,7 +159,7 @@ class DetectionComparison:
         counts = {"REF": self._before.tolist(), "CANDIDATE": self._after.tolist()}
         return Rung(
             "detections",
-            "fail" if causes else "pass",
+            verdict,
             f"{self._boxes} boxes, {alone / counted:.1%} without a partner at IoU {NEAR:g}, {self._changed} of another "
             f"class, confidences {shift:.4f} apart on average ({bias:+.4f})",
             tuple(causes),
@@ -194,6 +199,17 @@ class DetectionComparison:
             {**figures, "pictures": one.pictures},
             [Table(columns, rows, "Accuracy, with 95 % paired bootstrap intervals of the change over pictures")],
         )
+
+
+def _too_many(alone: int, counted: int) -> bool:
+    """Whether more than `LOST` have no partner, beyond what chance does to a few: binomial, three deviations."""
+    expected = LOST * counted
+    return alone - 0.5 - expected > 3 * (expected * (1 - LOST)) ** 0.5
+
+
+def _error(squares: float, bias: float, count: int) -> float:
+    """Two standard errors of a mean of `count` distances; one distance of `SHIFT` stands for what few cannot tell."""
+    return 2 * ((squares - count * bias**2 + SHIFT**2) / count**2) ** 0.5
 
 
 def _share(lost: Counter[float], gained: Counter[float], limit: float, counted: int) -> str:

@@ -1,0 +1,115 @@
+"""What explains a difference between two models."""
+
+import json
+
+import numpy as np
+import pytest
+
+from qcore.cli.console import Output
+from qcore.comparing.explaining import explained
+from qcore.comparing.inside import EXACT, _decibel
+from qcore.comparing.ladder import Compared, _behind
+from qcore.comparing.preprocessing import rung
+from qcore.comparing.rung import Cause, Rung
+from qcore.comparing.tensors import Sums
+
+NAMES = ("cx", "cy", "w", "h")
+
+
+@pytest.fixture
+def boxes():
+    rng = np.random.default_rng(0)
+    return rng.uniform((0, 0, 5, 5), (640, 384, 200, 90), (1, 300, 4)).astype(np.float32)
+
+
+@pytest.fixture
+def scores():
+    return np.random.default_rng(1).uniform(0.001, 0.99, (1, 300, 4)).astype(np.float32)
+
+
+def found(one, other):
+    return [(cause.name, cause.text) for cause in explained("it", one, other, NAMES.__getitem__, 0.9999)]
+
+
+def test_boxes_in_parts_of_the_picture(boxes):
+    ((name, text),) = found(boxes, boxes / np.float32([640, 384, 640, 384]))
+    assert name == "another unit: it"
+    assert "1/640 to 1/384 times" in text
+    ((_, text),) = found(boxes, boxes / np.float32(416))
+    assert "gives 1/416 times" in text
+
+
+def test_channels_in_another_order(boxes):
+    assert found(boxes, boxes[..., [1, 0, 3, 2]]) == [
+        ("another order: it", "it: CANDIDATE gives REF's cy where cx belongs")
+    ]
+
+
+def test_a_sigmoid_too_few_or_too_many(scores):
+    assert [name for name, _ in found(scores, np.log(scores / (1 - scores)))] == ["no sigmoid: it"]
+    assert [name for name, _ in found(scores, 1 / (1 + np.exp(-scores)))] == ["sigmoid twice: it"]
+
+
+def test_what_is_not_simple_is_not_explained(boxes, scores):
+    rng = np.random.default_rng(2)
+    assert found(boxes, rng.permuted(boxes, axis=1)) == []
+    assert found(scores, scores * np.float32([1, 1, 1, 0])) == []
+    assert found(scores, scores * np.float32([1, 1.1, 0.9, 1])) == []
+
+
+def sums(one, other):
+    made = Sums()
+    made.add(one, other, str, "picture")
+    return made
+
+
+def test_a_factor_that_the_cosine_does_not_see(boxes):
+    scaled = sums(boxes, boxes / 416)
+    assert scaled.cosine == pytest.approx(1)
+    assert scaled.size == pytest.approx(1 / 416)
+    assert not scaled.within(0.9)
+    assert sums(boxes, boxes * np.float32(1.01)).within(0.9999)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_no_numbers_never_pass(boxes, value):
+    broken = boxes.copy()
+    broken[0, 7, 2] = value
+    result = sums(boxes, broken)
+    assert not result.within(0.9)
+    assert result.where == "(0, 7, 2) of picture"
+    assert _decibel(1.0, float(value)) == -EXACT
+
+    def reference(raw):
+        return raw, None
+
+    step = rung(reference, lambda *_: broken, [("a.jpg", boxes)], "OWN CODE")
+    assert (step.verdict, [cause.name for cause in step.causes]) == ("fail", ["values that are no numbers"])
+
+
+def test_json_has_no_word_for_nan(capsys):
+    Output(json=True).result({"a": float("nan"), "b": np.float32(2), "c": np.arange(2)})
+    printed = capsys.readouterr().out
+    assert "NaN" not in printed
+    assert json.loads(printed) == {"a": None, "b": 2.0, "c": [0, 1]}
+
+
+def compared(*rungs):
+    return Compared(rungs, None, None, 1, (), None)
+
+
+def test_the_cause_is_that_of_the_first_step_which_knows_one():
+    tensors = Rung("raw tensors", "fail", "lowest cosine .5")
+    within = Rung("inside the graph", "fail", "first below", [Cause("first layer that differs: a", "")])
+    both = compared(Rung("contract", "note", "", [Cause("free batch", "")]), tensors, within)
+    assert (both.failed, both.cause.name) == (tensors, "first layer that differs: a")
+    assert compared(Rung("contract", "pass", "")).cause is None
+
+
+def test_outputs_that_differ_while_no_layer_does_are_made_behind_them():
+    tensors = Rung("raw tensors", "fail", "")
+    same, other, unseen = (Rung("inside the graph", verdict, "") for verdict in ("pass", "fail", "none"))
+    assert [cause.name for cause in _behind(tensors, same).causes] == ["behind the last layers"]
+    assert _behind(tensors, other) is _behind(tensors, unseen) is tensors
+    known = Rung("raw tensors", "fail", "", [Cause("BGR swapped", "")])
+    assert _behind(known, same) is known
