@@ -389,6 +389,18 @@ def test_a_drawn_video_does_not_take_the_place_of_its_source(run, exported, clip
     assert mine.read_bytes() == clip.read_bytes()
 
 
+def test_results_do_not_take_the_place_of_what_is_read(run, exported, pictures, tmp_path):
+    mine, data = tmp_path / "mine.png", tmp_path / "instances.json"
+    mine.write_bytes(sorted((pictures / "images").iterdir())[0].read_bytes())
+    data.write_bytes((pictures / "instances.json").read_bytes())
+    before = mine.read_bytes(), data.read_bytes()
+    for out, more in ((mine, []), (data, ["--format", "coco", "--data", data])):
+        code, _, err = run("predict", exported, mine, "-o", out, *more)
+        assert code == 2
+        assert f"-o {out} would overwrite what is read" in err
+    assert (mine.read_bytes(), data.read_bytes()) == before
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
 def test_ctrl_c_during_a_video_leaves_nothing_half_written(exported, pictures, tmp_path):
     files = sorted((pictures / "images").iterdir())

@@ -27,6 +27,7 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     predictor = pipeline.build()
     _set_batch(predictor, options.batch_size)
     parts = [part for source in options.inputs for part in predictor.parts(source)]
+    _protect(options, parts)
     documents: list[dict[str, Any]] = []
     seen = read = 0
 
@@ -74,6 +75,17 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError(f"--format {options.format} has no file to go to", hint="add -o FILE")
     if options.data and options.format in (None, "json"):
         raise UsageError("--data gives the ids of --format coco, and that was not asked for")
+
+
+def _protect(options: argparse.Namespace, parts: Sequence[Any]) -> None:
+    """Refuse results that would take the place of something that is read.
+
+    Raises:
+        UsageError: They would.
+    """
+    read = [options.model, *map(str, parts), *([options.data] if options.data else [])]
+    if options.out and Path(options.out).resolve() in {Path(name).resolve() for name in read}:
+        raise UsageError(f"-o {options.out} would overwrite what is read", hint="choose another file")
 
 
 def _set_batch(predictor: Predictor, size: int | None) -> None:
