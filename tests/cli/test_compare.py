@@ -72,6 +72,18 @@ def test_a_failure_is_named_and_makes_the_exit_code_1(run, exported, suppressing
     assert "(accepted)" in out
 
 
+def test_another_input_size_is_named_and_what_can_be_compared_is(run, exported, checkpoint, pictures, tmp_path):
+    assert run("export", checkpoint, "--to", "onnx", "--imgsz", 320, "-o", tmp_path)[0] == 0
+    code, out, _ = run(
+        "compare", exported, tmp_path / "shapes.onnx", "--data", pictures / "images", "--limit", 3, "--json"
+    )
+    document = json.loads(out)
+    verdicts = {step["step"]: step["verdict"] for step in document["steps"]}
+    assert (code, document["failed"], document["cause"]) == (1, "contract", "another input shape")
+    assert (verdicts["raw tensors"], verdicts["inside the graph"]) == ("none", "none")
+    assert document["steps"][4]["figures"]["boxes"] > 0
+
+
 def test_a_loss_that_is_allowed_or_not(run, exported, int8, labelled):
     arguments = ["compare", exported, int8, "--data", labelled, "--json"]
     code, out, _ = run(*arguments, "--max-drop", 0)

@@ -27,7 +27,10 @@ EXACT = 200.0
 
 
 def rung(reference: Side, candidate: Side, tensors: Sequence[Any]) -> Rung:
-    """Layer by layer on some input tensors, where both models can be looked into."""
+    """Layer by layer on some input tensors, where both models take them and can be looked into."""
+    if not _takes(candidate, tensors[0]):
+        refused = f"CANDIDATE takes no {tensors[0].dtype} tensors of {list(tensors[0].shape[1:])} as REF does"
+        return Rung("inside the graph", "none", refused)
     opened = []
     for side in (reference, candidate):
         try:
@@ -65,6 +68,14 @@ def rung(reference: Side, candidate: Side, tensors: Sequence[Any]) -> Rung:
             Table(("layer", "dB"), list(told.items()), "All layers", folded=True),
         ],
     )
+
+
+def _takes(side: Side, tensor: Any) -> bool:
+    """Whether a model takes a tensor of batch 1, made for another one."""
+    wanted = side.contract.inputs[0]
+    sizes = zip(wanted.shape[1:], tensor.shape[1:], strict=False)
+    same = len(wanted.shape) == tensor.ndim and all(isinstance(size, str) or size == there for size, there in sizes)
+    return same and wanted.dtype == str(tensor.dtype)
 
 
 def _open(side: Side) -> Inside:
@@ -122,8 +133,8 @@ def _ratios(
             left = one.run(_fed(reference, tensor), group)
             right = other.run(_fed(candidate, tensor), [pairs[layer] for layer in group])
             for layer in group:
-                value = left[layer][:1].astype(np.float64)
-                noise = value - right[pairs[layer]][:1]
+                value, theirs = left[layer][:1].astype(np.float64), right[pairs[layer]][:1]
+                noise = value - theirs if value.shape == theirs.shape else np.full(1, np.inf)
                 sums[layer] += (value * value).sum(), (noise * noise).sum()
     return {layer: _decibel(*map(float, found)) for layer, found in sums.items()}
 
