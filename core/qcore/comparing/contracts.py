@@ -54,12 +54,12 @@ def differences(reference: Side, candidate: Side) -> Iterator[Difference]:
     one, other = reference.contract, candidate.contract
     if one.task != other.task:
         yield Difference("task", one.task, other.task, Cause("another task", f"{one.task} against {other.task}"))
+    yield from _classes(one, other)
     yield from _inputs(one, other)
     yield from _outputs(one, other)
     yield from _step("preprocessing", one.preprocess, other.preprocess, _parameters(reference, candidate, "preprocess"))
     both = _parameters(reference, candidate, "postprocess")
     yield from _step("postprocessing", one.postprocess, other.postprocess, both)
-    yield from _classes(one, other)
     for side in (reference, candidate):
         yield from _calibration(side, side is candidate)
     yield from _provenance(one, other)
