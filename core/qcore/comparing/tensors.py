@@ -17,8 +17,10 @@ from qcore.report import Table
 
 LIMITS = {"float": 0.9999, "half": 0.999, "quantized": 0.9}
 """Lowest cosine of a quantity, by what may be expected of the numbers. Measured for YOLOv5n and a YOLOv9-T: float on
-another runtime 1 - 1e-11, float16 .99999, bfloat16 .9997, INT8 .97; scores rounded to 0 with their boxes 0.
-Sizes may differ as much as values of that cosine do, by sqrt(2 - 2 cosine): the cosine itself is blind to a factor."""
+another runtime 1 - 1e-11, float16 .99999, bfloat16 .9997, INT8 .97; scores rounded to 0 with their boxes 0."""
+SIZES = {"float": 1.015, "half": 1.05, "quantized": 2.0}
+"""Largest factor between the values of two models, to which the cosine is blind. INT8: 1.37 for the scores of a
+YOLOv9-T in a picture with one small object."""
 COARSE = 257
 """Different values that an 8-bit tensor can have, and one for a clipped end."""
 
@@ -69,10 +71,10 @@ class Sums:
             return float(self.left == self.right)
         return math.sqrt(self.right / self.left)
 
-    def within(self, limit: float) -> bool:
-        """Whether direction and size are those of equal values, as far as `limit` asks for."""
-        room = 1 + math.sqrt(2 - 2 * limit)
-        return self.cosine >= limit and 1 / room <= self.size <= room
+    def within(self, exactness: str) -> bool:
+        """Whether direction and size are those of equal values, as far as may be expected."""
+        room = SIZES[exactness]
+        return self.cosine >= LIMITS[exactness] and 1 / room <= self.size <= room
 
     def figures(self) -> dict[str, Any]:
         """By name."""
@@ -129,8 +131,9 @@ class Tensors:
         """The verdict over all inputs."""
         if self.refused:
             return Rung("raw tensors", "none", self.refused)
-        limit = LIMITS[worse(self.reference, self.candidate)]
-        bad = [name for name, sums in self.sums.items() if not sums.within(limit)]
+        exactness = worse(self.reference, self.candidate)
+        limit = LIMITS[exactness]
+        bad = [name for name, sums in self.sums.items() if not sums.within(exactness)]
         worst = min(self.sums, key=lambda name: self.sums[name].cosine)
         sized = [f"{name} {self.sums[name].size:.3g} times as large" for name in bad if self.sums[name].cosine >= limit]
         rows = [
@@ -140,14 +143,13 @@ class Tensors:
         columns = ("quantity", "cosine", "size", "mean difference", "largest", "where", "REF", "CANDIDATE")
         verdicts = ["fail" if name in bad else "pass" for name in self.sums]
         found = tuple(self._causes(bad, limit)) if bad else ()
-        wanted = f"cosine of every quantity {limit:g}, sizes within {math.sqrt(2 - 2 * limit):.1%}, "
-        wanted += f"for a {worse(self.reference, self.candidate)} model"
+        wanted = f"cosine of every quantity {limit:g}, sizes within a factor of {SIZES[exactness]:g}"
         return Rung(
             "raw tensors",
             "fail" if bad else "pass",
             "; ".join([f"lowest cosine {self.sums[worst].cosine:.5f} ({worst})", *sized]),
             found,
-            wanted,
+            f"{wanted}, for a {exactness} model",
             {name: sums.figures() for name, sums in self.sums.items()},
             [Table(columns, rows, verdicts=verdicts)],  # type: ignore[arg-type]
         )
