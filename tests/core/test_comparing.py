@@ -8,7 +8,7 @@ import pytest
 from qcore.cli.console import Output
 from qcore.comparing.explaining import explained
 from qcore.comparing.inside import EXACT, _decibel
-from qcore.comparing.ladder import Compared, _behind
+from qcore.comparing.ladder import Compared, _explained
 from qcore.comparing.preprocessing import rung
 from qcore.comparing.rung import Cause, Rung
 from qcore.comparing.tensors import Sums
@@ -33,7 +33,7 @@ def found(one, other):
 
 def test_boxes_in_parts_of_the_picture(boxes):
     ((name, text),) = found(boxes, boxes / np.float32([640, 384, 640, 384]))
-    assert name == "another unit: it"
+    assert name == "another scale: it"
     assert "1/640 to 1/384 times" in text
     ((_, text),) = found(boxes, boxes / np.float32(416))
     assert "gives 1/416 times" in text
@@ -50,10 +50,15 @@ def test_a_sigmoid_too_few_or_too_many(scores):
     assert [name for name, _ in found(scores, 1 / (1 + np.exp(-scores)))] == ["sigmoid twice: it"]
 
 
+def test_a_layer_without_weights(boxes):
+    assert [name for name, _ in found(boxes, np.zeros_like(boxes) + np.float32([1, 2, 3, 4]))] == ["constant: it"]
+
+
 def test_what_is_not_simple_is_not_explained(boxes, scores):
     rng = np.random.default_rng(2)
     assert found(boxes, rng.permuted(boxes, axis=1)) == []
     assert found(scores, scores * np.float32([1, 1, 1, 0])) == []
+    assert found(np.zeros_like(scores), np.zeros_like(scores)) == []
     assert found(scores, scores * np.float32([1, 1.1, 0.9, 1])) == []
 
 
@@ -109,7 +114,9 @@ def test_the_cause_is_that_of_the_first_step_which_knows_one():
 def test_outputs_that_differ_while_no_layer_does_are_made_behind_them():
     tensors = Rung("raw tensors", "fail", "")
     same, other, unseen = (Rung("inside the graph", verdict, "") for verdict in ("pass", "fail", "none"))
-    assert [cause.name for cause in _behind(tensors, same).causes] == ["behind the last layers"]
-    assert _behind(tensors, other) is _behind(tensors, unseen) is tensors
+    assert [cause.name for cause in _explained(tensors, same, ()).causes] == ["behind the last layers"]
+    assert _explained(tensors, other, ()) is _explained(tensors, unseen, ()) is tensors
+    sources = [Cause("made of another checkpoint", "")]
+    assert _explained(tensors, other, sources).causes == sources
     known = Rung("raw tensors", "fail", "", [Cause("BGR swapped", "")])
-    assert _behind(known, same) is known
+    assert _explained(known, same, sources) is known

@@ -62,7 +62,7 @@ def differences(reference: Side, candidate: Side) -> Iterator[Difference]:
     yield from _step("postprocessing", one.postprocess, other.postprocess, both)
     for side in (reference, candidate):
         yield from _calibration(side, side is candidate)
-    yield from _provenance(one, other)
+    yield from provenance(one, other)
 
 
 def _inputs(one: Contract, other: Contract) -> Iterator[Difference]:
@@ -182,7 +182,8 @@ def _calibration(side: Side, last: bool) -> Iterator[Difference]:
         yield Difference("calibration", "" if last else told, told if last else "", cause)
 
 
-def _provenance(one: Contract, other: Contract) -> Iterator[Difference]:
+def provenance(one: Contract, other: Contract) -> Iterator[Difference]:
+    """Whether two models were made of different checkpoints."""
     sources = [(each.provenance.get("source") or {}) for each in (one, other)]
     hashes = [source.get("sha256") for source in sources]
     if None not in hashes and hashes[0] != hashes[1]:

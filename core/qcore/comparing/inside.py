@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from qcore.comparing.explaining import explained
 from qcore.comparing.rung import Cause, Rung
 from qcore.comparing.side import Side
 from qcore.comparing.tensors import worse
@@ -24,6 +25,8 @@ AT_ONCE = 40
 CLIPPED, LEVELS = 0.02, 8
 """A range is too small that cuts this part of the values, too coarse that has fewer steps for them."""
 EXACT = 200.0
+ALIKE = 0.98
+"""Cosine from which a layer's values explain those of the other."""
 
 
 def rung(reference: Side, candidate: Side, tensors: Sequence[Any]) -> Rung:
@@ -49,10 +52,18 @@ def rung(reference: Side, candidate: Side, tensors: Sequence[Any]) -> Rung:
     ratios = _ratios(reference, candidate, one, other, pairs, tensors)
     limit = LIMITS[worse(reference, candidate)]
     below = [layer for layer in pairs if not ratios[layer] >= limit]
-    found = [*faults, *(_why(reference, one, other, pairs, below[0], tensors[0], ratios[below[0]]) if below else ())]
-    told = {one.names.get(layer, layer): ratio for layer, ratio in ratios.items()}
+    said = {layer: one.names.get(layer) or other.names.get(there, layer) for layer, there in pairs.items()}
+    quantized = worse(reference, candidate) == "quantized"
+    found = list(faults)
+    if below:
+        fed = _fed(reference, tensors[0]), _fed(candidate, tensors[0])
+        found += _rounding(reference, one, other, pairs, below[0], fed[0])
+        if len(found) == len(faults):
+            made = one.run(fed[0], below[:1])[below[0]], other.run(fed[1], [pairs[below[0]]])[pairs[below[0]]]
+            found += _first(said[below[0]], ratios[below[0]], *made, quantized=quantized)
+    told = {said[layer]: ratio for layer, ratio in ratios.items()}
     worst = sorted(told, key=lambda layer: told[layer])[:10]
-    start = one.names.get(below[0], below[0]) if below else None
+    start = said[below[0]] if below else None
     first = f"first below {limit:g} dB: {start} ({ratios[below[0]]:.1f} dB)" if below else ""
     lowest = f"lowest ratio {told[worst[0]]:.1f} dB ({worst[0]})"
     values = [told[layer] for layer in worst]
@@ -101,9 +112,13 @@ def _open(side: Side) -> Inside:
 
 
 def _pairs(one: Inside, other: Inside) -> dict[str, str]:
-    """Layer of the reference -> tensor of the candidate: by name, else by order where all weights have equal shapes."""
+    """Layer of the reference -> tensor of the candidate: by name, else by order where all weights have equal shapes.
+
+    Names that two models share do not make them one: of most, the weights have to have equal shapes too.
+    """
     same = {layer: layer for layer in one.layers if layer in other.tensors}
-    if 2 * len(same) >= len(one.layers):
+    others = sum(other.layers.get(layer, one.layers[layer]) != one.layers[layer] for layer in same)
+    if 2 * (len(same) - others) >= len(one.layers):
         return same
     if list(one.layers.values()) == list(other.layers.values()):
         return dict(zip(one.layers, other.layers, strict=True))
@@ -147,11 +162,27 @@ def _decibel(signal: float, noise: float) -> float:
     return min(EXACT, 10 * math.log10(signal / noise)) if signal > 0 else -EXACT
 
 
-def _why(
-    reference: Side, one: Inside, other: Inside, pairs: Mapping[str, str], layer: str, tensor: Any, ratio: float
+def _first(name: str, ratio: float, one: Any, other: Any, *, quantized: bool) -> Iterator[Cause]:
+    """That a layer is the first, where rounding does not explain it, and what was done to its values `[N, C, ...]`."""
+    if one[:1].shape == other[:1].shape and np.isfinite(other).all() and one.ndim > 1:
+        yield from explained(name, _centred(one), _centred(other), lambda channel: f"channel {channel}", ALIKE)
+    text = f"{name} is at {ratio:.1f} dB; the layers before it are within bounds"
+    hint = f"leave it float: qcore quantize ... --exclude {name}"
+    if not quantized:
+        hint = "neither is quantized: its weights are others, or what lies between it and the layer before"
+    yield Cause(f"first layer that differs: {name}", text, hint)
+
+
+def _centred(values: Any) -> Any:
+    """`[N, C, ...]` with channels last, each without its mean: a bias hides a factor."""
+    moved = np.moveaxis(values[:1], 1, -1).astype(np.float64)
+    return moved - moved.mean(tuple(range(moved.ndim - 1)))
+
+
+def _rounding(
+    reference: Side, one: Inside, other: Inside, pairs: Mapping[str, str], layer: str, fed: Mapping[str, Any]
 ) -> Iterator[Cause]:
     """What rounding does to the values around a layer, judged by the values of the reference."""
-    told = False
     back = {there: here for here, there in pairs.items()}
     inputs = reference.contract.inputs[0].name
     for rounded in other.quantized(pairs[layer]):
@@ -160,19 +191,13 @@ def _why(
             name = inputs if rounded.tensor not in other.layers else name
         if name not in one.tensors:
             continue
-        values = one.run(_fed(reference, tensor), [name])[name]
+        values = one.run(fed, [name])[name]
         low, high = float(values.min()), float(values.max())
         cut = float(((values < rounded.low) | (values > rounded.high)).mean())
         span = f"{name} lies within {low:.3g}..{high:.3g}"
         if cut > CLIPPED:
-            told = True
             text = f"{span}, its scale ends at {rounded.low:.3g}..{rounded.high:.3g} and cuts {cut:.0%} of the values"
             yield Cause("range too small", text, "calibrate with inputs like those of the scene, at the model's shape")
         elif (high - low) / rounded.step < LEVELS:
-            told = True
             text = f"{span}, a step of its scale is {rounded.step:.3g}"
             yield Cause("scale too coarse", text, "calibrate, so that the scale fits the values")
-    if not told:
-        said = one.names.get(layer, layer)
-        text = f"{said} is at {ratio:.1f} dB; the layers before it are within bounds"
-        yield Cause(f"first layer that differs: {said}", text, f"leave it float: qcore quantize ... --exclude {said}")

@@ -148,9 +148,13 @@ def _preprocess(side: Side) -> Callable[[Any, Any], Any]:
     return lambda item, raw: made(raw)[0]  # noqa: ARG005 - the same call as of a person's own code
 
 
-def _behind(tensors: Rung, within: Rung) -> Rung:
-    """Raw tensors that nothing explains differ where no layer does: behind the layers."""
-    if tensors.verdict != "fail" or tensors.causes or within.verdict != "pass":
+def _explained(tensors: Rung, within: Rung, sources: Sequence[Cause]) -> Rung:
+    """Raw tensors that nothing explains are those of other weights, or differ behind the layers where no layer does."""
+    if tensors.verdict != "fail" or tensors.causes:
+        return tensors
+    if sources:
+        return replace(tensors, causes=sources)
+    if within.verdict != "pass":
         return tensors
     text = "every layer inside is above its threshold, the outputs are not: what is behind the last layers differs"
     hint = "compare the ends of both graphs: decoding, sigmoid, anchors, order of channels"
@@ -225,7 +229,8 @@ def _run(
                 task.add(place, item, raw, left.result, right.result)
     with progress.step("looking inside the graphs"):
         within = inside.rung(one, other, kept)
-    yield _behind(raw_tensors.rung(), within)
+    sources = [each.cause for each in contracts.provenance(one.contract, other.contract)]
+    yield _explained(raw_tensors.rung(), within, sources)
     yield within
     if task is None:
         yield Rung("detections", "none", f"no evaluator compares results of {count} inputs of these tasks")
