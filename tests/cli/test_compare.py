@@ -148,6 +148,9 @@ def test_a_broken_picture_is_named_and_left_out(run, exported, pictures, tmp_pat
     assert json.loads(out)["inputs"] == 3
     assert json.loads(out)["skipped"] == [str(folder / "a-broken.png")]
     assert "skipped" in err
+    code, out, err = run("compare", exported, exported, "--data", folder, "--quiet")
+    assert (code, err) == (0, "")
+    assert "(3 inputs, 1 skipped)" in out
     only = tmp_path / "only"
     only.mkdir()
     (only / "broken.png").write_bytes(b"not a picture")

@@ -162,6 +162,31 @@ def test_a_quantized_score_tail(model):
     assert "quantized tail: class scores" in causes
 
 
+def test_a_layer_of_twice_the_size(yolov5):
+    graph = yolov5.graph
+    layer = [node for node in graph.graph.node if node.op_type == "Conv"][7]
+    weight = next(tensor for tensor in graph.graph.initializer if tensor.name == layer.input[1])
+    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * np.float32(2), weight.name))
+    found = yolov5.compared(yolov5.written("doubled", graph))
+    assert found.failed.name == "raw tensors"
+    assert found.cause.name == "another scale: model.3.conv"
+    assert "2 times the values of REF" in found.cause.text
+
+
+def test_boxes_in_parts_of_the_input(yolov5):
+    graph = yolov5.graph
+    output = graph.graph.output[0].name
+    maker = next(node for node in graph.graph.node if output in node.output)
+    maker.output[list(maker.output).index(output)] = "pixels"
+    factor = np.ones(85, np.float32)
+    factor[:4] /= 640
+    graph.graph.initializer.append(numpy_helper.from_array(factor, "parts"))
+    graph.graph.node.append(helper.make_node("Mul", ["pixels", "parts"], [output], "to_parts"))
+    found = yolov5.compared(yolov5.written("parts", graph))
+    assert named(found) == ("raw tensors", ["another scale: boxes"])
+    assert "1/640 times" in found.cause.text
+
+
 def test_calibrated_at_another_shape(model):
     said = {**model.contract.provenance, "calibration": {"pictures": 64, "shape": [1, 3, 320, 320]}}
     found = model.compared(model.written("shape", provenance=said))

@@ -181,7 +181,8 @@ def _show(found: Compared, report: Report, output: Output) -> None:
         if side:
             output.say(f"{name:<10}{side.name}  ({_line(side)})")
     under = f", protocol {found.protocol}" if found.protocol else ""
-    output.say(f"{'DATA':<10}{report.document['data']}  ({found.inputs} inputs{under})\n")
+    left = f", {len(found.skipped)} skipped" if found.skipped else ""
+    output.say(f"{'DATA':<10}{report.document['data']}  ({found.inputs} inputs{left}{under})\n")
     rows = [
         (place, reporting.SIGNS[rung.verdict] or "-", rung.name, rung.summary)
         for place, rung in enumerate(found.rungs, start=1)

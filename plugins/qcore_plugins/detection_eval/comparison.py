@@ -25,6 +25,8 @@ OVERLAPS = (NEAR, 0.75, 0.9)
 LABELLED = {".json", ".yaml", ".yml"}
 MOVED = 0.1
 """From here on the confidences of partners are worth a look."""
+FEW = 10
+"""Labelled pictures from which resampling them tells how certain a change is: of one, every sample is the same."""
 EDGES = np.linspace(CONFIDENCE, 1, 16)
 
 
@@ -176,6 +178,9 @@ class DetectionComparison:
         if not self.labelled:
             return Rung("accuracy", "none", "the data has no labels; give a COCO json or a data.yaml with --data")
         one, other = (matched.matches() for matched in self._matched)
+        if one.pictures < FEW:
+            told = f"{one.pictures} labelled pictures are too few to tell a loss from chance, {FEW} are needed"
+            return Rung("accuracy", "none", told)
         rows, figures = [], {}
         for name, loose in (("AP", False), ("AP50", True)):
             change, low, high = difference(one, other, loose=loose)
@@ -188,7 +193,11 @@ class DetectionComparison:
         told = "within the noise of these pictures" if noise else "beyond the noise of these pictures"
         before, after = figures["AP"]["reference"], figures["AP"]["candidate"]
         text = f"AP {after:.4f} instead of {before:.4f}, {told}"
-        causes = () if noise or change > 0 else (Cause("AP lost", text),)
+        lost = Cause("AP lost", text)
+        if before == 0:
+            verdict = "note"
+            lost = Cause("REF finds nothing right", "AP of REF is 0: its classes or boxes are not those of the labels")
+        causes = () if verdict == "pass" else (lost,)
         columns = ("figure", "REF", "CANDIDATE", "change", "low", "high")
         return Rung(
             "accuracy",

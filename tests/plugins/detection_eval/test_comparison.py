@@ -1,5 +1,6 @@
 """Verdicts of the last two steps of `qcore compare`."""
 
+import json
 from types import SimpleNamespace
 
 import cv2
@@ -58,6 +59,45 @@ def test_confidences_that_move():
 
 def test_where_neither_finds_anything_nothing_was_compared():
     assert judged((found([]), found([])), (found([0.1]), found([]))) == ("note", ["nothing found"])
+
+
+def labelled(tmp_path, count, kind=0):
+    """Step `accuracy` on pictures in each of which the reference finds a box, and the candidate one beside it."""
+    box = [10, 10, 40, 40]
+    (tmp_path / "images").mkdir()
+    names = [f"{place}.png" for place in range(count)]
+    for name in names:
+        cv2.imwrite(str(tmp_path / "images" / name), PICTURE)
+    document = tmp_path / "instances.json"
+    said = {
+        "images": [{"id": place, "file_name": name} for place, name in enumerate(names)],
+        "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}],
+        "annotations": [{"image_id": place, "category_id": 1 + kind, "bbox": box} for place in range(count)],
+    }
+    document.write_text(json.dumps(said))
+    comparison = DetectionComparison(MODEL, MODEL, document)
+    for place, item in enumerate(comparison.items):
+        right, wrong = (
+            Detections(np.float32([[left, 10, left + 40, 50]]), np.float32([0.9]), np.array([0]), MODEL.classes)
+            for left in (10, 20)
+        )
+        comparison.add(place, item, PICTURE, right, wrong)
+    return list(comparison.rungs())[1]
+
+
+def test_a_loss_in_a_few_pictures_is_not_judged(tmp_path):
+    step = labelled(tmp_path, 3)
+    assert (step.verdict, step.summary[:19]) == ("none", "3 labelled pictures")
+
+
+def test_a_loss_in_enough_pictures_fails(tmp_path):
+    step = labelled(tmp_path, 12)
+    assert (step.verdict, [cause.name for cause in step.causes]) == ("fail", ["AP lost"])
+
+
+def test_labels_that_are_not_the_models_are_told(tmp_path):
+    step = labelled(tmp_path, 12, kind=1)
+    assert (step.verdict, [cause.name for cause in step.causes]) == ("note", ["REF finds nothing right"])
 
 
 def test_labelled_pictures_that_are_not_there_are_still_inputs(tmp_path):
