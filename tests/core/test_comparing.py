@@ -115,8 +115,16 @@ def test_outputs_that_differ_while_no_layer_does_are_made_behind_them():
     tensors = Rung("raw tensors", "fail", "")
     same, other, unseen = (Rung("inside the graph", verdict, "") for verdict in ("pass", "fail", "none"))
     assert [cause.name for cause in _explained(tensors, same, ()).causes] == ["behind the last layers"]
-    assert _explained(tensors, other, ()) is _explained(tensors, unseen, ()) is tensors
-    sources = [Cause("made of another checkpoint", "")]
-    assert _explained(tensors, other, sources).causes == sources
+    sources = [Cause("made of another file", "")]
+    assert [cause.name for cause in _explained(tensors, same, sources).causes] == ["behind the last layers"]
+    assert _explained(tensors, other, sources) is _explained(tensors, unseen, sources) is tensors
+
+
+@pytest.mark.parametrize(("below", "told"), [("a", True), ("b", False)])
+def test_weights_of_another_file_differ_from_the_first_layer_on(below, told):
+    figures = {"ratio_db": {"a": 1.0, "b": 1.0}, "first_below": below}
+    sources = [Cause("made of another file", "")]
+    within = Rung("inside the graph", "fail", "", figures=figures)
+    assert _explained(Rung("raw tensors", "fail", ""), within, sources).causes == (sources if told else ())
     known = Rung("raw tensors", "fail", "", [Cause("BGR swapped", "")])
     assert _explained(known, same, sources) is known

@@ -183,10 +183,10 @@ def _calibration(side: Side, last: bool) -> Iterator[Difference]:
 
 
 def provenance(one: Contract, other: Contract) -> Iterator[Difference]:
-    """Whether two models were made of different checkpoints."""
+    """Whether two models were made of different files: checkpoints, or what a contract was attached to."""
     sources = [(each.provenance.get("source") or {}) for each in (one, other)]
     hashes = [source.get("sha256") for source in sources]
     if None not in hashes and hashes[0] != hashes[1]:
         names = [f"{source.get('file', '')} {str(sha)[:12]}" for source, sha in zip(sources, hashes, strict=True)]
         text = f"made of {names[1]}, REF of {names[0]}"
-        yield Difference("source", names[0], names[1], Cause("made of another checkpoint", text), matters=False)
+        yield Difference("source", names[0], names[1], Cause("made of another file", text), matters=False)

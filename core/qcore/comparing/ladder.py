@@ -149,13 +149,13 @@ def _preprocess(side: Side) -> Callable[[Any, Any], Any]:
 
 
 def _explained(tensors: Rung, within: Rung, sources: Sequence[Cause]) -> Rung:
-    """Raw tensors that nothing explains are those of other weights, or differ behind the layers where no layer does."""
+    """Raw tensors that nothing explains differ behind the layers where no layer does; from the first on, by weights."""
     if tensors.verdict != "fail" or tensors.causes:
         return tensors
-    if sources:
-        return replace(tensors, causes=sources)
     if within.verdict != "pass":
-        return tensors
+        layers = list(within.figures.get("ratio_db", ()))
+        first = bool(layers) and within.figures["first_below"] == layers[0]
+        return replace(tensors, causes=sources) if first else tensors
     text = "every layer inside is above its threshold, the outputs are not: what is behind the last layers differs"
     hint = "compare the ends of both graphs: decoding, sigmoid, anchors, order of channels"
     return replace(tensors, causes=[Cause("behind the last layers", text, hint)])
