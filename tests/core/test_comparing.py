@@ -118,6 +118,8 @@ def test_outputs_that_differ_while_no_layer_does_are_made_behind_them():
     sources = [Cause("made of another file", "")]
     assert [cause.name for cause in _explained(tensors, same, sources).causes] == ["behind the last layers"]
     assert _explained(tensors, other, sources) is _explained(tensors, unseen, sources) is tensors
+    known = Rung("raw tensors", "fail", "", [Cause("BGR swapped", "")])
+    assert _explained(known, same, sources) is known
 
 
 @pytest.mark.parametrize(("below", "told"), [("a", True), ("b", False)])
@@ -126,5 +128,3 @@ def test_weights_of_another_file_differ_from_the_first_layer_on(below, told):
     sources = [Cause("made of another file", "")]
     within = Rung("inside the graph", "fail", "", figures=figures)
     assert _explained(Rung("raw tensors", "fail", ""), within, sources).causes == (sources if told else ())
-    known = Rung("raw tensors", "fail", "", [Cause("BGR swapped", "")])
-    assert _explained(known, same, sources) is known
