@@ -7,7 +7,7 @@ import pytest
 
 from qcore.cli.console import Output
 from qcore.comparing.explaining import explained
-from qcore.comparing.inside import EXACT, _decibel
+from qcore.comparing.inside import EXACT, _decibel, _fall
 from qcore.comparing.ladder import Compared, _explained
 from qcore.comparing.preprocessing import rung
 from qcore.comparing.rung import Cause, Rung
@@ -74,6 +74,12 @@ def test_a_factor_that_the_cosine_does_not_see(boxes):
     assert scaled.size == pytest.approx(1 / 416)
     assert not scaled.within("quantized")
     assert sums(boxes, boxes * np.float32(1.01)).within("float")
+
+
+def test_the_layer_from_which_the_noise_comes():
+    ratios = {"a": 40.0, "b": 38.0, "c": 4.0, "d": 6.0, "e": 2.0, "f": -30.0}
+    assert _fall(ratios, "e") == ("c", "b")
+    assert _fall(ratios, "a") == ()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

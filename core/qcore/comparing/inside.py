@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,9 @@ def rung(reference: Side, candidate: Side, tensors: Sequence[Any]) -> Rung:
     found = list(faults)
     if below:
         fed = _fed(reference, tensors[0]), _fed(candidate, tensors[0])
-        found += _rounding(reference, one, other, pairs, below[0], fed[0])
+        for layer in dict.fromkeys((below[0], *_fall(ratios, below[0]))):
+            if len(found) == len(faults):
+                found += _rounding(reference, one, other, pairs, layer, fed[0])
         if len(found) == len(faults):
             made = one.run(fed[0], below[:1])[below[0]], other.run(fed[1], [pairs[below[0]]])[pairs[below[0]]]
             found += _first(said[below[0]], ratios[below[0]], *made, quantized=quantized)
@@ -162,6 +165,14 @@ def _decibel(signal: float, noise: float) -> float:
     return min(EXACT, 10 * math.log10(signal / noise)) if signal > 0 else -EXACT
 
 
+def _fall(ratios: Mapping[str, float], below: str) -> Sequence[str]:
+    """The layer, up to one below the limit, with the largest fall from the one before, and that one."""
+    layers = list(ratios)
+    layers = layers[: layers.index(below) + 1]
+    falls = {(layer, before): ratios[before] - ratios[layer] for before, layer in pairwise(layers)}
+    return max(falls, key=lambda pair: falls[pair], default=())
+
+
 def _first(name: str, ratio: float, one: Any, other: Any, *, quantized: bool) -> Iterator[Cause]:
     """That a layer is the first, where rounding does not explain it, and what was done to its values `[N, C, ...]`."""
     if one[:1].shape == other[:1].shape and np.isfinite(other).all() and one.ndim > 1:
@@ -193,7 +204,8 @@ def _rounding(
             continue
         values = one.run(fed, [name])[name]
         low, high = float(values.min()), float(values.max())
-        cut = float(((values < rounded.low) | (values > rounded.high)).mean())
+        room = rounded.step  # SiLU has many values at its minimum: to lose less than a step of them is rounding
+        cut = float(((values < rounded.low - room) | (values > rounded.high + room)).mean())
         span = f"{name} lies within {low:.3g}..{high:.3g}"
         if cut > CLIPPED:
             text = f"{span}, its scale ends at {rounded.low:.3g}..{rounded.high:.3g} and cuts {cut:.0%} of the values"
