@@ -389,6 +389,18 @@ def test_a_drawn_video_does_not_take_the_place_of_its_source(run, exported, clip
     assert mine.read_bytes() == clip.read_bytes()
 
 
+def test_results_of_pictures_that_the_labelled_data_lacks_are_not_an_empty_file(run, exported, pictures, tmp_path):
+    mine = tmp_path / "mine.png"
+    mine.write_bytes(sorted((pictures / "images").iterdir())[0].read_bytes())
+    data = pictures / "instances.json"
+    code, _, err = run(
+        "predict", exported, mine, "-o", tmp_path / "out.json", "--format", "coco", "--data", data, "--quiet"
+    )
+    assert code == 6
+    assert "out.json: not written, no input has a place in it" in err
+    assert not (tmp_path / "out.json").exists()
+
+
 def test_results_do_not_take_the_place_of_what_is_read(run, exported, pictures, tmp_path):
     mine, data = tmp_path / "mine.png", tmp_path / "instances.json"
     mine.write_bytes(sorted((pictures / "images").iterdir())[0].read_bytes())

@@ -29,7 +29,7 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     parts = [part for source in options.inputs for part in predictor.parts(source)]
     _protect(options, parts)
     documents: list[dict[str, Any]] = []
-    seen = read = 0
+    seen = read = written = 0
 
     def skip(item: Any, error: FileError) -> None:
         output.note(error.message if isinstance(item, Recording) else f"skipped: {error.message}")
@@ -52,10 +52,12 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
             if drawings:
                 drawings.add(item, raw, result)
             if writer:
-                _added(writer, item, raw, result, skip)
+                written += _added(writer, item, raw, result, skip)
         if not read:
             count = max(seen, len(parts))
             raise FileError(f"none of the {count} inputs could be read", hint="see the lines above")
+        if writer and not written:
+            raise FileError(f"{options.out}: not written, no input has a place in it", hint="see the lines above")
     if output.json:
         output.result(documents)
     return 0
@@ -156,11 +158,14 @@ def _documents(path: Path, _: Any, __: Any, *, records: Any) -> Iterator[_Docume
         yield _Documents(write, records)
 
 
-def _added(writer: Any, item: Any, raw: Any, result: Any, skip: Any) -> None:
+def _added(writer: Any, item: Any, raw: Any, result: Any, skip: Any) -> bool:
+    """Whether a result had a place in the file: labelled data may not have the input."""
     try:
         writer.add(str(item), raw, result)
     except FileError as error:
         skip(item, error)
+        return False
+    return True
 
 
 def _say(output: Output, item: Any, records: list[dict[str, Any]]) -> None:
