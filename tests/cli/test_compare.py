@@ -84,6 +84,20 @@ def test_another_input_size_is_named_and_what_can_be_compared_is(run, exported, 
     assert document["steps"][4]["figures"]["boxes"] > 0
 
 
+def test_lists_of_detections_are_not_compared_value_for_value_after_rounding(
+    run, checkpoint, suppressing, pictures, tmp_path
+):
+    arguments = ["--backend", "onnxruntime", "--calib", pictures / "images", "--head", "nms", "-o", tmp_path / "int8"]
+    assert run("quantize", checkpoint, "--quantizer", "onnxruntime", *arguments)[0] == 0
+    code, out, _ = run(
+        "compare", suppressing, tmp_path / "int8" / "shapes.onnx", "--data", pictures / "images", "--json"
+    )
+    steps = {step["step"]: step for step in json.loads(out)["steps"]}
+    assert code == 0
+    assert steps["raw tensors"]["verdict"] == "none"
+    assert steps["detections"]["verdict"] == "pass"
+
+
 def test_a_loss_that_is_allowed_or_not(run, exported, int8, labelled):
     arguments = ["compare", exported, int8, "--data", labelled, "--json"]
     code, out, _ = run(*arguments, "--max-drop", 0)

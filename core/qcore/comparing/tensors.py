@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from qcore.comparing.contracts import SUPPRESSED
 from qcore.comparing.explaining import explained
 from qcore.comparing.rung import Cause, Rung
 from qcore.comparing.side import Seen, Side
@@ -116,6 +117,9 @@ class Tensors:
 
     def add(self, item: Any, raw: Any, one: Seen, other: Seen) -> None:
         """One input."""
+        if self._listed():
+            self.refused = "the outputs are lists in order of confidence, which rounding changes: see detections"
+            return
         left, right = parts(self.reference, one), parts(self.candidate, other)
         shapes = [{name: value.shape for name, (value, _) in each.items()} for each in (left, right)]
         if shapes[0] != shapes[1]:
@@ -126,6 +130,12 @@ class Tensors:
             self.sums.setdefault(name, Sums()).add(value, right[name][0], place, str(item))
         if self.first is None:
             self.first = raw, one, other
+
+    def _listed(self) -> bool:
+        """Whether the graphs suppress, and are not exact enough for both lists to have one order."""
+        both = [*self.reference.contract.outputs, *self.candidate.contract.outputs]
+        listed = all(output.stage == SUPPRESSED for output in both)
+        return listed and worse(self.reference, self.candidate) != "float"
 
     def rung(self) -> Rung:
         """The verdict over all inputs."""
