@@ -208,3 +208,17 @@ def test_a_range_of_a_dummy_input(yolov5):
     assert inside.verdict == "fail"
     assert inside.causes[0].name == "range too small"
     assert f"first below 3 dB: {inside.figures['first_below']}" in inside.summary
+
+
+def test_a_range_that_is_too_small_early_on_is_noted_even_where_its_noise_is_forgiven(yolov5):
+    quantized = yolov5.quantized().model()
+    graph = onnx.ModelProto()
+    graph.CopyFrom(quantized.module)
+    early = [node for node in graph.graph.node if node.op_type == "QuantizeLinear"][20]
+    scale = next(tensor for tensor in graph.graph.initializer if tensor.name == early.input[1])
+    scale.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(scale) * np.float32(50), scale.name))
+    path = yolov5.folder / "early.onnx"
+    onnx.save(with_contract(graph, quantized.contract), path)
+    inside = yolov5.compared(path).rungs[3]
+    assert inside.verdict in ("note", "fail")
+    assert "scale too coarse" in [cause.name for cause in inside.causes]

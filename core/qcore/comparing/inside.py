@@ -14,7 +14,7 @@ from qcore.comparing.rung import Cause, Rung
 from qcore.comparing.side import Side
 from qcore.comparing.tensors import worse
 from qcore.errors import NoRoute, QcoreError
-from qcore.protocols import Inside
+from qcore.protocols import Inside, Quantized
 from qcore.report import Bars, Table
 from qcore.specs import ProbeSpec
 
@@ -23,8 +23,9 @@ LIMITS = {"float": 60.0, "half": 20.0, "quantized": 3.0}
 runtime 108, float16 45, INT8 4.7 at the worst layer of YOLOv5n and of a YOLOv9-T."""
 AT_ONCE = 40
 """Layers whose outputs are in memory together."""
-CLIPPED, LEVELS = 0.02, 8
-"""A range is too small that cuts this part of the values, too coarse that has fewer steps for them."""
+CLIPPED, NOTED, LEVELS = 0.02, 0.1, 8
+"""A range is too small that cuts this part of the values where noise is too much, or the second where it is not: below
+a SiLU, some per cent of far negative values are cut on purpose. It is too coarse if it has fewer steps for the values."""
 EXACT = 200.0
 ALIKE = 0.98
 """Cosine from which a layer's values explain those of the other."""
@@ -56,14 +57,12 @@ def rung(reference: Side, candidate: Side, tensors: Sequence[Any]) -> Rung:
     said = {layer: one.names.get(layer) or other.names.get(there, layer) for layer, there in pairs.items()}
     quantized = worse(reference, candidate) == "quantized"
     found = list(faults)
-    if below:
-        fed = _fed(reference, tensors[0]), _fed(candidate, tensors[0])
-        for layer in dict.fromkeys((below[0], *_fall(ratios, below[0]))):
-            if len(found) == len(faults):
-                found += _rounding(reference, one, other, pairs, layer, fed[0])
-        if len(found) == len(faults):
-            made = one.run(fed[0], below[:1])[below[0]], other.run(fed[1], [pairs[below[0]]])[pairs[below[0]]]
-            found += _first(said[below[0]], ratios[below[0]], *made, quantized=quantized)
+    fed = _fed(reference, tensors[0]), _fed(candidate, tensors[0])
+    asked = [below[0], *_fall(ratios, below[0])] if below else list(pairs)
+    found += _rounding(reference, one, other, pairs, asked, fed[0], CLIPPED if below else NOTED)
+    if below and len(found) == len(faults):
+        made = one.run(fed[0], below[:1])[below[0]], other.run(fed[1], [pairs[below[0]]])[pairs[below[0]]]
+        found += _first(said[below[0]], ratios[below[0]], *made, quantized=quantized)
     told = {said[layer]: ratio for layer, ratio in ratios.items()}
     worst = sorted(told, key=lambda layer: told[layer])[:10]
     start = said[below[0]] if below else None
@@ -72,8 +71,8 @@ def rung(reference: Side, candidate: Side, tensors: Sequence[Any]) -> Rung:
     values = [told[layer] for layer in worst]
     return Rung(
         "inside the graph",
-        "fail" if below or faults else "pass",
-        "; ".join(filter(None, [*(cause.name for cause in faults), first or lowest])),
+        "fail" if below or faults else "note" if found else "pass",
+        "; ".join([*dict.fromkeys(cause.name for cause in (faults if below else found)), first or lowest]),
         tuple(found),
         f"signal-to-noise ratio of every layer {limit:g} dB, for a {worse(reference, candidate)} model",
         {"layers": len(pairs), "first_below": start, "ratio_db": told, "worst": worst},
@@ -191,25 +190,47 @@ def _centred(values: Any) -> Any:
 
 
 def _rounding(
-    reference: Side, one: Inside, other: Inside, pairs: Mapping[str, str], layer: str, fed: Mapping[str, Any]
+    reference: Side,
+    one: Inside,
+    other: Inside,
+    pairs: Mapping[str, str],
+    layers: Sequence[str],
+    fed: Mapping[str, Any],
+    most: float,
 ) -> Iterator[Cause]:
-    """What rounding does to the values around a layer, judged by the values of the reference."""
+    """What rounding does to the values around some layers, where it cuts more than a part of the reference's values."""
+    places = dict(_rounded(reference, one, other, pairs, layers))
+    names = list(places)
+    for start in range(0, len(names), AT_ONCE):
+        group = names[start : start + AT_ONCE]
+        values = one.run(fed, group)
+        for name in group:
+            yield from _judged(name, values[name], places[name], most)
+
+
+def _rounded(
+    reference: Side, one: Inside, other: Inside, pairs: Mapping[str, str], layers: Sequence[str]
+) -> Iterator[tuple[str, Quantized]]:
+    """The tensors of the reference that the candidate rounds around some layers, and how."""
     back = {there: here for here, there in pairs.items()}
     inputs = reference.contract.inputs[0].name
-    for rounded in other.quantized(pairs[layer]):
-        name = back.get(rounded.tensor, rounded.tensor)
-        if name not in one.tensors and name not in one.layers:
-            name = inputs if rounded.tensor not in other.layers else name
-        if name not in one.tensors:
-            continue
-        values = one.run(fed, [name])[name]
-        low, high = float(values.min()), float(values.max())
-        room = rounded.step  # SiLU has many values at its minimum: to lose less than a step of them is rounding
-        cut = float(((values < rounded.low - room) | (values > rounded.high + room)).mean())
-        span = f"{name} lies within {low:.3g}..{high:.3g}"
-        if cut > CLIPPED:
-            text = f"{span}, its scale ends at {rounded.low:.3g}..{rounded.high:.3g} and cuts {cut:.0%} of the values"
-            yield Cause("range too small", text, "calibrate with inputs like those of the scene, at the model's shape")
-        elif (high - low) / rounded.step < LEVELS:
-            text = f"{span}, a step of its scale is {rounded.step:.3g}"
-            yield Cause("scale too coarse", text, "calibrate, so that the scale fits the values")
+    for layer in layers:
+        for rounded in other.quantized(pairs[layer]):
+            name = back.get(rounded.tensor, rounded.tensor)
+            if name not in one.tensors and name not in one.layers:
+                name = inputs if rounded.tensor not in other.layers else name
+            if name in one.tensors:
+                yield name, rounded
+
+
+def _judged(name: str, values: Any, rounded: Quantized, most: float) -> Iterator[Cause]:
+    low, high = float(values.min()), float(values.max())
+    room = rounded.step  # SiLU has many values at its minimum: to lose less than a step of them is rounding
+    cut = float(((values < rounded.low - room) | (values > rounded.high + room)).mean())
+    span = f"{name} lies within {low:.3g}..{high:.3g}"
+    if cut > most:
+        text = f"{span}, its scale ends at {rounded.low:.3g}..{rounded.high:.3g} and cuts {cut:.0%} of the values"
+        yield Cause("range too small", text, "calibrate with inputs like those of the scene, at the model's shape")
+    elif (high - low) / rounded.step < LEVELS:
+        text = f"{span}, a step of its scale is {rounded.step:.3g}"
+        yield Cause("scale too coarse", text, "calibrate, so that the scale fits the values")
