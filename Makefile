@@ -8,7 +8,7 @@ demo: $(STAMP)
 	$(BIN)/qcore demo
 
 test: $(STAMP)
-	$(BIN)/pytest
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -25,7 +25,7 @@ AT_ONCE = 40
 """Layers whose outputs are in memory together."""
 CLIPPED, NOTED, LEVELS = 0.02, 0.1, 8
 """A range is too small that cuts this part of the values where noise is too much, or the second where it is not: below
-a SiLU, some per cent of far negative values are cut on purpose. It is too coarse if it has fewer steps for the values."""
+a SiLU, some per cent of far negative values are cut on purpose. It is too coarse if it has fewer steps than that."""
 EXACT = 200.0
 ALIKE = 0.98
 """Cosine from which a layer's values explain those of the other."""
