@@ -320,10 +320,12 @@ class Comparison(Protocol):
     Attributes:
         labelled: Whether the data says what is right; then `items` are its inputs.
         items: What the preprocessor reads.
+        steps: Names of the steps that it adds to the ladder.
     """
 
     labelled: bool
     items: Sequence[Any]
+    steps: Sequence[str]
 
     def add(self, place: int, item: Any, raw: Any, reference: Any, candidate: Any) -> None:
         """The results of one input: its place among the items, the item, as it was read, both results."""

@@ -57,7 +57,7 @@ def rung(reference: Side, candidate: Side, tensors: Sequence[Any]) -> Rung:
     said = {layer: one.names.get(layer) or other.names.get(there, layer) for layer, there in pairs.items()}
     quantized = worse(reference, candidate) == "quantized"
     found = list(faults)
-    fed = _fed(reference, tensors[0]), _fed(candidate, tensors[0])
+    fed = reference.fed(tensors[0]), candidate.fed(tensors[0])
     asked = [below[0], *_fall(ratios, below[0])] if below else list(pairs)
     found += _rounding(reference, one, other, pairs, asked, fed[0], CLIPPED if below else NOTED)
     if below and len(found) == len(faults):
@@ -127,12 +127,6 @@ def _pairs(one: Inside, other: Inside) -> dict[str, str]:
     return {}
 
 
-def _fed(side: Side, tensor: Any) -> dict[str, Any]:
-    wanted = side.contract.inputs[0]
-    size = wanted.shape[0] if isinstance(wanted.shape[0], int) else 1
-    return {wanted.name: np.repeat(tensor, size, 0)}
-
-
 def _ratios(
     reference: Side,
     candidate: Side,
@@ -147,8 +141,8 @@ def _ratios(
     for start in range(0, len(layers), AT_ONCE):
         group = layers[start : start + AT_ONCE]
         for tensor in tensors:
-            left = one.run(_fed(reference, tensor), group)
-            right = other.run(_fed(candidate, tensor), [pairs[layer] for layer in group])
+            left = one.run(reference.fed(tensor), group)
+            right = other.run(candidate.fed(tensor), [pairs[layer] for layer in group])
             for layer in group:
                 value, theirs = left[layer][:1].astype(np.float64), right[pairs[layer]][:1]
                 noise = value - theirs if value.shape == theirs.shape else np.full(1, np.inf)

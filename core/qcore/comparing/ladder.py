@@ -11,17 +11,21 @@ from qcore.comparing import contracts, inside, preprocessing
 from qcore.comparing.rung import Cause, Rung
 from qcore.comparing.side import Side
 from qcore.comparing.tensors import Tensors
+from qcore.contract import Contract
 from qcore.errors import FileError, UsageError
 from qcore.judging import evaluator
+from qcore.manager import Plugins
 from qcore.pipelines import Pipeline
 from qcore.progress import Silent
 from qcore.protocols import Comparison, Progress
 
-STEPS = ("contract", "preprocessing", "raw tensors", "inside the graph", "detections", "accuracy")
-"""Names of the steps; the last two are those that the evaluator of the task `detection` gives."""
+STEPS = ("contract", "preprocessing", "raw tensors", "inside the graph")
+"""Names of the steps for every task; the evaluator's comparison of results adds its own."""
 LOOKED = 8
 """Inputs whose raw tensors are compared; half of them inside the graph."""
 MAX_DROP = 0.01
+RESULTS = "results"
+"""Name of the step that is not asked where no evaluator compares results."""
 OWN = "OWN CODE"
 """What a person's own preprocessing is called."""
 
@@ -91,18 +95,14 @@ def compare(
         UsageError: A step to accept that is none, or inputs that cannot be laid side by side.
         FileError: No input can be read.
     """
-    if unknown := [name for name in accept if name not in STEPS]:
-        raise UsageError(f"no step is called {unknown[0]!r}", hint=f"there are: {', '.join(STEPS)}")
     shown = progress or Silent()
     loaded = [(name, pipeline.load()) for name, pipeline in (reference, candidate)]
     contracts_ = [pipeline.loaded.contract for _, pipeline in loaded]  # type: ignore[union-attr]
-    task = None
-    if contracts_[0].task == contracts_[1].task:
-        maker = evaluator(contracts_[0].task, loaded[0][1].plugins).create()
-        if hasattr(maker, "comparison"):
-            task = maker.comparison(
-                contracts_[0], contracts_[1], data, images=images, classes=classes, max_drop=max_drop
-            )
+    settings = {"images": images, "classes": classes, "max_drop": max_drop}
+    task = _results(contracts_, loaded[0][1].plugins, data, settings)
+    steps = (*STEPS, *(task.steps if task else (RESULTS,)))
+    if unknown := [name for name in accept if name not in steps]:
+        raise UsageError(f"no step is called {unknown[0]!r}", hint=f"there are: {', '.join(steps)}")
     if task is not None and task.labelled and protocol is None:
         protocol = _shared_protocol(contracts_)
     one, other = (Side.build(name, pipeline.following(protocol)) for name, pipeline in loaded)
@@ -134,6 +134,15 @@ def preprocessing_only(
     first = list(_Inputs(side, side, items, [], Silent()).first(LOOKED))
     rung = preprocessing.rung(side.predictor.preprocessor, foreign, first, OWN)
     return Compared([rung], side, None, len(first), [], None)
+
+
+def _results(both: Sequence[Contract], plugins: Plugins, data: Any, settings: Mapping[str, Any]) -> Comparison | None:
+    """What collects the results of both; None where the tasks differ or the task's evaluator compares none."""
+    if both[0].task != both[1].task:
+        return None
+    judge = evaluator(both[0].task, plugins).create()
+    made: Comparison | None = judge.comparison(*both, data, **settings) if hasattr(judge, "comparison") else None
+    return made
 
 
 def _shared_protocol(both: Sequence[Any]) -> str | None:
@@ -233,7 +242,7 @@ def _run(
     yield _explained(raw_tensors.rung(), within, sources)
     yield within
     if task is None:
-        yield Rung("detections", "none", f"no evaluator compares results of {count} inputs of these tasks")
+        yield Rung(RESULTS, "none", f"no evaluator compares results of {count} inputs of these tasks")
         return
     with progress.step("comparing results"):
         yield from task.rungs()

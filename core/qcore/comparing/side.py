@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from qcore.contract import Contract
 from qcore.forms import Form
 from qcore.pipelines import Pipeline
@@ -70,6 +72,12 @@ class Side:
         if self.form.encoding != "float" or "int8" in words:
             return "quantized"
         return "half" if {"f16", "bf16"} & {*words, str(self.form.precision)} else "float"
+
+    def fed(self, tensor: Any) -> dict[str, Any]:
+        """The inputs by name for a tensor of batch 1, repeated where the model takes more at a time."""
+        wanted = self.contract.inputs[0]
+        size = wanted.shape[0] if isinstance(wanted.shape[0], int) else 1
+        return {wanted.name: np.repeat(tensor, size, 0)}
 
     def run(self, raws: Sequence[Any]) -> Iterator[Seen]:
         """Run inputs as they were read, in batches of the contract's size."""

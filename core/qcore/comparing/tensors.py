@@ -203,7 +203,8 @@ class Tensors:
         if min(before.values()) >= limit:
             return
         for name, text, tensor in variants(raw):
-            outputs = self._fed(tensor)
+            made = self.candidate.predictor.session.run(self.candidate.fed(tensor))
+            outputs = {name: value[:1] for name, value in made.items()}
             after = _cosines(left, parts(self.candidate, Seen(tensor, outputs, None)))
             if min(after.values()) >= limit and min(after.values()) > min(before.values()):
                 yield Cause(
@@ -211,12 +212,6 @@ class Tensors:
                     f"CANDIDATE gives what REF gives if it is fed otherwise: {text}",
                     "its graph was made for another input than its contract says; export it again",
                 )
-
-    def _fed(self, tensor: Any) -> dict[str, Any]:
-        wanted = self.candidate.contract.inputs[0]
-        size = wanted.shape[0] if isinstance(wanted.shape[0], int) else 1
-        outputs = self.candidate.predictor.session.run({wanted.name: np.repeat(tensor, size, 0)})
-        return {name: value[:1] for name, value in outputs.items()}
 
 
 def _channel(place: Callable[[tuple[int, ...]], str], axes: int, index: int) -> str:

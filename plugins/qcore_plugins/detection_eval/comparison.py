@@ -33,6 +33,8 @@ EDGES = np.linspace(CONFIDENCE, 1, 16)
 class DetectionComparison:
     """Collects detections of a reference and a candidate; of a picture only counts, and the worst few, are kept."""
 
+    steps = ("detections", "accuracy")
+
     def __init__(
         self,
         reference: Contract,
