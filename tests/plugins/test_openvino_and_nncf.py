@@ -92,3 +92,22 @@ def computed_alike(model):
 
 def test_openvino_computes_uint8_activations_right():
     assert computed_alike(pair(np.uint8, 128))
+
+
+def test_outputs_are_the_callers_own_and_their_memory_is_used_again(exported):
+    import numpy as np
+
+    session = qcore.pipeline(weights=exported).to("openvino").build().session
+    inputs = [np.full((1, 3, 416, 416), value, np.float32) for value in (0.2, 0.8)]
+    (first,) = session.run({"images": inputs[0]}).values()
+    view, kept = first[:, :1], first.copy()
+    (second,) = session.run({"images": inputs[1]}).values()
+    assert not np.array_equal(second, kept)
+    assert np.array_equal(first, kept)
+    del first
+    session.run({"images": inputs[1]})
+    assert np.array_equal(view, kept[:, :1])
+    places = set()
+    for _ in range(4):
+        places.add(next(iter(session.run({"images": inputs[0]}).values())).ctypes.data)
+    assert len(places) == 1
