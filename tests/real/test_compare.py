@@ -193,16 +193,22 @@ def test_calibrated_at_another_shape(model):
     assert named(found) == ("contract", ["calibrated at another shape"])
 
 
-def test_a_range_of_a_dummy_input(yolov5):
-    """A scale fixed at the range of zeros or noise: the first layer that suffers is named, with what it cuts."""
-    quantized = yolov5.quantized().model()
+def rescaled(model, name, place, factor):
+    """The quantized file with one activation's scale changed."""
+    quantized = model.quantized().model()
     graph = onnx.ModelProto()
     graph.CopyFrom(quantized.module)
-    first = [node for node in graph.graph.node if node.op_type == "QuantizeLinear"][3]
-    scale = next(tensor for tensor in graph.graph.initializer if tensor.name == first.input[1])
-    scale.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(scale) / np.float32(50), scale.name))
-    path = yolov5.folder / "dummy.onnx"
+    changed = [node for node in graph.graph.node if node.op_type == "QuantizeLinear"][place]
+    scale = next(tensor for tensor in graph.graph.initializer if tensor.name == changed.input[1])
+    scale.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(scale) * np.float32(factor), scale.name))
+    path = model.folder / f"{name}.onnx"
     onnx.save(with_contract(graph, quantized.contract), path)
+    return path
+
+
+def test_a_range_of_a_dummy_input(yolov5):
+    """A scale fixed at the range of zeros or noise: the first layer that suffers is named, with what it cuts."""
+    path = rescaled(yolov5, "dummy", 3, 1 / 50)
     found = yolov5.compared(path)
     inside = found.rungs[3]
     assert inside.verdict == "fail"
@@ -210,15 +216,8 @@ def test_a_range_of_a_dummy_input(yolov5):
     assert f"first below 3 dB: {inside.figures['first_below']}" in inside.summary
 
 
-def test_a_range_that_is_too_small_early_on_is_noted_even_where_its_noise_is_forgiven(yolov5):
-    quantized = yolov5.quantized().model()
-    graph = onnx.ModelProto()
-    graph.CopyFrom(quantized.module)
-    early = [node for node in graph.graph.node if node.op_type == "QuantizeLinear"][20]
-    scale = next(tensor for tensor in graph.graph.initializer if tensor.name == early.input[1])
-    scale.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(scale) * np.float32(50), scale.name))
-    path = yolov5.folder / "early.onnx"
-    onnx.save(with_contract(graph, quantized.contract), path)
+def test_a_scale_that_is_too_coarse_early_on_is_noted_even_where_its_noise_is_forgiven(yolov5):
+    path = rescaled(yolov5, "early", 20, 50)
     inside = yolov5.compared(path).rungs[3]
     assert inside.verdict in ("note", "fail")
     assert "scale too coarse" in [cause.name for cause in inside.causes]

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from qcore.comparing.explaining import explained
+from qcore.comparing.protocols import Inside, Quantized
 from qcore.comparing.rung import Cause, Rung
 from qcore.comparing.side import Side
 from qcore.comparing.tensors import worse
 from qcore.errors import NoRoute, QcoreError
-from qcore.protocols import Inside, Quantized
 from qcore.report import Bars, Table
 from qcore.specs import ProbeSpec
 

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 from qcore.comparing import contracts, inside, preprocessing
+from qcore.comparing.protocols import Comparison
 from qcore.comparing.rung import Cause, Rung
 from qcore.comparing.side import Side
 from qcore.comparing.tensors import Tensors
@@ -17,7 +18,7 @@ from qcore.judging import evaluator
 from qcore.manager import Plugins
 from qcore.pipelines import Pipeline
 from qcore.progress import Silent
-from qcore.protocols import Comparison, Progress
+from qcore.protocols import Progress
 
 STEPS = ("contract", "preprocessing", "raw tensors", "inside the graph")
 """Names of the steps for every task; the evaluator's comparison of results adds its own."""

@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from qcore.comparing.protocols import Quantized
 from qcore.model import Model
-from qcore.protocols import Quantized
 from qcore_plugins.onnxfile.view import Scale, View
 
 COMPUTING = {"DynamicQuantizeLinear", "MatMulInteger", "ConvInteger"}

@@ -8,8 +8,8 @@ import numpy as np
 import openvino
 from openvino import opset13 as ops
 
+from qcore.comparing.protocols import Quantized
 from qcore.model import Model
-from qcore.protocols import Quantized
 
 WEIGHTED = {"Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul"}
 
