@@ -74,7 +74,7 @@ RECIPES = (
     Recipe("pytorch-quantization, --max-drop .002", "coco", f"{TORCH} --max-drop 0.002 --data {{labels}}", BOTH, 0.004),
     Recipe("pytorch-quantization QAT", "coco", "--qat", BOTH, 0.003),
     Recipe("pytorch-quantization PTQ", "volleyball", TORCH, BOTH, 0.01),
-    Recipe("pytorch-quantization QAT", "volleyball", "--qat -q steps=100", BOTH, 0.01),
+    Recipe("pytorch-quantization QAT", "volleyball", "--qat", BOTH, 0.01),
 )
 
 

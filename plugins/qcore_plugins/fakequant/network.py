@@ -37,8 +37,7 @@ class Network:
         """
         graph = from_onnx(exported.proto)
         module: fx.GraphModule = exported.program.module(check_guards=False)
-        trainable = {name for node in graph.weighted for name in (node.weight, node.bias)}
-        _own(module, exported.weights, trainable)
+        _own(module, exported.weights, _trainable(graph))
         nodes = _named(graph, module)
         missing = (node for node in graph.weighted if node.outputs[0] not in nodes)
         for node in (*missing, *_differing(graph, nodes)):
@@ -49,9 +48,9 @@ class Network:
         return cls(graph, module, nodes)
 
     def sharing(self, other: Network) -> None:
-        """Use the parameters of another network of the same program, so that training one trains both."""
+        """Use the weights of another network of the same program, so that training one trains both."""
         theirs = dict(other.module.named_parameters())
-        for path, _ in list(self.module.named_parameters()):
+        for path in _trainable(self.graph) & set(theirs):
             owner, _, name = path.rpartition(".")
             setattr(self.module.get_submodule(owner), name, theirs[path])
 
@@ -121,7 +120,12 @@ class Network:
         return made
 
 
-def _own(module: fx.GraphModule, weights: Mapping[str, torch.Tensor], trainable: Collection[str | None]) -> None:
+def _trainable(graph: Graph) -> set[str]:
+    """Weights and biases of the operations that can be quantized."""
+    return {name for node in graph.weighted for name in (node.weight, node.bias) if name is not None}
+
+
+def _own(module: fx.GraphModule, weights: Mapping[str, torch.Tensor], trainable: Collection[str]) -> None:
     """Copy the parameters: a program hands out those of the module that it was made from."""
     for path, owner in module.named_modules():
         for name, value in list(owner.named_parameters(recurse=False)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
@@ -18,6 +18,7 @@ from qcore.forms import Form
 from qcore.model import Model
 from qcore.protocols import CalibrationData, Progress
 from qcore_plugins.exporter.onnx import Exported, export_both
+from qcore_plugins.fakequant.learned import Taught
 from qcore_plugins.fakequant.network import Network
 from qcore_plugins.fakequant.simulated import SimulatedSession, simulated
 from qcore_plugins.fakequant.simulated import fake_quantized as simulation
@@ -52,7 +53,7 @@ class Kit(Protocol):
         """A quantizer that only watches."""
         ...
 
-    def fixed(self, amax: float, *, learned: bool) -> nn.Module:
+    def fixed(self, amax: float) -> nn.Module:
         """A quantizer of activations: int8, symmetric."""
         ...
 
@@ -61,7 +62,7 @@ class Kit(Protocol):
         ...
 
     def amaxes(self, network: nn.Module) -> dict[str, torch.Tensor | None]:
-        """The amax of every quantizer in a network, by the quantizer's path; learned ones become fixed."""
+        """The amax of every quantizer of the package in a network, by the quantizer's path."""
         ...
 
     def training(self) -> AbstractContextManager[None]:
@@ -142,16 +143,26 @@ class TorchQuantizer:
         return completed(network.graph, found)
 
     def fake_quantized(
-        self, exported: Exported, table: ScaleTable, placement: Placement, *, learned: bool = False
-    ) -> tuple[Network, dict[str, nn.Module]]:
-        """The network with the package's quantizers, fixed at a table's scales, and the quantizer of each group."""
+        self,
+        exported: Exported,
+        table: ScaleTable,
+        placement: Placement,
+        own: Callable[[str], nn.Module | None] | None = None,
+    ) -> Network:
+        """The network with the package's quantizers, fixed at a table's scales.
+
+        Args:
+            exported: The network.
+            table: Scales.
+            placement: Where.
+            own: Makes the quantizers of some groups itself, and gives None for the others.
+        """
         network = Network.of(exported)
         joined = table.joined(placement)
-        made: dict[str, nn.Module] = {}
 
         def activation(group: str) -> nn.Module:
-            made[group] = self.kit.fixed(joined[group].largest, learned=learned)
-            return made[group]
+            made = own(group) if own else None
+            return made if made is not None else self.kit.fixed(joined[group].largest)
 
         def weight(node: Node) -> nn.Module:
             axis = OUTPUT_CHANNELS[node.op]
@@ -160,7 +171,7 @@ class TorchQuantizer:
             return self.kit.fixed_weight(table.weights[str(node.weight)].scale.reshape(shape) * 127, axis)
 
         network.insert(placement, activation, weight)
-        return network, made
+        return network
 
     def require_fixed(self, network: nn.Module) -> None:
         """Refuse quantizers whose amax is not a number above 0.
@@ -196,9 +207,12 @@ class TorchQuantizer:
             state=Path(options["state"]) if options["state"] else None,
         )
         torch.manual_seed(settings.seed)
-        placement = place(from_onnx(exported.proto), TRAINED_FOR, table.excluded)
-        student, made = self.fake_quantized(exported, table, placement, learned=options["scales"] == "learned")
-        dense, teacher = simulation(exported, table, TRAINED_FOR_TOO), Network.of(exported)
+        graph = from_onnx(exported.proto)
+        placements = {profile: place(graph, profile, table.excluded) for profile in (TRAINED_FOR, TRAINED_FOR_TOO)}
+        taught = {profile: Taught(table, placement, profile) for profile, placement in placements.items()}
+        own = taught if options["scales"] == "learned" else {}
+        student = self.fake_quantized(exported, table, placements[TRAINED_FOR], own.get(TRAINED_FOR))
+        dense, teacher = simulation(exported, table, TRAINED_FOR_TOO, own.get(TRAINED_FOR_TOO)), Network.of(exported)
         for network in (student, dense, teacher):
             network.module.to(device)
         dense.sharing(student)
@@ -209,10 +223,8 @@ class TorchQuantizer:
         weights = {name: value.detach().cpu() for name, value in student.module.named_parameters()}
         after = exported.with_weights({name: value for name, value in weights.items() if "quantizers." not in name})
         found = self.ranges(after, calibration, options, progress, device)
-        for name, group in placement.tensors.items():
-            amax = float(self.kit.amaxes(made[group])[""])  # type: ignore[arg-type]
-            low, high = max(found[name].low, -amax), min(found[name].high, amax)
-            found[name] = Range(low, high, "trained", amax)
+        found.update(taught[TRAINED_FOR_TOO].asymmetric())
+        found.update(taught[TRAINED_FOR].symmetric(found))
         fixed = ScaleTable.make(
             after.proto,
             found,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -65,13 +65,24 @@ def simulated(exported: Exported, table: ScaleTable, profile: Profile) -> Simula
     return SimulatedSession(network.module, network.graph.inputs, network.graph.outputs)
 
 
-def fake_quantized(exported: Exported, table: ScaleTable, profile: Profile) -> Network:
-    """The network with PyTorch's own fake quantization, for any profile; arguments as in `simulated`."""
+def fake_quantized(
+    exported: Exported, table: ScaleTable, profile: Profile, own: Callable[[str], nn.Module | None] | None = None
+) -> Network:
+    """The network with PyTorch's own fake quantization, for any profile.
+
+    Args:
+        exported: As in `simulated`, like the next two.
+        table: Likewise.
+        profile: Likewise.
+        own: Makes the quantizers of some groups itself, and gives None for the others.
+    """
     network = Network.of(exported)
     placement = place(network.graph, profile, table.excluded)
     joined = table.joined(placement)
 
     def activation(group: str) -> nn.Module:
+        if own and (made := own(group)) is not None:
+            return made
         scale, point = joined[group].quantization(profile.activation, profile.symmetric)
         return _Activation(scale, point, LIMITS[profile.activation])
 

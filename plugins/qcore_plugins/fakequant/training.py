@@ -21,6 +21,7 @@ from qcore.errors import CheckFailed, FileError, UsageError
 from qcore.files import replacing
 from qcore.protocols import CalibrationData, Progress, Session
 from qcore_plugins.fakequant.distance import Distance
+from qcore_plugins.fakequant.learned import Learned
 from qcore_plugins.fakequant.network import Network
 
 HELD_OUT = 0.1
@@ -28,6 +29,8 @@ HELD_OUT = 0.1
 MOST_HELD_OUT = 32
 ROUNDS = 8
 """How often the state is measured and kept."""
+RANGES = 0.02
+"""Rate of the ends of learned ranges at the start, in parts of their size."""
 AVERAGED = 0.98
 """Decay of the running average of the weights, which is what is measured and kept: steps of few inputs are noisy."""
 
@@ -131,11 +134,11 @@ class _Training:
             )
         self.held, self.pool = order[:held], order[held:]
         self.distance.measure(self.teacher(*self._batch([place])) for place in self.held)
-        trained = [value for value in self.students.parameters() if value.requires_grad]
-        self.optimizer = torch.optim.AdamW(trained, lr=settings.rate, weight_decay=0.0)
+        self.optimizer = torch.optim.AdamW(self._groups(), lr=settings.rate, weight_decay=0.0)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(1.0, step / settings.steps)))
         )
+        self.identity = self._identity()
         self.average = AveragedModel(self.students, multi_avg_fn=get_ema_multi_avg_fn(AVERAGED))
         self.running: list[nn.Module] = list(self.students)
         if self.world > 1:
@@ -161,6 +164,14 @@ class _Training:
                 self._save(step, best)
         self.students.load_state_dict(best.state)
         return best
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """What is trained: weights at the rate of the settings, each end of a range at a part of its own size."""
+        learned = (module for module in self.students.modules() if isinstance(module, Learned))
+        ends = [end for module in learned for end in module.parameters()]
+        ranges = {id(end) for end in ends}
+        weights = [v for v in self.students.parameters() if v.requires_grad and id(v) not in ranges]
+        return [{"params": weights}, *({"params": [end], "lr": RANGES * float(end.detach().abs())} for end in ends)]
 
     def _steps(self, start: int) -> Iterator[tuple[int, float]]:
         for step in range(start, self.settings.steps):
@@ -232,7 +243,7 @@ class _Training:
     def _identity(self) -> str:
         said = [self.settings.steps, self.settings.batch, self.settings.rate, self.settings.seed, self.data.sha256]
         digest = hashlib.sha256(json.dumps(said).encode())
-        for name, value in self.teacher.state_dict().items():
+        for name, value in (*self.teacher.state_dict().items(), *self.students.state_dict().items()):
             digest.update(name.encode())
             digest.update(value.cpu().numpy().tobytes())
         return digest.hexdigest()
@@ -241,7 +252,7 @@ class _Training:
         if self.settings.state is None or self.rank:
             return
         kept = {
-            "identity": self._identity(),
+            "identity": self.identity,
             "step": step,
             "students": self.students.state_dict(),
             "average": self.average.state_dict(),
@@ -261,7 +272,7 @@ class _Training:
             known = kept["identity"]
         except Exception as error:
             raise FileError(f"{path}: not the state of a training", hint="remove it to train anew") from error
-        if known != self._identity():
+        if known != self.identity:
             raise FileError(
                 f"{path}: the state of another training (other settings, inputs or model)",
                 hint="remove it to train anew, or give the settings it was begun with",

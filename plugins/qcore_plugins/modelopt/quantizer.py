@@ -48,7 +48,7 @@ class ModeloptKit:
         made._calibrator = calibrator
         return made
 
-    def fixed(self, amax: float, *, learned: bool) -> nn.Module:  # noqa: ARG002 - not offered by the spec
+    def fixed(self, amax: float) -> nn.Module:
         """A quantizer of activations."""
         made = TensorQuantizer(QuantizerAttributeConfig(num_bits=8, axis=None))
         made.amax = torch.tensor(float(amax))

@@ -43,9 +43,9 @@ class PytorchQuantizationKit:
         made._calibrator = calibrator
         return made
 
-    def fixed(self, amax: float, *, learned: bool) -> nn.Module:
-        """A quantizer of activations; a learned one trains its amax until `amaxes` fixes it."""
-        return Quantizer(Descriptor(num_bits=8, amax=float(amax), learn_amax=learned))
+    def fixed(self, amax: float) -> nn.Module:
+        """A quantizer of activations."""
+        return Quantizer(Descriptor(num_bits=8, amax=float(amax)))
 
     def fixed_weight(self, amax: np.ndarray, axis: int) -> nn.Module:
         """A quantizer of weights."""
@@ -54,18 +54,8 @@ class PytorchQuantizationKit:
         return made
 
     def amaxes(self, network: nn.Module) -> dict[str, torch.Tensor | None]:
-        """By path; a learned amax is the larger of its two ends, as the package itself quantizes with."""
-        found: dict[str, torch.Tensor | None] = {}
-        for path, module in network.named_modules():
-            if not isinstance(module, Quantizer):
-                continue
-            if module._learn_amax:
-                learned = torch.max(-module.clip.clip_value_min, module.clip.clip_value_max)
-                module.disable_clip()
-                module._learn_amax = False
-                module.amax = float(learned.detach())
-            found[path] = module.amax
-        return found
+        """By path."""
+        return {path: module.amax for path, module in network.named_modules() if isinstance(module, Quantizer)}
 
     @contextmanager
     def training(self) -> Iterator[None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from qcore.model import Model
@@ -44,16 +43,13 @@ CALIBRATING = (
     Option("percentile", "share of the values inside the range, for that method", 99.999, float),
 )
 
-FIXED_TRAINING = (
+TRAINING = (
     Option("qat", "fine-tune the fake-quantized network by distillation from the float one", False, bool),
     Option("steps", "training steps", 400, int),
     Option("batch", "inputs a training step, over all processes", 4, int),
     Option("rate", "learning rate at the start; falls to 0 as a cosine", 5e-6, float),
     Option("seed", "of the order of the inputs and their flips", 0, int),
-    Option("scales", "ranges of activations while training", "fixed", str, ("fixed",)),
+    Option("scales", "ranges of activations while training", "learned", str, ("learned", "fixed")),
     Option("state", "file that keeps the training's state, to go on after a kill", None, str),
     Option("device", "where PyTorch computes; auto takes a GPU where there is one", "auto", str),
-)
-TRAINING = tuple(
-    replace(option, choices=("fixed", "learned")) if option.name == "scales" else option for option in FIXED_TRAINING
 )

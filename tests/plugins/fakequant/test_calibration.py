@@ -68,7 +68,7 @@ def test_nan_is_kept():
 
 @pytest.mark.parametrize(("amax", "said"), [(None, "dynamic"), (0.0, "0"), (math.nan, "nan"), (math.inf, "inf")])
 def test_a_quantizer_without_a_usable_amax_is_refused_by_name(quantizer, amax, said):
-    layer = PytorchQuantizationKit().fixed(1.0, learned=False)
+    layer = PytorchQuantizationKit().fixed(1.0)
     if amax is None:
         del layer._buffers["_amax"]
     else:

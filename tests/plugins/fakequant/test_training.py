@@ -13,6 +13,9 @@ import qcore
 from qcore.progress import Silent
 from qcore_plugins.fakequant import training
 from qcore_plugins.fakequant.distance import Distance
+from qcore_plugins.fakequant.learned import Learned
+from qcore_plugins.quantization.profiles import ONNXRUNTIME, OPENVINO, TENSORRT
+from qcore_plugins.quantization.table import LIMITS, Range
 
 PROFILES = ("onnxruntime", "openvino", "tensorrt")
 
@@ -96,11 +99,56 @@ def test_the_state_of_another_training_is_refused(checkpoint, pictures, tmp_path
         quantize(checkpoint, pictures, steps=2, state=state)
 
 
-def test_learned_scales_are_fixed_in_the_table(checkpoint, pictures, table):
-    made = quantize(checkpoint, pictures, scales="learned", rate=1e-3, steps=4)
-    trained = {name: found for name, found in made.module.ranges.items() if found.source == "trained"}
-    assert trained
-    assert all(np.isfinite(found.amax) and found.amax > 0 for found in trained.values())
+def test_learned_ranges_are_those_of_the_table(trained, table):
+    found, inputs = trained.loaded.module.ranges, {tensor.name for tensor in trained.loaded.contract.inputs}
+    learned = [name for name, known in found.items() if known.source == "trained" and name not in inputs]
+    assert learned
+    assert any(found[name].high != pytest.approx(table.ranges[name].high, rel=1e-4) for name in learned)
+    assert all(np.isfinite(found[name].amax) and found[name].amax > 0 for name in learned if found[name].amax)
+    assert all(found[name].amax == table.ranges[name].largest for name in inputs)
+
+
+def test_fixed_scales_stay_what_the_calibration_found(checkpoint, pictures, table):
+    found = quantize(checkpoint, pictures, scales="fixed", steps=4).module.ranges
+    kept = {name: known.amax for name, known in found.items() if known.source == "trained"}
+    assert kept
+    assert all(amax >= table.ranges[name].largest for name, amax in kept.items())  # a group has its widest tensor's
+
+
+@pytest.mark.parametrize("profile", [ONNXRUNTIME, OPENVINO, TENSORRT], ids=lambda profile: profile.name)
+@pytest.mark.parametrize("first", [Range(-0.3, 6.0), Range(0.0, 1.0), Range(-5.0, 0.0)])
+def test_a_learned_range_rounds_as_the_written_scale_does(first, profile):
+    quantizer = Learned(first, profile)
+    x = torch.linspace(-8, 8, 4001)
+    scale, point = Range(*quantizer.range()).quantization(profile.activation, profile.symmetric)
+    low, high = LIMITS[profile.activation]
+    steps = np.clip(np.rint(x.numpy() / np.float32(scale)) + point, low, high) - point
+    assert np.abs(quantizer(x).detach().numpy() - steps * scale).max() <= scale * 1.001  # halves go either way
+    assert np.mean(np.abs(quantizer(x).detach().numpy() - steps * scale) > scale / 100) < 0.01
+
+
+@pytest.mark.parametrize("first", [Range(-60.0, 60.0), Range(-1.0, 1.0)])
+def test_a_learned_range_finds_where_rounding_and_clipping_balance(first):
+    torch.manual_seed(0)
+    x = torch.randn(4096)
+    quantizer = Learned(first, ONNXRUNTIME)
+    optimizer = torch.optim.Adam(quantizer.parameters(), lr=0.02 * first.high)
+    for _ in range(300):
+        optimizer.zero_grad()
+        ((quantizer(x) - x) ** 2).mean().backward()
+        optimizer.step()
+    low, high = quantizer.range()
+    assert -5 < low < -2.5
+    assert 2.5 < high < 5
+
+
+def test_a_learned_range_never_reaches_0():
+    quantizer = Learned(Range(-1.0, 1.0), ONNXRUNTIME)
+    with torch.no_grad():
+        quantizer.high.fill_(-3.0)
+        quantizer.low.fill_(3.0)
+    assert quantizer.range() == (-1 / 64, 1 / 64)
+    assert torch.isfinite(quantizer(torch.randn(16))).all()
 
 
 def test_a_loss_that_is_no_number_stops_the_training(checkpoint, pictures, monkeypatch):
