@@ -389,6 +389,24 @@ def test_a_drawn_video_does_not_take_the_place_of_its_source(run, exported, clip
     assert mine.read_bytes() == clip.read_bytes()
 
 
+@pytest.mark.parametrize("pattern", ["", "*.jpg"])
+def test_drawings_do_not_become_inputs_of_the_next_run(run, exported, tmp_path, pattern):
+    cv2.imwrite(str(tmp_path / "one.jpg"), np.full((64, 64, 3), 90, np.uint8))
+    before = names(tmp_path)
+    code, _, err = run("predict", exported, tmp_path / pattern if pattern else tmp_path, "--save", tmp_path)
+    assert code == 2
+    assert "would take the drawings for inputs" in err
+    assert names(tmp_path) == before
+
+
+def test_what_is_skipped_is_told_under_quiet_too(run, exported, pictures, tmp_path):
+    (tmp_path / "broken.jpg").write_text("no picture")
+    code, out, err = run("predict", exported, pictures / "images" / "0000.png", tmp_path / "broken.jpg", "--quiet")
+    assert code == 0
+    assert len(out.splitlines()) == 1
+    assert err.startswith(f"skipped: {tmp_path / 'broken.jpg'}: ")
+
+
 def test_results_of_pictures_that_the_labelled_data_lacks_are_not_an_empty_file(run, exported, pictures, tmp_path):
     mine = tmp_path / "mine.png"
     mine.write_bytes(sorted((pictures / "images").iterdir())[0].read_bytes())

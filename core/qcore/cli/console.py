@@ -75,6 +75,10 @@ class Output:
         if not self.quiet:
             sys.stderr.write(message + "\n")
 
+    def warn(self, message: str) -> None:
+        """What was asked for and is not in the result; on standard error, also under `--quiet`."""
+        sys.stderr.write(message + "\n")
+
     def error(self, error: QcoreError) -> None:
         """One line that says what is wrong, one that says what to do."""
         sys.stderr.write(f"qcore: error: {error.message}\n")

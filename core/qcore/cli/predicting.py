@@ -32,7 +32,7 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     seen = read = written = 0
 
     def skip(item: Any, error: FileError) -> None:
-        output.note(error.message if isinstance(item, Recording) else f"skipped: {error.message}")
+        output.warn(error.message if isinstance(item, Recording) else f"skipped: {error.message}")
 
     items = predictor.unrolled(parts, skip, limit=options.limit, stride=options.stride)
     results = predictor.run(items, on_error=skip)
@@ -88,6 +88,18 @@ def _protect(options: argparse.Namespace, parts: Sequence[Any]) -> None:
     read = [options.model, *map(str, parts), *([options.data] if options.data else [])]
     if options.out and Path(options.out).resolve() in {Path(name).resolve() for name in read}:
         raise UsageError(f"-o {options.out} would overwrite what is read", hint="choose another file")
+    if options.save and any(_holds(source, parts, Path(options.save).resolve()) for source in options.inputs):
+        raise UsageError(
+            f"--save {options.save}: the next run over {' '.join(options.inputs)} would take the drawings for inputs",
+            hint="choose another folder with --save DIR",
+        )
+
+
+def _holds(source: str, parts: Sequence[Any], folder: Path) -> bool:
+    """Whether a source that stands for several inputs takes them from the folder."""
+    if Path(source).is_dir():
+        return Path(source).resolve() == folder
+    return any(sign in source for sign in "*?[") and any(Path(str(part)).resolve().parent == folder for part in parts)
 
 
 def _set_batch(predictor: Predictor, size: int | None) -> None:
