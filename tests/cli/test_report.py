@@ -274,7 +274,7 @@ def test_an_accuracy_budget_is_shown_with_its_trials_and_layers(int8):
     one = Written("onnxruntime", report, qcore.load(int8).contract, [int8], ranked)
     made = Page(Namespace(argv=()), Namespace(weights="w.pt")).made([one], report)
     assert made.verdict == "pass"
-    assert "AP 0.4900 against 0.5000 in float, 1 layers left float" in made.summary
+    assert "AP 0.4900 against 0.5000 in float, 1 layer left float" in made.summary
     sections = {section.title: section.blocks for section in made.sections}
     figures, curve, trials, left = sections["Accuracy budget"]
     assert ("as written", "0.4900", "-0.0100") in figures.rows

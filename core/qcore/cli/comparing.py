@@ -13,6 +13,7 @@ from qcore.cli.arguments import pairs
 from qcore.cli.console import Output
 from qcore.errors import UsageError
 from qcore.report import Report, Section, Table, Verdict
+from qcore.wording import counted
 
 if TYPE_CHECKING:
     from qcore.comparing import Cause, Compared, Rung, Side
@@ -182,7 +183,7 @@ def _show(found: Compared, report: Report, output: Output) -> None:
             output.say(f"{name:<10}{side.name}  ({_line(side)})")
     under = f", protocol {found.protocol}" if found.protocol else ""
     left = f", {len(found.skipped)} skipped" if found.skipped else ""
-    output.say(f"{'DATA':<10}{report.document['data']}  ({found.inputs} inputs{left}{under})\n")
+    output.say(f"{'DATA':<10}{report.document['data']}  ({counted(found.inputs, 'input')}{left}{under})\n")
     rows = [
         (place, reporting.SIGNS[rung.verdict] or "-", rung.name, rung.summary)
         for place, rung in enumerate(found.rungs, start=1)

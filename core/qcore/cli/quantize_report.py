@@ -13,6 +13,7 @@ from qcore.cli.about import about
 from qcore.contract import Contract
 from qcore.errors import CheckFailed
 from qcore.report import Bars, Block, Curves, Report, Section, Table, Text
+from qcore.wording import counted
 
 if TYPE_CHECKING:
     from qcore.pipelines import Pipeline
@@ -99,7 +100,7 @@ def _kept(one: Written) -> str:
     """What the accuracy budget came to."""
     found = one.report["budget"]
     change = f"{found['figure']} {found['reached']:.4f} against {found['float']:.4f} in float"
-    return f"{one.name}: {change}, {len(found['left_float'])} layers left float"
+    return f"{one.name}: {change}, {counted(len(found['left_float']), 'layer')} left float"
 
 
 def _files(written: Sequence[Written]) -> Table:
@@ -142,7 +143,7 @@ def _budget(one: Written, several: bool) -> list[Section]:
         ),
         *([Curves(lines, "layers left float", figure, "What was tried")] if len(trials) > 1 else []),
         Table(("layers float", figure, "against float"), rows, "What was tried, as a table", folded=True),
-        *([Text("\n".join(left), fixed=True, title=f"The {len(left)} layers left float", folded=True)] if left else []),
+        *([Text("\n".join(left), fixed=True, title=f"Left float: {len(left)}", folded=True)] if left else []),
     ]
     return [Section(f"Accuracy budget: {one.name}" if several else "Accuracy budget", blocks, f"On {found['data']}.")]
 

@@ -14,6 +14,7 @@ from qcore.cli.arguments import add_report
 from qcore.cli.console import Output
 from qcore.contract import Contract
 from qcore.report import Bars, Block, Pictures, Ranges, Report, Table, Text
+from qcore.wording import counted
 
 __all__ = ["add_report", "commands", "facts", "keep", "ready", "show"]
 
@@ -132,4 +133,4 @@ def _quantize(name: str, provenance: Mapping[str, Any]) -> str:
         text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
         words += ["-q", f"{key}={text}"] if value not in (None, [], (), "", {}) else []
     count, digest = calibration.get("pictures", "?"), str(calibration.get("sha256", ""))[:12]
-    return f"{shlex.join(words)}  # {name}, as its contract tells; DIR: {count} inputs, sha256 {digest}"
+    return f"{shlex.join(words)}  # {name}, as its contract tells; DIR: {counted(count, 'input')}, sha256 {digest}"

@@ -10,6 +10,7 @@ from qcore.comparing.rung import Cause, Rung
 from qcore.comparing.side import Side
 from qcore.contract import Contract, Step, Tensor
 from qcore.report import Table
+from qcore.wording import counted
 
 SUPPRESSED = "nms"
 
@@ -29,7 +30,9 @@ def rung(reference: Side, candidate: Side) -> Rung:
     """Contract against contract."""
     found = list(differences(reference, candidate))
     serious = [each for each in found if each.matters]
-    summary = f"{len(serious)} differences that matter" if serious else "the same inputs, outputs and processing"
+    summary = (
+        f"{counted(len(serious), 'difference')} that matter" if serious else "the same inputs, outputs and processing"
+    )
     rows = [(each.what, each.reference, each.candidate) for each in found]
     verdicts = ["fail" if each.matters else "note" for each in found]
     chosen = serious or found
@@ -90,7 +93,7 @@ def _batch(left: Tensor, right: Tensor) -> Iterator[Difference]:
     if had == has:
         return
     fixed = has if isinstance(has, int) else had
-    text = f"CANDIDATE takes {has} inputs at a time, REF {had}"
+    text = f"CANDIDATE takes {has} at a time, REF {had}"
     cause = Cause(f"batch {fixed} baked in", text, "export both with the same --batch, or with --batch dynamic")
     free = not isinstance(has, int)
     if free:
@@ -108,7 +111,7 @@ def _outputs(one: Contract, other: Contract) -> Iterator[Difference]:
         return
     if len(one.outputs) != len(other.outputs):
         names = [", ".join(output.name for output in each.outputs) for each in (one, other)]
-        text = f"{len(other.outputs)} outputs instead of {len(one.outputs)}"
+        text = f"{counted(len(other.outputs), 'output')} instead of {len(one.outputs)}"
         yield Difference(
             "outputs", names[0], names[1], Cause("other outputs", text, "export both with the same --head")
         )

@@ -10,6 +10,7 @@ import numpy as np
 from qcore.comparing.rung import Cause, Rung
 from qcore.protocols import Preprocessor
 from qcore.report import Table
+from qcore.wording import counted
 
 EQUAL = 1e-6
 """Largest difference of equal inputs, as a part of the largest value: one rounding of float32 is 1.2e-7."""
@@ -45,7 +46,7 @@ def rung(
                 causes.setdefault(cause.name, cause)
         rows.append((str(item), list(expected.shape), list(given.shape), apart if same_shape else None))
     equal = largest <= EQUAL
-    summary = f"{len(rows)} inputs are equal value for value" if equal else ", ".join(causes)
+    summary = f"{counted(len(rows), 'input')} equal value for value" if equal else ", ".join(causes)
     columns = ("input", "REF", who, "largest difference")
     return Rung(
         "preprocessing",

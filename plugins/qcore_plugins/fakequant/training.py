@@ -20,6 +20,7 @@ from qcore.contract import Contract
 from qcore.errors import CheckFailed, FileError, UsageError
 from qcore.files import replacing
 from qcore.protocols import CalibrationData, Progress, Session
+from qcore.wording import counted
 from qcore_plugins.fakequant.distance import Distance
 from qcore_plugins.fakequant.learned import Learned
 from qcore_plugins.fakequant.network import Network
@@ -130,7 +131,8 @@ class _Training:
         held = min(MOST_HELD_OUT, max(1, round(data.count * HELD_OUT)))
         if data.count - held < 1:
             raise UsageError(
-                f"{data.count} inputs are too few to train with", hint="--calib takes a folder with some hundreds"
+                f"{counted(data.count, 'input')}, too few to train with",
+                hint="--calib takes a folder with some hundreds",
             )
         self.held, self.pool = order[:held], order[held:]
         self.distance.measure(self.teacher(*self._batch([place])) for place in self.held)

@@ -9,6 +9,7 @@ from typing import Any
 
 from qcore.contract import Contract, Step, Tensor
 from qcore.errors import FileError, UsageError
+from qcore.wording import counted
 
 LETTERBOX: dict[str, Any] = {
     "fit": "contain",
@@ -159,7 +160,9 @@ def class_names(names: Sequence[str] | None, count: int) -> list[str]:
     """
     given = list(names) if names else [str(index) for index in range(count)]
     if len(given) != count:
-        raise FileError(f"{len(given)} class names for an output with {count} classes", hint="check --names")
+        raise FileError(
+            f"{counted(len(given), 'class name')} for an output with {counted(count, 'class')}", hint="check --names"
+        )
     return given
 
 

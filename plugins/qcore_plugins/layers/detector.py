@@ -11,6 +11,7 @@ from qcore.contract import Tensor as TensorSpec
 from qcore.errors import FileError
 from qcore.forms import Form
 from qcore.model import Model
+from qcore.wording import counted
 from qcore_plugins.checkpoint.unpickler import Checkpoint
 from qcore_plugins.layers.contracts import contract
 
@@ -56,7 +57,8 @@ def model(
         notes: Further facts for `qcore inspect`.
     """
     if len(network.names) != network.nc:
-        raise FileError(f"{content.path}: {len(network.names)} class names for {network.nc} classes")
+        said = f"{counted(len(network.names), 'class name')} for {counted(network.nc, 'class')}"
+        raise FileError(f"{content.path}: {said}")
     source = {"file": content.path.name, "sha256": content.sha256}
     said = contract(
         shape, outputs, network.names, **steps, provenance={"family": family, "variant": variant, "source": source}

@@ -11,6 +11,7 @@ from torch import Tensor
 from qcore.contract import Tensor as TensorSpec
 from qcore.errors import FileError
 from qcore.model import Model
+from qcore.wording import counted
 from qcore_plugins.checkpoint.unpickler import Checkpoint
 from qcore_plugins.layers import weights as strict
 from qcore_plugins.layers.contracts import LETTERBOX, class_names, input_shape
@@ -117,7 +118,7 @@ def preprocessing(
     hint = "--loader-option preprocessing=coco, custom or roboflow"
     if classes != COCO_CLASSES:
         raise FileError(
-            f"{file}: the file does not say what pixels it was trained on, and {classes} classes are not COCO's",
+            f"{file}: does not say what pixels it was trained on, and {counted(classes, 'class')} cannot be COCO's",
             hint=f"say it with {hint}; custom is the recipe for YOLO-format data: BGR, 0..255",
         )
     return PIPELINES["coco"], {

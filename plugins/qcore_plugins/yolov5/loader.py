@@ -11,6 +11,7 @@ from torch import Tensor
 from qcore.contract import Tensor as TensorSpec
 from qcore.errors import FileError
 from qcore.model import Model
+from qcore.wording import counted
 from qcore_plugins.checkpoint.standins import StandIn
 from qcore_plugins.checkpoint.stored import Stored, stored
 from qcore_plugins.checkpoint.unpickler import Checkpoint
@@ -32,7 +33,7 @@ class YoloV5Loader:
         found = detector(content)
         if found is None:
             return None
-        return f"YOLOv5 {variant(found.config)}, {found.config['nc']} classes, {len(found.weights)} tensors"
+        return f"YOLOv5 {variant(found.config)}, {counted(found.config['nc'], 'class')}, {len(found.weights)} tensors"
 
     def load(self, content: Checkpoint, *, options: Mapping[str, Any]) -> Model:
         """The float model with its contract.
