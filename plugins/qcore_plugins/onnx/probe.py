@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -14,6 +16,9 @@ from qcore_plugins.onnxfile.view import Scale, View
 
 COMPUTING = {"DynamicQuantizeLinear", "MatMulInteger", "ConvInteger"}
 """Operations that choose a range when the model runs, or that stand behind one that does."""
+
+SILU_MINIMUM = -1.278
+"""Where x * sigmoid(x) is lowest; left of it, it comes back to 0."""
 
 
 class OnnxInside:
@@ -66,8 +71,18 @@ class OnnxInside:
         maker = view.makers[layer]
         read = view.moved(maker.input[0])
         found = [_rounded(view.behind(maker.input[0]), read)] if read else []
-        found += [_rounded(layer, scale) for scale in view.quantized(layer)]
+        made = [_rounded(layer, scale) for scale in view.quantized(layer)]
+        found += [replace(each, low=-math.inf) if each and self._unseen(layer, each.low) else each for each in made]
         return [each for each in found if each]
+
+    def _unseen(self, layer: str, low: float) -> bool:
+        """Whether only a SiLU reads a tensor, and makes less than a step of its own of what lies below."""
+        graph = self._view.graph
+        products = [product for product, gate in graph.silus.items() if gate.inputs[0] == layer]
+        scales = [scale.values for product in products for scale in self._view.quantized(product)]
+        if layer not in graph.gated() or not scales or not low < SILU_MINIMUM:
+            return False
+        return all(values is not None and -low / (1 + math.exp(-low)) <= values.max() for values in scales)
 
     def _shape(self, name: str) -> tuple[int, ...]:
         stored = self._view.value(self._view.behind(name))

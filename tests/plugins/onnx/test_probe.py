@@ -1,0 +1,38 @@
+"""What the probe says of how a layer's values are rounded."""
+
+import math
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+import qcore
+from qcore_plugins.onnx.probe import OnnxInside
+from qcore_plugins.onnxfile.view import View
+
+
+@pytest.fixture(scope="module")
+def int8(checkpoint, pictures):
+    made = qcore.pipeline(weights=checkpoint).quantize("onnxruntime", calibration=pictures / "images")
+    return made.to("onnxruntime").model("onnx").module
+
+
+def test_what_a_silu_makes_nothing_of_is_not_called_cut(int8):
+    inside = OnnxInside(int8)
+    gated = [layer for layer in inside.layers if layer in View(int8).graph.gated()]
+    found = [each for layer in gated for each in inside.quantized(layer) if each.tensor == layer]
+    assert len(found) == len(gated)
+    assert -math.inf in {each.low for each in found}
+    assert all(each.low < -3 and 0 < each.high < math.inf for each in found)  # some have no values further below
+
+
+def test_a_range_that_ends_where_a_silu_is_not_yet_0_is_called_cut(int8):
+    wrong = onnx.ModelProto()
+    wrong.CopyFrom(int8)
+    layer = next(iter(View(int8).graph.gated()))
+    for tensor in wrong.graph.initializer:
+        if tensor.name == f"{layer}_zero_point":
+            tensor.CopyFrom(numpy_helper.from_array(np.array(0, np.uint8), tensor.name))
+    (rounded,) = [each for each in OnnxInside(wrong).quantized(layer) if each.tensor == layer]
+    assert rounded.low == 0
