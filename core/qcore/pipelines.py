@@ -160,6 +160,17 @@ class Pipeline:
             self.preprocessor(model.contract)
         return replace(self, loaded=model)
 
+    def _begun(self) -> tuple[Pipeline, Model]:
+        """The loaded pipeline, and the model it has loaded."""
+        this = self.load()
+        assert this.loaded is not None  # noqa: S101 - load() has just set it
+        return this, this.loaded
+
+    @property
+    def _wanted(self) -> _Quantization:
+        assert self.quantization is not None  # noqa: S101 - only asked of pipelines that quantize
+        return self.quantization
+
     def at(self, goal: str | Form) -> Pipeline:
         """The same pipeline, begun at its model in another format, so that several continuations convert it once.
 
@@ -181,12 +192,10 @@ class Pipeline:
         Raises:
             NoRoute: No converters lead to the quantizer.
         """
-        wanted = self.quantization
-        assert wanted is not None  # noqa: S101 - only called on pipelines that quantize
-        this = self.load()
-        assert this.loaded is not None  # noqa: S101 - load() has just set it
+        wanted = self._wanted
+        this, model = self._begun()
         goal = wanted.quantizer.produces
-        plan = replace(this, precision=None)._plan(this.loaded.form, goal)
+        plan = replace(this, precision=None)._plan(model.form, goal)
         stop = next(place for place, leg in enumerate(plan.legs) if leg.spec is wanted.quantizer)
         done = this._run(replace(plan, legs=plan.legs[: stop + 1], backend=None))
         return replace(this, loaded=done, quantization=None)
@@ -201,11 +210,9 @@ class Pipeline:
 
     def calibration_items(self) -> list[Any]:
         """The inputs that the quantizer is given, as they are named, not read."""
-        wanted = self.quantization
-        assert wanted is not None  # noqa: S101 - only called on pipelines that quantize
-        this = self.load()
-        assert this.loaded is not None  # noqa: S101 - load() has just set it
-        return list(this.preprocessor(this.loaded.contract).expand(wanted.calibration))
+        wanted = self._wanted
+        this, model = self._begun()
+        return list(this.preprocessor(model.contract).expand(wanted.calibration))
 
     def leaving_float(self, layers: Sequence[str]) -> Pipeline:
         """The same pipeline with further layers left float by its quantizer.
@@ -216,17 +223,15 @@ class Pipeline:
         Raises:
             UsageError: The quantizer cannot leave layers float.
         """
-        wanted = self.quantization
-        assert wanted is not None  # noqa: S101 - only called on pipelines that quantize
+        wanted = self._wanted
         more = {"exclude": (*wanted.options.get("exclude", ()), *layers)}
         settings = wanted.quantizer.settings({**wanted.options, **more})
         return replace(self, quantization=replace(wanted, options=settings))
 
     def inputs(self, source: Any, *, limit: int | None = LIMIT, seed: int = SEED) -> Calibration:
         """Inputs read with the model's own preprocessing; arguments as in `quantize`."""
-        this = self.load()
-        assert this.loaded is not None  # noqa: S101 - load() has just set it
-        contract = this.loaded.contract
+        this, model = self._begun()
+        contract = model.contract
         return Calibration.choose(
             source,
             preprocessor=this.preprocessor(contract),
@@ -238,8 +243,7 @@ class Pipeline:
 
     def calibration(self) -> Calibration:
         """The inputs that the quantizer is given."""
-        wanted = self.quantization
-        assert wanted is not None  # noqa: S101 - only called on pipelines that quantize
+        wanted = self._wanted
         return self.inputs(wanted.calibration, limit=wanted.limit, seed=wanted.seed)
 
     def plan(self, goal: str | Form | None = None) -> Plan:
@@ -278,14 +282,12 @@ class Pipeline:
         Args:
             goal: A format to end at instead of the backend's own.
         """
-        this = self.load()
-        assert this.loaded is not None  # noqa: S101 - load() has just set it
+        this, _ = self._begun()
         return this._run(this.plan(goal))
 
     def _run(self, plan: Plan) -> Model:
-        assert self.loaded is not None  # noqa: S101 - callers have loaded it
         plan.require()
-        model = self.loaded
+        _, model = self._begun()
         for leg in plan.legs:
             if isinstance(leg.spec, QuantizerSpec):
                 model = self._quantized(model)
@@ -300,8 +302,7 @@ class Pipeline:
         return {option.name: self.conversion[option.name] for option in spec.options if option.name in self.conversion}
 
     def _quantized(self, model: Model) -> Model:
-        assert self.quantization is not None  # noqa: S101 - the plan has a quantizer only then
-        wanted = self.quantization
+        wanted = self._wanted
         data = self.continued(model).calibration()
         if wanted.judge is not None:
             data.judge = partial(wanted.judge.session, model)
@@ -354,8 +355,7 @@ class Pipeline:
         Raises:
             UsageError: None runs the model as it is.
         """
-        assert self.loaded is not None  # noqa: S101 - build() has loaded it
-        form = self.loaded.form
+        form = self._begun()[1].form
         usable = [spec for spec in self.plugins.specs(BackendSpec) if any(p.accepts(form) for p in spec.accepts)]
         named = [spec for spec in usable if spec.accepts[0].format == form.format and spec.name == form.format]
         own = named or [spec for spec in usable if spec.accepts[0].format == form.format]
