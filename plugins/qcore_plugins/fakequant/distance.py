@@ -15,6 +15,8 @@ FEATURES = 0.1
 """Weight of the feature maps against the scores."""
 BOXES = 2.0
 """And of the boxes."""
+LEAST = 1.0
+"""Sum of weights from which on a mean counts in full."""
 EPSILON = 1e-6
 
 
@@ -23,7 +25,8 @@ class Distance:
 
     - scores: the Kullback-Leibler divergence of a candidate's class scores, taken as independent probabilities, in a
       mean weighted with the larger of both networks' best score;
-    - boxes: 1 - IoU, in a mean weighted with the square of the teacher's best score; and
+    - boxes: 1 - IoU, in a mean weighted with the square of the teacher's best score, less where those make no whole
+      object: the boxes of an empty scene mean nothing; and
     - features: the mean square difference of the maps that the last weighted operations read, each channel in units of
       the teacher's deviation.
 
@@ -74,8 +77,8 @@ class Distance:
 
 
 def _mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Weighted mean over the candidates of each input."""
-    return (values * weight).sum(-1) / (weight.sum(-1) + EPSILON)
+    """Weighted mean over the candidates of each input; less where all weights together are less than `LEAST`."""
+    return (values * weight).sum(-1) / weight.sum(-1).clamp(min=LEAST)
 
 
 def _divergence(got: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
