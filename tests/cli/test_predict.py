@@ -432,7 +432,8 @@ def test_results_do_not_take_the_place_of_what_is_read(run, exported, pictures, 
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs signals")
-def test_ctrl_c_during_a_video_leaves_nothing_half_written(exported, pictures, tmp_path):
+@pytest.mark.parametrize(("sent", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_what_ends_the_command_during_a_video_leaves_nothing_half_written(exported, pictures, tmp_path, sent, code):
     files = sorted((pictures / "images").iterdir())
     video(tmp_path / "long.avi", files * 100)
     out = tmp_path / "out"
@@ -445,9 +446,9 @@ def test_ctrl_c_during_a_video_leaves_nothing_half_written(exported, pictures, t
             path.suffix == ".mp4" and path.stat().st_size for path in out.glob(".*")
         ):
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.Signals[sent])
         _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    assert process.returncode == code, err
     assert "interrupted; nothing is half-written" in err
     assert names(out) == []
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +16,11 @@ from qcore.errors import AssumptionWarning, QcoreError
 
 __all__ = ["main"]
 
-INTERRUPTED = 130
+INTERRUPTED, TERMINATED = 130, 143
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end, e.g. by `docker stop` or a scheduler; cleans up as Ctrl-C does."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Arguments without the program's name; those of the process by default.
 
     Returns:
-        0, or the code of the error (see `qcore.errors`), or 130 after Ctrl-C.
+        0, or the code of the error (see `qcore.errors`), or 130 after Ctrl-C, 143 after SIGTERM.
     """
     from qcore.cli.parser import parse
 
@@ -34,21 +40,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         output = Silenced(debug=output.debug)
     try:
         options = parse(arguments)
-        with _told(output):
+        with _ending(), _told(output):
             return int(options.run(options, output) or 0)
     except QcoreError as error:
         if output.debug:
             raise
         output.error(error)
         return error.code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         output.note("interrupted; nothing is half-written")
-        return INTERRUPTED
+        return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return 0
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
+
+
+@contextmanager
+def _ending() -> Iterator[None]:
+    """Lets SIGTERM end a command as Ctrl-C does: what is half-written and temporary goes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: Any) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
 
 
 @contextmanager
