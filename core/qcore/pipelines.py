@@ -12,7 +12,7 @@ from typing import Any
 from qcore import loading, planner
 from qcore.calibration import LIMIT, SEED, Calibration
 from qcore.contract import Contract
-from qcore.errors import UsageError
+from qcore.errors import NoRoute, UsageError
 from qcore.forms import Form
 from qcore.judging import Judge
 from qcore.manager import Plugins
@@ -361,8 +361,17 @@ class Pipeline:
         own = named or [spec for spec in usable if spec.accepts[0].format == form.format]
         installed = [spec for spec in own or usable if not spec.problems()] or own or usable
         if not installed:
-            raise UsageError(f"no backend runs {form} as it is", hint="choose one with --backend")
+            others = ", ".join(spec.name for spec in self.plugins.specs(BackendSpec) if self._leads_to(spec))
+            hint = f"choose one with --backend: {others}" if others else "qcore list-plugins --kind backend"
+            raise UsageError(f"no backend runs {form} as it is", hint=hint)
         return sorted(installed, key=lambda spec: not spec.name.startswith(form.format))[0]
+
+    def _leads_to(self, backend: BackendSpec) -> bool:
+        try:
+            self.to(backend).plan()
+        except NoRoute:
+            return False
+        return True
 
     def preprocessor(self, contract: Contract) -> Preprocessor:
         """The preprocessor that a contract asks for."""

@@ -50,6 +50,9 @@ def test_a_kept_table_makes_another_runtimes_file(run, exported, images, tmp_pat
     code, _, err = run("export", table, "--to", "onnx", "-o", tmp_path / "again")
     assert code == 2
     assert "--target" in err
+    code, _, err = run("predict", table, images / "0000.png")
+    assert code == 2
+    assert "choose one with --backend: onnxruntime, openvino" in err
     for profile in ("onnxruntime", "openvino", "tensorrt"):
         folder = tmp_path / profile
         assert run("export", table, "--to", "onnx", "--target", profile, "-o", folder)[0] == 0
