@@ -389,14 +389,29 @@ def test_a_drawn_video_does_not_take_the_place_of_its_source(run, exported, clip
     assert mine.read_bytes() == clip.read_bytes()
 
 
-@pytest.mark.parametrize("pattern", ["", "*.jpg"])
-def test_drawings_do_not_become_inputs_of_the_next_run(run, exported, tmp_path, pattern):
-    cv2.imwrite(str(tmp_path / "one.jpg"), np.full((64, 64, 3), 90, np.uint8))
-    before = names(tmp_path)
-    code, _, err = run("predict", exported, tmp_path / pattern if pattern else tmp_path, "--save", tmp_path)
-    assert code == 2
-    assert "would take the drawings for inputs" in err
-    assert names(tmp_path) == before
+@pytest.mark.parametrize(
+    ("inputs", "folder", "refused"),
+    [
+        ("in", "in", True),
+        ("in", "in/drawn", True),
+        ("in/*.jpg", "in", True),
+        ("in/**/*", "in/drawn", True),
+        ("in/**", "in/drawn", True),
+        ("in", "drawn", False),
+        ("in/*.png", "in", False),
+        ("in/*.jpg", "in/drawn", False),
+        ("in/a[1].png", "in", False),
+    ],
+)
+def test_drawings_do_not_become_inputs_of_the_next_run(run, exported, tmp_path, inputs, folder, refused):
+    (tmp_path / "in").mkdir()
+    for name in ("one.png", "two.jpg", "a[1].png"):
+        cv2.imwrite(str(tmp_path / "in" / name), np.full((64, 64, 3), 90, np.uint8))
+    before = set(tmp_path.rglob("*.*"))
+    code, _, err = run("predict", exported, tmp_path / inputs, "--save", tmp_path / folder)
+    assert code == (2 if refused else 0), err
+    assert ("would take the drawings for inputs" in err) == refused
+    assert bool(set(tmp_path.rglob("*.*")) - before) == (not refused)
 
 
 def test_what_is_skipped_is_told_under_quiet_too(run, exported, pictures, tmp_path):

@@ -59,19 +59,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextmanager
 def _ending() -> Iterator[None]:
-    """Lets SIGTERM end a command as Ctrl-C does: what is half-written and temporary goes."""
-    if threading.current_thread() is not threading.main_thread():
+    """Lets SIGTERM end a command as Ctrl-C does, unless somebody has decided otherwise: what is half-written goes."""
+    main_thread = threading.current_thread() is threading.main_thread()
+    if not main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
         return
 
     def stop(*_: Any) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would end the cleaning up
         raise Terminated
 
-    before = signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,18 +89,26 @@ def _protect(options: argparse.Namespace, parts: Sequence[Any]) -> None:
     read = [options.model, *map(str, parts), *([options.data] if options.data else [])]
     if options.out and Path(options.out).resolve() in {Path(name).resolve() for name in read}:
         raise UsageError(f"-o {options.out} would overwrite what is read", hint="choose another file")
-    if options.save and any(_holds(source, parts, Path(options.save).resolve()) for source in options.inputs):
+    if not options.save:
+        return
+    folder = Path(options.save).resolve()
+    drawings = {folder / f"{Path(str(part)).stem}.jpg" for part in parts}
+    if any(_lists(source, drawing) for source in options.inputs for drawing in drawings):
         raise UsageError(
             f"--save {options.save}: the next run over {' '.join(options.inputs)} would take the drawings for inputs",
             hint="choose another folder with --save DIR",
         )
 
 
-def _holds(source: str, parts: Sequence[Any], folder: Path) -> bool:
-    """Whether a source that stands for several inputs takes them from the folder."""
-    if Path(source).is_dir():
-        return Path(source).resolve() == folder
-    return any(sign in source for sign in "*?[") and any(Path(str(part)).resolve().parent == folder for part in parts)
+def _lists(source: str, file: Path) -> bool:
+    """Whether a folder, which stands for all below it, or a pattern stands for a file that will be there."""
+    path = Path(source)
+    if path.exists():
+        return path.is_dir() and path.resolve() in file.parents
+    pattern = path.absolute()
+    if "**" in pattern.parts:
+        return fnmatch(str(file), str(pattern).replace("**/", "*"))
+    return len(pattern.parts) == len(file.parts) and all(map(fnmatch, file.parts, pattern.parts))
 
 
 def _set_batch(predictor: Predictor, size: int | None) -> None:

@@ -24,8 +24,8 @@ runtime 108, float16 45, INT8 4.7 at the worst layer of YOLOv5n and of a YOLOv9-
 AT_ONCE = 40
 """Layers whose outputs are in memory together."""
 CLIPPED, NOTED, LEVELS = 0.02, 0.1, 8
-"""A range is too small that cuts this part of the values where noise is too much, or the second where it is not: below
-a SiLU, some per cent of far negative values are cut on purpose. It is too coarse if it has fewer steps than that."""
+"""A range is too small that cuts this part of the values where noise is too much, or the second where it is not: some
+per cent of far negative values may be cut on purpose. It is too coarse if it has fewer steps than that."""
 EXACT = 200.0
 ALIKE = 0.98
 """Cosine from which a layer's values explain those of the other."""
@@ -223,7 +223,8 @@ def _judged(name: str, values: Any, rounded: Quantized, most: float) -> Iterator
     cut = float(((values < rounded.low - room) | (values > rounded.high + room)).mean())
     span = f"{name} lies within {low:.3g}..{high:.3g}"
     if cut > most:
-        text = f"{span}, its scale ends at {rounded.low:.3g}..{rounded.high:.3g} and cuts {cut:.0%} of the values"
+        ends = f"{rounded.high:.3g}" if rounded.low == -math.inf else f"{rounded.low:.3g}..{rounded.high:.3g}"
+        text = f"{span}, its scale ends at {ends} and cuts {cut:.0%} of the values"
         yield Cause("range too small", text, "calibrate with inputs like those of the scene, at the model's shape")
     elif (high - low) / rounded.step < LEVELS:
         text = f"{span}, a step of its scale is {rounded.step:.3g}"

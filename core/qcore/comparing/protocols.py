@@ -17,7 +17,7 @@ class Quantized:
 
     Attributes:
         tensor: Its name.
-        low: Lowest value that is left as it is.
+        low: Lowest value that is left as it is; -inf where it makes no difference what lies further below.
         high: Highest such value.
         step: Distance of neighbouring values.
     """

@@ -25,10 +25,11 @@ class Distance:
 
     - scores: the Kullback-Leibler divergence of a candidate's class scores, taken as independent probabilities, in a
       mean weighted with the larger of both networks' best score;
-    - boxes: 1 - IoU, in a mean weighted with the square of the teacher's best score, less where those make no whole
-      object: the boxes of an empty scene mean nothing; and
+    - boxes: 1 - IoU, in a mean weighted with the square of the teacher's best score; and
     - features: the mean square difference of the maps that the last weighted operations read, each channel in units of
       the teacher's deviation.
+
+    Weights that come to less than one whole object count for less: the boxes of an empty scene mean nothing.
 
     Attributes:
         tensors: What both networks have to give, in this order: outputs, then feature maps.

@@ -15,6 +15,11 @@ SMALLEST = 1 / 64
 """Of its first size: an end of a range never comes nearer to 0, so that no scale ends at 0."""
 
 
+def _bounded(end: torch.Tensor, bounded: torch.Tensor) -> torch.Tensor:
+    """The bounded value with the gradient of the end itself, so that an end can come back from its bound."""
+    return end + (bounded - end).detach()
+
+
 class Learned(nn.Module):
     """Int8 with a learned step size (arXiv:1902.08153), in asymmetric profiles a zero point too (arXiv:2004.09576).
 
@@ -55,8 +60,8 @@ class Learned(nn.Module):
 
     def _ends(self) -> tuple[torch.Tensor, torch.Tensor]:
         zero = torch.zeros_like(next(self.parameters()))
-        low = zero if self.low is None else self.low.clamp(max=self._most)
-        return low, zero if self.high is None else self.high.clamp(min=self._least)
+        low = zero if self.low is None else _bounded(self.low, self.low.clamp(max=self._most))
+        return low, zero if self.high is None else _bounded(self.high, self.high.clamp(min=self._least))
 
 
 class Taught:
@@ -75,9 +80,12 @@ class Taught:
         return self._made.get(group)
 
     def asymmetric(self) -> dict[str, Range]:
-        """Tensor -> its learned range."""
-        tensors = self._placement.tensors.items()
-        return {name: Range(*self._made[group].range(), "trained") for name, group in tensors if group in self._made}
+        """Tensor -> the range it had in the end, learned or as it was first."""
+        found = {}
+        for name, group in self._placement.tensors.items():
+            made, first = self._made.get(group), self._first[group]
+            found[name] = Range(*(made.range() if made else (first.low, first.high)), "trained")
+        return found
 
     def symmetric(self, found: Mapping[str, Range]) -> dict[str, Range]:
         """Tensor -> what is known of its range, with the magnitude that a symmetric scale reached in training."""

@@ -198,12 +198,13 @@ class TorchQuantizer:
         progress: Progress,
         device: torch.device,
     ) -> tuple[ScaleTable, Trained]:
-        """The table of the trained network: scales of the training stay, other ranges are looked at anew."""
+        """The table of the trained network: ranges are those of the training, what it has none of is looked at anew."""
         settings = Settings(
             steps=options["steps"],
             batch=options["batch"],
             rate=options["rate"],
             seed=options["seed"],
+            ranges=(options["scales"], options["method"], str(options["percentile"])),
             state=Path(options["state"]) if options["state"] else None,
         )
         torch.manual_seed(settings.seed)

@@ -38,12 +38,22 @@ AVERAGED = 0.98
 
 @dataclass(frozen=True)
 class Settings:
-    """What training depends on; two runs with equal settings on one machine give equal weights."""
+    """What training depends on; two runs with equal settings on one machine give equal weights.
+
+    Attributes:
+        steps: How many.
+        batch: Inputs a step, over all processes.
+        rate: Of the weights at the start.
+        seed: Of the order of the inputs and their flips.
+        ranges: How the first ranges were found, and whether they are learned.
+        state: File to keep the training's state in.
+    """
 
     steps: int
     batch: int
     rate: float
     seed: int
+    ranges: tuple[str, ...] = ()
     state: Path | None = None
 
     def __post_init__(self) -> None:
@@ -140,7 +150,6 @@ class _Training:
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(1.0, step / settings.steps)))
         )
-        self.identity = self._identity()
         self.average = AveragedModel(self.students, multi_avg_fn=get_ema_multi_avg_fn(AVERAGED))
         self.running: list[nn.Module] = list(self.students)
         if self.world > 1:
@@ -159,7 +168,7 @@ class _Training:
         for step, loss in self.progress.track(self._steps(start), "training", self.settings.steps - start):
             if not math.isfinite(loss):
                 raise CheckFailed(
-                    f"training: the loss is {loss} after step {step}", hint="a smaller learning rate: -q rate=1e-6"
+                    f"training: the loss is {loss} after step {step}", hint="-q rate=1e-6, or -q scales=fixed"
                 )
             if step % every == 0 or step == self.settings.steps:
                 best = self._measured(step, loss, best)
@@ -243,9 +252,15 @@ class _Training:
         return float(shared) / self.world
 
     def _identity(self) -> str:
-        said = [self.settings.steps, self.settings.batch, self.settings.rate, self.settings.seed, self.data.sha256]
-        digest = hashlib.sha256(json.dumps(said).encode())
-        for name, value in (*self.teacher.state_dict().items(), *self.students.state_dict().items()):
+        """Of a training: its settings, inputs, float weights, and where it quantizes.
+
+        First ranges count by how they were found: computed again elsewhere, they may differ in a last bit.
+        """
+        settings = self.settings
+        said = [settings.steps, settings.batch, settings.rate, settings.seed, settings.ranges, self.data.sha256]
+        places = sorted((name, *value.shape) for name, value in self.students.state_dict().items())
+        digest = hashlib.sha256(json.dumps([*said, places]).encode())
+        for name, value in self.teacher.state_dict().items():
             digest.update(name.encode())
             digest.update(value.cpu().numpy().tobytes())
         return digest.hexdigest()
@@ -254,7 +269,7 @@ class _Training:
         if self.settings.state is None or self.rank:
             return
         kept = {
-            "identity": self.identity,
+            "identity": self._identity(),
             "step": step,
             "students": self.students.state_dict(),
             "average": self.average.state_dict(),
@@ -274,7 +289,7 @@ class _Training:
             known = kept["identity"]
         except Exception as error:
             raise FileError(f"{path}: not the state of a training", hint="remove it to train anew") from error
-        if known != self.identity:
+        if known != self._identity():
             raise FileError(
                 f"{path}: the state of another training (other settings, inputs or model)",
                 hint="remove it to train anew, or give the settings it was begun with",

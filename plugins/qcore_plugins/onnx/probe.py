@@ -82,7 +82,8 @@ class OnnxInside:
         scales = [scale.values for product in products for scale in self._view.quantized(product)]
         if layer not in graph.gated() or not scales or not low < SILU_MINIMUM:
             return False
-        return all(values is not None and -low / (1 + math.exp(-low)) <= values.max() for values in scales)
+        below = -low * math.exp(low) / (1 + math.exp(low))
+        return all(values is not None and below <= values.min() for values in scales)
 
     def _shape(self, name: str) -> tuple[int, ...]:
         stored = self._view.value(self._view.behind(name))

@@ -34,7 +34,7 @@ def completed(graph: Graph, seen: Mapping[str, Range]) -> dict[str, Range]:
     gated = graph.gated()
     for product, gate in graph.silus.items():
         name = gate.inputs[0]
-        if name in gated and {name, product} <= set(found):
+        if name in gated and {name, product} <= set(found) and _usable(found[product]):
             floor = min(_floor(found[product]), found[name].high)
             found[name] = replace(found[name], low=max(found[name].low, floor))
     for node in graph.nodes:
@@ -45,6 +45,11 @@ def completed(graph: Graph, seen: Mapping[str, Range]) -> dict[str, Range]:
                 joined = joined.joined(found[name])
             found.update(dict.fromkeys(node.outputs, joined))
     return found
+
+
+def _usable(product: Range) -> bool:
+    """Whether a scale follows from a range; the table refuses the others, with the tensor's name."""
+    return math.isfinite(product.low) and math.isfinite(product.high) and product.low < product.high
 
 
 def _floor(product: Range) -> float:

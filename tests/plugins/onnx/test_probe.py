@@ -36,3 +36,14 @@ def test_a_range_that_ends_where_a_silu_is_not_yet_0_is_called_cut(int8):
             tensor.CopyFrom(numpy_helper.from_array(np.array(0, np.uint8), tensor.name))
     (rounded,) = [each for each in OnnxInside(wrong).quantized(layer) if each.tensor == layer]
     assert rounded.low == 0
+
+
+def test_a_scale_much_too_coarse_in_front_of_a_silu_can_be_looked_at(int8):
+    wrong = onnx.ModelProto()
+    wrong.CopyFrom(int8)
+    layer = next(iter(View(int8).graph.gated()))
+    for tensor in wrong.graph.initializer:
+        if tensor.name == f"{layer}_scale":
+            tensor.CopyFrom(numpy_helper.from_array(np.array(1000, np.float32), tensor.name))
+    (rounded,) = [each for each in OnnxInside(wrong).quantized(layer) if each.tensor == layer]
+    assert rounded.step == 1000

@@ -152,6 +152,18 @@ def test_a_model_that_gives_nan_is_not_quantized(small):
         table_of(broken)
 
 
+@pytest.mark.parametrize("weight", [0.0, np.inf])
+def test_a_layer_that_gives_nothing_usable_is_refused_by_name(small, weight):
+    broken = onnx.ModelProto()
+    broken.CopyFrom(small)
+    for index, name, shape in ((0, "w1", (8, 3, 3, 3)), (3, "b1", (8,))):
+        assert broken.graph.initializer[index].name == name
+        value = np.full(shape, weight if name == "w1" else 0.0, np.float32)
+        broken.graph.initializer[index].CopyFrom(numpy_helper.from_array(value, name))
+    with pytest.raises(qcore.CheckFailed, match="tensor c1"):
+        table_of(broken)
+
+
 def test_the_hash_of_a_table_follows_its_numbers(small):
     table = table_of(small)
     assert table.sha256() == table_of(small).sha256()
