@@ -15,8 +15,6 @@ FEATURES = 0.1
 """Weight of the feature maps against the scores."""
 BOXES = 2.0
 """And of the boxes."""
-LEAST = 1.0
-"""Sum of weights from which on a mean counts in full."""
 EPSILON = 1e-6
 
 
@@ -28,8 +26,6 @@ class Distance:
     - boxes: 1 - IoU, in a mean weighted with the square of the teacher's best score; and
     - features: the mean square difference of the maps that the last weighted operations read, each channel in units of
       the teacher's deviation.
-
-    Weights that come to less than one whole object count for less: the boxes of an empty scene mean nothing.
 
     Attributes:
         tensors: What both networks have to give, in this order: outputs, then feature maps.
@@ -78,8 +74,8 @@ class Distance:
 
 
 def _mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Weighted mean over the candidates of each input; less where all weights together are less than `LEAST`."""
-    return (values * weight).sum(-1) / weight.sum(-1).clamp(min=LEAST)
+    """Weighted mean over the candidates of each input."""
+    return (values * weight).sum(-1) / (weight.sum(-1) + EPSILON)
 
 
 def _divergence(got: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:

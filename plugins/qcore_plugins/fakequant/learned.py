@@ -80,17 +80,21 @@ class Taught:
         return self._made.get(group)
 
     def asymmetric(self) -> dict[str, Range]:
-        """Tensor -> the range it had in the end, learned or as it was first."""
-        found = {}
-        for name, group in self._placement.tensors.items():
-            made, first = self._made.get(group), self._first[group]
-            found[name] = Range(*(made.range() if made else (first.low, first.high)), "trained")
-        return found
+        """Tensor -> its learned range."""
+        tensors = self._placement.tensors.items()
+        return {name: Range(*self._made[group].range(), "trained") for name, group in tensors if group in self._made}
 
     def symmetric(self, found: Mapping[str, Range]) -> dict[str, Range]:
-        """Tensor -> what is known of its range, with the magnitude that a symmetric scale reached in training."""
+        """Tensor -> what is known of its range, with the magnitude that a symmetric scale reached in training.
+
+        Args:
+            found: Learned ranges, or those of the trained network: of these, nothing beyond that magnitude was trained.
+        """
         made = {}
         for name, group in self._placement.tensors.items():
             amax = self._made[group].range()[1] if group in self._made else self._first[group].largest
-            made[name] = Range(found[name].low, found[name].high, "trained", amax)
+            low, high = found[name].low, found[name].high
+            if group not in self._made:
+                low, high = max(low, -amax), min(high, amax)
+            made[name] = Range(low, high, "trained", amax)
         return made

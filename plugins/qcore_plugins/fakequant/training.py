@@ -168,7 +168,7 @@ class _Training:
         for step, loss in self.progress.track(self._steps(start), "training", self.settings.steps - start):
             if not math.isfinite(loss):
                 raise CheckFailed(
-                    f"training: the loss is {loss} after step {step}", hint="-q rate=1e-6, or -q scales=fixed"
+                    f"training: the loss is {loss} after step {step}", hint="a smaller learning rate: -q rate=1e-6"
                 )
             if step % every == 0 or step == self.settings.steps:
                 best = self._measured(step, loss, best)

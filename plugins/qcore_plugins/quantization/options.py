@@ -49,7 +49,7 @@ TRAINING = (
     Option("batch", "inputs a training step, over all processes", 4, int),
     Option("rate", "learning rate at the start; falls to 0 as a cosine", 5e-6, float),
     Option("seed", "of the order of the inputs and their flips", 0, int),
-    Option("scales", "ranges of activations while training", "learned", str, ("learned", "fixed")),
+    Option("scales", "ranges of activations while training", "fixed", str, ("fixed", "learned")),
     Option("state", "file that keeps the training's state, to go on after a kill", None, str),
     Option("device", "where PyTorch computes; auto takes a GPU where there is one", "auto", str),
 )

@@ -73,12 +73,13 @@ def test_the_simulated_table_is_what_the_written_graph_says(exported, table, dat
 
 def test_the_packages_quantizers_give_what_the_table_says(exported, table, quantizer, data):
     feeds = batch(data, 1)
-    network, _ = quantizer.fake_quantized(exported, table, place(Network.of(exported).graph, OPENVINO))
+    network = quantizer.fake_quantized(exported, table, place(Network.of(exported).graph, OPENVINO))
     assert same(from_network(network, feeds), from_network(fake_quantized(exported, table, OPENVINO), feeds))
 
 
 def test_branches_that_share_a_scale_share_a_quantizer(exported, table, quantizer):
     graph = Network.of(exported).graph
     placement = place(graph, TENSORRT)
-    _, made = quantizer.fake_quantized(exported, table, placement)
+    network = quantizer.fake_quantized(exported, table, placement)
+    made = list(network.module.get_submodule("quantizers").children())
     assert len(made) == len(placement.groups()) < len(placement.tensors)
