@@ -27,23 +27,20 @@ def test_what_a_silu_makes_nothing_of_is_not_called_cut(int8):
     assert all(each.low < -3 and 0 < each.high < math.inf for each in found)  # some have no values further below
 
 
-def test_a_range_that_ends_where_a_silu_is_not_yet_0_is_called_cut(int8):
+def rounded(int8, suffix, value):
+    """How the first layer in front of a SiLU is rounded, with one number of its QuantizeLinear changed."""
     wrong = onnx.ModelProto()
     wrong.CopyFrom(int8)
     layer = next(iter(View(int8).graph.gated()))
-    for tensor in wrong.graph.initializer:
-        if tensor.name == f"{layer}_zero_point":
-            tensor.CopyFrom(numpy_helper.from_array(np.array(0, np.uint8), tensor.name))
-    (rounded,) = [each for each in OnnxInside(wrong).quantized(layer) if each.tensor == layer]
-    assert rounded.low == 0
+    (stored,) = [tensor for tensor in wrong.graph.initializer if tensor.name == f"{layer}_{suffix}"]
+    stored.CopyFrom(numpy_helper.from_array(value, stored.name))
+    (found,) = [each for each in OnnxInside(wrong).quantized(layer) if each.tensor == layer]
+    return found
+
+
+def test_a_range_that_ends_where_a_silu_is_not_yet_0_is_called_cut(int8):
+    assert rounded(int8, "zero_point", np.array(0, np.uint8)).low == 0
 
 
 def test_a_scale_much_too_coarse_in_front_of_a_silu_can_be_looked_at(int8):
-    wrong = onnx.ModelProto()
-    wrong.CopyFrom(int8)
-    layer = next(iter(View(int8).graph.gated()))
-    for tensor in wrong.graph.initializer:
-        if tensor.name == f"{layer}_scale":
-            tensor.CopyFrom(numpy_helper.from_array(np.array(1000, np.float32), tensor.name))
-    (rounded,) = [each for each in OnnxInside(wrong).quantized(layer) if each.tensor == layer]
-    assert rounded.step == 1000
+    assert rounded(int8, "scale", np.array(1000, np.float32)).step == 1000
