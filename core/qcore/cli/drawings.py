@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from fnmatch import fnmatch
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,21 +18,24 @@ from qcore.protocols import Recording
 class Drawings:
     """Drawings of inputs into a folder; a file is there when it is whole."""
 
-    def __init__(self, folder: Path, predictor: Predictor, parts: Sequence[Any], stride: int = 1) -> None:
+    def __init__(
+        self, folder: Path, predictor: Predictor, parts: Sequence[Any], sources: Sequence[str], stride: int = 1
+    ) -> None:
         """Prepare.
 
         Args:
             folder: Where they go.
             predictor: Whose postprocessor draws.
             parts: All inputs and recordings that may come.
+            sources: What they were given as: paths, folders, patterns.
             stride: Every so many items of a recording come: its drawing is played that much slower.
 
         Raises:
-            UsageError: A drawing would take the place of an input.
+            UsageError: A drawing would take the place of an input, or be one of the next run over the same sources.
         """
         self._folder, self._post, self._stride = folder, predictor.postprocessor, stride
         self._film: Any = getattr(predictor.postprocessor, "film", None)
-        self._protect(parts)
+        self._protect(parts, sources)
         self._taken: set[str] = set()
         self._recording: Recording | None = None
         self._open = ExitStack()
@@ -66,7 +70,7 @@ class Drawings:
         self._open.close()
         self._recording = self._frames = None
 
-    def _protect(self, parts: Sequence[Any]) -> None:
+    def _protect(self, parts: Sequence[Any], sources: Sequence[str]) -> None:
         taken: set[str] = set()
         targets = set()
         for part in parts:
@@ -77,6 +81,22 @@ class Drawings:
                 raise UsageError(
                     f"{part} would be overwritten by its drawing", hint="choose another folder with --save DIR"
                 )
+        if any(_lists(source, target) for source in sources for target in targets):
+            raise UsageError(
+                f"--save {self._folder}: the next run over {' '.join(sources)} would take the drawings for inputs",
+                hint="choose another folder with --save DIR",
+            )
+
+
+def _lists(source: str, file: Path) -> bool:
+    """Whether a folder, which stands for all below it, or a pattern stands for a file that will be there."""
+    path = Path(source)
+    if path.exists():
+        return path.is_dir() and path.resolve() in file.parents
+    pattern = path.absolute()
+    if "**" in pattern.parts:
+        return fnmatch(str(file), str(pattern).replace("**/", "*"))
+    return len(pattern.parts) == len(file.parts) and all(map(fnmatch, file.parts, pattern.parts))
 
 
 def _suffixes(part: Any) -> tuple[str, ...]:

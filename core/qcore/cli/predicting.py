@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +37,9 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     items = predictor.unrolled(parts, skip, limit=options.limit, stride=options.stride)
     results = predictor.run(items, on_error=skip)
     with ExitStack() as stack:
-        drawings = stack.enter_context(Drawings(folder, predictor, parts, options.stride)) if folder else None
+        drawings = (
+            stack.enter_context(Drawings(folder, predictor, parts, options.inputs, options.stride)) if folder else None
+        )
         writer = stack.enter_context(_writer(options, predictor, parts)) if options.out else None
         for item, raw, result in output.progress.track(results, "predicting", _total(parts, options)):
             seen += 1
@@ -89,26 +90,6 @@ def _protect(options: argparse.Namespace, parts: Sequence[Any]) -> None:
     read = [options.model, *map(str, parts), *([options.data] if options.data else [])]
     if options.out and Path(options.out).resolve() in {Path(name).resolve() for name in read}:
         raise UsageError(f"-o {options.out} would overwrite what is read", hint="choose another file")
-    if not options.save:
-        return
-    folder = Path(options.save).resolve()
-    drawings = {folder / f"{Path(str(part)).stem}.jpg" for part in parts}
-    if any(_lists(source, drawing) for source in options.inputs for drawing in drawings):
-        raise UsageError(
-            f"--save {options.save}: the next run over {' '.join(options.inputs)} would take the drawings for inputs",
-            hint="choose another folder with --save DIR",
-        )
-
-
-def _lists(source: str, file: Path) -> bool:
-    """Whether a folder, which stands for all below it, or a pattern stands for a file that will be there."""
-    path = Path(source)
-    if path.exists():
-        return path.is_dir() and path.resolve() in file.parents
-    pattern = path.absolute()
-    if "**" in pattern.parts:
-        return fnmatch(str(file), str(pattern).replace("**/", "*"))
-    return len(pattern.parts) == len(file.parts) and all(map(fnmatch, file.parts, pattern.parts))
 
 
 def _set_batch(predictor: Predictor, size: int | None) -> None:
