@@ -106,7 +106,7 @@ def load(
                 f"{path}: {', '.join(sorted(options))} cannot be changed, the file is an export with a contract",
                 hint="export it again from the checkpoint with the options wanted",
             )
-        return Model(opened.format.form(opened.content), opened.content, contract, {"file": str(path)})
+        return Model(opened.format.form(opened.content), prepared(opened), contract, {"file": str(path)})
     spec = choose_loader(opened, plugins, loader)
     known = {option.name for option in spec.options}
     return_options = {name: value for name, value in options.items() if value is not None or name in known}
@@ -114,6 +114,12 @@ def load(
     if "assumed" in model.notes:
         warnings.warn(f"{path}: assumed: {model.notes['assumed']}", AssumptionWarning, stacklevel=2)
     return model.evolve(notes={"file": str(path), "loader": spec.name, **model.notes})
+
+
+def prepared(opened: Opened) -> Any:
+    """The content of a file as what works on models takes it; see `protocols.Format`."""
+    preparing = getattr(opened.format, "prepared", None)
+    return opened.content if preparing is None else preparing(opened.content)
 
 
 def choose_loader(opened: Opened, plugins: Plugins, loader: Any = None) -> LoaderSpec:

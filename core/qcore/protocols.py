@@ -73,7 +73,8 @@ class CalibrationData(Protocol):
 class Format(Protocol):
     """Files of one format.
 
-    Optional: `files(path)` names every file that belongs to a main file, where there are more.
+    Optional: `files(path)` names every file that belongs to a main file, where there are more; `prepared(content)`
+    gives the content in the one form that quantizers and converters read, where writers of files differ.
     """
 
     def sniff(self, path: Path) -> bool:

@@ -38,11 +38,17 @@ class OnnxFormat:
 
         try:
             model = onnx.load(str(path))
-            onnx.checker.check_model(model)
+            onnx.checker.check_model(_with_shapes(model))
         except (DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
             line = str(error).strip().splitlines()[0]
             raise FileError(f"{path}: not a valid ONNX file ({line})", hint="copy or export it again") from error
         return model
+
+    def prepared(self, content: onnx.ModelProto) -> onnx.ModelProto:
+        """A float graph in the one form that quantizers and converters read; see `onnxfile.normal.normalised`."""
+        from qcore_plugins.onnxfile.normal import is_normal, normalised
+
+        return content if self.form(content).encoding != "float" or is_normal(content) else normalised(content)
 
     def contract(self, content: onnx.ModelProto) -> Contract | None:
         """The contract in the metadata, if any."""
@@ -90,6 +96,20 @@ class OnnxFormat:
         onnx.checker.check_model(embedded)
         onnx.save(embedded, str(path))
         return [path]
+
+
+def _with_shapes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """For the checker, which wants a shape of every output: runtimes do without."""
+    import onnx
+
+    if all(value.type.tensor_type.HasField("shape") for value in model.graph.output):
+        return model
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    for value in made.graph.output:
+        if value.type.HasField("tensor_type"):
+            value.type.tensor_type.shape.SetInParent()
+    return made
 
 
 def _tensor(value: Any) -> Tensor:

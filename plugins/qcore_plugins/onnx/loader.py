@@ -13,6 +13,7 @@ from qcore.forms import Form
 from qcore.model import Model
 from qcore_plugins.exported.description import describe
 from qcore_plugins.onnx.format import OnnxFormat
+from qcore_plugins.onnxfile.normal import normalised
 
 
 class OnnxLoader:
@@ -36,7 +37,7 @@ class OnnxLoader:
         if formats.form(content).encoding != "float":
             raise FileError("the ONNX file is quantized already", hint="give the float file it was made from")
         graph = cut(content, options.get("input"), options.get("output"))
-        graph = sized(graph, options.get("imgsz"))
+        graph = normalised(sized(graph, options.get("imgsz")))
         contract, notes = describe(*formats.signature(graph), options=options, stored=_stored_names(content))
         return Model(Form("onnx", encoding="float", precision="f32"), graph, contract, notes)
 
@@ -87,10 +88,8 @@ def sized(graph: onnx.ModelProto, wanted: Any) -> onnx.ModelProto:
         if not dim.dim_value and size is None:
             raise UsageError("the graph's input has no fixed size", hint="say it with --imgsz HEIGHT WIDTH")
         dim.dim_value = dim.dim_value or int(size)
-    for value in made.graph.output:
-        value.type.tensor_type.ClearField("shape")
     del made.graph.value_info[:]
-    return onnx.shape_inference.infer_shapes(made)
+    return made
 
 
 def _stored_names(content: onnx.ModelProto) -> list[str] | None:

@@ -1,0 +1,177 @@
+"""Graphs as other exporters leave them: one normal form, the same numbers and names."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import qcore
+from qcore_plugins.onnx.format import OnnxFormat
+from qcore_plugins.onnxfile.normal import fixed, inferred, is_normal, normalised
+from qcore_plugins.quantization.graph import from_onnx
+
+RNG = np.random.default_rng(0)
+WEIGHT = RNG.normal(0, 0.3, (8, 3, 3, 3)).astype(np.float32)
+
+
+def model(nodes, constants, *, shape=(1, 3, 16, 16), out=(1, 8, 14, 14), ir=10, opset=17):
+    graph = helper.make_graph(
+        nodes,
+        "network",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, out)],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    return helper.make_model(graph, ir_version=ir, opset_imports=[helper.make_opsetid("", opset)])
+
+
+def conv(*before, **constants):
+    return model([*before, helper.make_node("Conv", ["images", "conv.weight"], ["out"], "conv")], constants)
+
+
+def as_input():
+    made = conv(**{"conv.weight": WEIGHT})
+    made.graph.input.append(helper.make_tensor_value_info("conv.weight", TensorProto.FLOAT, WEIGHT.shape))
+    made.ir_version = 3
+    return made
+
+
+def node(op, *inputs, **attributes):
+    return helper.make_node(op, inputs, ["conv.weight"], "making", **attributes)
+
+
+KINDS = {
+    "identity": lambda: conv(node("Identity", "stored"), stored=WEIGHT),
+    "cast": lambda: conv(node("Cast", "stored", to=1), stored=WEIGHT.astype(np.float16)),
+    "transpose": lambda: conv(
+        node("Transpose", "stored", perm=[3, 2, 0, 1]), stored=np.ascontiguousarray(WEIGHT.transpose(2, 3, 1, 0))
+    ),
+    "reshape": lambda: conv(
+        node("Reshape", "stored", "shape"), stored=WEIGHT.ravel(), shape=np.array(WEIGHT.shape, np.int64)
+    ),
+    "scaled": lambda: conv(node("Mul", "stored", "factor"), stored=WEIGHT, factor=np.float32([2])),
+    "constant": lambda: conv(node("Constant", value=numpy_helper.from_array(WEIGHT))),
+    "input": as_input,
+}
+
+
+def run(proto, **inputs):
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 4
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+    return session.run(None, inputs)
+
+
+def pixels(*shape):
+    return RNG.uniform(0, 1, shape or (1, 3, 16, 16)).astype(np.float32)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_weights_are_initializers_under_the_name_that_the_layer_reads(kind):
+    proto = KINDS[kind]()
+    before = proto.SerializeToString()
+    made = normalised(proto)
+    onnx.checker.check_model(made)
+    assert proto.SerializeToString() == before
+    assert not is_normal(proto)
+    assert is_normal(made)
+    assert [tensor.name for tensor in made.graph.initializer] == ["conv.weight"]
+    assert [value.name for value in made.graph.input] == ["images"]
+    assert [(found.name, found.layer) for found in from_onnx(made).weighted] == [("conv", "conv")]
+    picture = pixels()
+    assert np.array_equal(run(made, images=picture)[0], run(proto, images=picture)[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_of_them_gets_a_contract_and_is_quantized(kind, tmp_path):
+    """A file with a contract is read in the same form; the file itself stays as it is."""
+    from qcore_plugins.quantization.calibration import ranges
+    from qcore_plugins.quantization.table import weight_scales
+
+    path = tmp_path / "model.onnx"
+    proto = KINDS[kind]()
+    onnx.save(proto, path)
+    read = OnnxFormat().prepared(OnnxFormat().open(path))
+    graph = from_onnx(read)
+    assert set(ranges(read, graph, [{"images": pixels()}], "minmax")) >= {"images", "out"}
+    assert set(weight_scales(graph, read)) == {"conv.weight"}
+
+
+def test_sizes_that_a_dynamic_export_computes_are_folded_at_the_input_s_size():
+    """Two reshapes, each by a Shape of what stands before it: as torch.onnx writes x.view(b, c, -1)."""
+    nodes = [helper.make_node("Conv", ["images", "conv.weight"], ["map"], "conv")]
+    for index, (source, made) in enumerate((("map", "flat"), ("flat", "again"))):
+        nodes += [
+            helper.make_node("Shape", [source], [f"shape{index}"], f"shape{index}"),
+            helper.make_node("Gather", [f"shape{index}", "first"], [f"batch{index}"], f"gather{index}", axis=0),
+            helper.make_node("Unsqueeze", [f"batch{index}", "axis"], [f"row{index}"], f"unsqueeze{index}"),
+            helper.make_node("Concat", [f"row{index}", "rest"], [f"sizes{index}"], f"concat{index}", axis=0),
+            helper.make_node("Reshape", [source, f"sizes{index}"], [made], f"reshape{index}"),
+        ]
+    nodes.append(helper.make_node("Transpose", ["again"], ["out"], "turn", perm=[0, 2, 1]))
+    constants = {
+        "conv.weight": WEIGHT,
+        "first": np.array(0),
+        "axis": np.array([0]),
+        "rest": np.array([8, -1]),
+    }
+    dynamic = model(nodes, constants, shape=["b", 3, "h", "w"], out=["b", "n", 8])
+    open_ = normalised(dynamic)
+    assert sum(found.op_type == "Shape" for found in open_.graph.node) == 2
+    fixed_ = model(nodes, constants, out=["b", "n", 8])
+    made = normalised(fixed_)
+    assert [found.op_type for found in made.graph.node] == ["Conv", "Reshape", "Reshape", "Transpose"]
+    assert fixed(inferred(made)["out"]) == (1, 196, 8)
+    assert OnnxFormat().signature(made)[1][0].shape == (1, 196, 8)
+    picture = pixels()
+    assert np.array_equal(run(made, images=picture)[0], run(dynamic, images=picture)[0])
+
+
+def test_what_depends_on_values_stays_computed():
+    nodes = [
+        helper.make_node("NonZero", ["images"], ["where"], "nonzero"),
+        helper.make_node("Shape", ["where"], ["count"], "shape"),
+        helper.make_node("Cast", ["count"], ["out"], "cast", to=1),
+    ]
+    made = normalised(model(nodes, {}, out=[2]))
+    assert [found.op_type for found in made.graph.node] == ["NonZero", "Shape", "Cast"]
+
+
+def test_nodes_of_one_name_are_told_apart_and_random_numbers_stay():
+    nodes = [
+        helper.make_node("Relu", ["images"], ["one"], "same"),
+        helper.make_node("RandomNormalLike", ["bias"], ["noise"], "draw", seed=1.0),
+        helper.make_node("Add", ["one", "noise"], ["out"], "same"),
+    ]
+    made = normalised(model(nodes, {"bias": np.float32([1.0])}, out=[1, 3, 16, 16]))
+    assert [found.name for found in made.graph.node] == ["same", "draw", "same_2"]
+    assert [tensor.name for tensor in made.graph.initializer] == ["bias"]
+
+
+def test_a_constant_that_grows_large_stays_computed(monkeypatch):
+    monkeypatch.setattr("qcore_plugins.onnxfile.normal.LARGE", 1000)
+    nodes = [
+        helper.make_node("Expand", ["value", "shape"], ["grown"], "expand"),
+        helper.make_node("Add", ["images", "grown"], ["out"], "add"),
+    ]
+    constants = {"value": np.float32([1.0]), "shape": np.array([1, 3, 16, 16])}
+    made = normalised(model(nodes, constants, out=[1, 3, 16, 16]))
+    assert [found.op_type for found in made.graph.node] == ["Expand", "Add"]
+
+
+def test_outputs_with_a_type_and_no_shape_are_read(tmp_path):
+    proto = conv(**{"conv.weight": WEIGHT})
+    proto.graph.output[0].type.tensor_type.ClearField("shape")
+    onnx.save(proto, tmp_path / "model.onnx")
+    content = OnnxFormat().open(tmp_path / "model.onnx")
+    assert not content.graph.output[0].type.tensor_type.HasField("shape")
+    assert OnnxFormat().signature(OnnxFormat().prepared(content))[1][0].shape == (1, 8, 14, 14)
+
+
+def test_a_damaged_file_is_still_refused(tmp_path):
+    proto = conv(**{"conv.weight": WEIGHT})
+    proto.graph.node[0].input[1] = "nowhere"
+    onnx.save(proto, tmp_path / "model.onnx")
+    with pytest.raises(qcore.FileError, match="not a valid ONNX file"):
+        OnnxFormat().open(tmp_path / "model.onnx")
