@@ -8,8 +8,10 @@ from typing import Any
 
 from torch import Tensor
 
+from qcore_plugins.checkpoint.plain import plain
 from qcore_plugins.checkpoint.standins import StandIn, state_dict
 from qcore_plugins.checkpoint.unpickler import Checkpoint
+from qcore_plugins.classes import number
 
 
 @dataclass(frozen=True)
@@ -19,14 +21,14 @@ class Stored:
     Attributes:
         config: The dict of rows, with the class count of the training.
         weights: State dict.
-        names: Class names; empty where the file has none.
+        names: Class names as the file keeps them, None where it has none.
         family: As a plain dictionary says it; empty for a pickled module.
         source: The pickled module, where there is one.
     """
 
     config: dict[str, Any]
     weights: dict[str, Tensor]
-    names: list[str]
+    names: Any = None
     family: str = ""
     source: StandIn | None = None
 
@@ -54,29 +56,27 @@ def stored(content: Checkpoint) -> Stored | None:
         weights = data["state_dict"]
         if not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in weights.items()):
             return None
-        return Stored(dict(data["config"]), dict(weights), _names(data.get("names")), str(data["family"]))
+        return Stored(_counted(data["config"]), dict(weights), plain(data.get("names")), str(data["family"]))
     module = data
     if isinstance(data, Mapping):
         module = data.get("ema") if isinstance(data.get("ema"), StandIn) else data.get("model")
     if not isinstance(module, StandIn):
         return None
-    config = module.state.get("yaml")
+    config = plain(module.state.get("yaml"))
     if not isinstance(config, Mapping) or not _is_config(config):
         return None
-    count = module.state.get("nc")
-    merged = {**config, "nc": int(config["nc"] if count is None else count)}
-    return Stored(merged, state_dict(module), _names(module.state.get("names")), "", module)
+    names = plain(module.state.get("names"))
+    return Stored(_counted(config, module.state.get("nc")), state_dict(module), names, "", module)
 
 
-def _names(names: Any) -> list[str]:
-    """Class names from a list, or from a dict by index."""
-    if isinstance(names, Mapping):
-        return [str(names[key]) for key in sorted(names)]
-    return [str(name) for name in names] if isinstance(names, (list, tuple)) else []
+def _counted(config: Mapping[str, Any], count: Any = None) -> dict[str, Any]:
+    """The config with its class count as a number, the module's own where it has one."""
+    own = number(count)
+    return {**config, "nc": number(config["nc"]) if own is None else own}
 
 
 def _is_config(config: Any) -> bool:
-    if not isinstance(config, Mapping) or not isinstance(config.get("nc"), int):
+    if not isinstance(config, Mapping) or number(config.get("nc")) is None:
         return False
     parts = [config.get("backbone"), config.get("head")]
     if not all(isinstance(part, (list, tuple)) for part in parts) or not parts[1]:

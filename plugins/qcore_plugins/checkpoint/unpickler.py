@@ -48,7 +48,7 @@ class _Dtype:
     """What `numpy.dtype` pickles become: NumPy's own would take flags and fields from the file unchecked."""
 
     def __init__(self, name: Any = "", *_: Any) -> None:
-        if not isinstance(name, str) or not re.fullmatch(r"[biufc?SU]\d{0,4}", name):
+        if not isinstance(name, str) or not re.fullmatch(r"[biufc?SU]\d{0,4}|O8?", name):
             raise pickle.UnpicklingError(f"the NumPy type {name!r}")
         self.dtype = np.dtype(name)
 
@@ -57,7 +57,13 @@ class _Dtype:
             self.dtype = self.dtype.newbyteorder(state[1])
 
     def values(self, data: Any) -> np.ndarray:
-        """The numbers in some bytes."""
+        """The numbers in some bytes; objects come as a list of what was unpickled already."""
+        if self.dtype == object:
+            if not isinstance(data, list):
+                raise pickle.UnpicklingError("NumPy objects that are no list")
+            items = np.empty(len(data), object)
+            items[:] = data
+            return items
         raw = data.encode("latin1") if isinstance(data, str) else data
         if not isinstance(raw, bytes):
             raise pickle.UnpicklingError("NumPy data that is not bytes")
@@ -71,8 +77,12 @@ def _scalar(dtype: Any, data: Any = b"") -> Any:
     return dtype.values(data)[0]
 
 
-class _Array:
-    """What `numpy.ndarray` pickles become: the state is read as raw numbers, never unpickled again."""
+class Array:
+    """What `numpy.ndarray` pickles become: the state is read as raw numbers, never unpickled again.
+
+    Attributes:
+        value: The array.
+    """
 
     def __init__(self, *_: Any) -> None:
         self.value: np.ndarray | None = None
@@ -125,6 +135,8 @@ ALLOWED: dict[str, Any] = {
     "builtins.list": list,
     "builtins.tuple": tuple,
     "builtins.int": int,
+    "builtins.long": int,
+    "builtins.unicode": str,
     "builtins.float": float,
     "builtins.bool": bool,
     "builtins.str": str,
@@ -148,9 +160,9 @@ ALLOWED: dict[str, Any] = {
     "numpy.dtype": _Dtype,
     "numpy.core.multiarray.scalar": _scalar,
     "numpy._core.multiarray.scalar": _scalar,
-    "numpy.core.multiarray._reconstruct": _Array,
-    "numpy._core.multiarray._reconstruct": _Array,
-    "numpy.ndarray": _Array,
+    "numpy.core.multiarray._reconstruct": Array,
+    "numpy._core.multiarray._reconstruct": Array,
+    "numpy.ndarray": Array,
     **{f"pathlib.{name}": _path for name in ("Path", "PosixPath", "WindowsPath", "PurePosixPath", "PureWindowsPath")},
     **{f"pathlib._local.{name}": _path for name in ("Path", "PosixPath", "WindowsPath")},
     **{f"torch.{name}": value for name, value in vars(torch).items() if isinstance(value, torch.dtype)},

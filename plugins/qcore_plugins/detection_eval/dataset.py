@@ -12,7 +12,7 @@ import numpy as np
 
 from qcore.errors import FileError
 from qcore.files import read_text
-from qcore_plugins import pictures
+from qcore_plugins import classes, pictures
 
 
 @dataclass(frozen=True)
@@ -115,13 +115,15 @@ def _yolo(path: Path, images: str | Path | None) -> Dataset:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
         names = document["names"]
-        listed = [str(names[key]) for key in sorted(names)] if isinstance(names, Mapping) else list(map(str, names))
         split = images or document.get("val") or document["test"]
     except (yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError) as error:
         raise FileError(
             f"{path}: not a YOLO data.yaml ({type(error).__name__}: {str(error).splitlines()[0]})",
             hint="it needs the keys names and val",
         ) from error
+    count = classes.number(document.get("nc"))
+    hint = f"number the names in {path.name} from 0, without gaps"
+    listed = classes.class_names(names, str(path), count=count, hint=hint)
     root = path.parent / str(document.get("path") or ".")
     folders = (
         [Path(images)] if images else [root / str(part) for part in (split if isinstance(split, list) else [split])]

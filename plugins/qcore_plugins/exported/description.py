@@ -10,7 +10,7 @@ import qcore
 from qcore import loading
 from qcore.contract import Contract, Tensor
 from qcore.errors import UsageError
-from qcore.files import read_text
+from qcore_plugins.classes.text import from_file
 
 CELLS = (8, 16, 32)
 """Strides of the three levels that the families have."""
@@ -26,7 +26,7 @@ def describe(
     Args:
         inputs: Of the graph.
         outputs: Of the graph.
-        options: `family` and `names` (a file with one name a line), either may be None.
+        options: `family` and `names` (a file, see `classes.text.from_file`), either may be None.
         stored: Names that the file itself has, used where no others are given.
 
     Raises:
@@ -34,7 +34,7 @@ def describe(
         UsageError: The family is open.
     """
     family = options.get("family") or guess(inputs, outputs)
-    names = _names(options.get("names")) or stored
+    names = from_file(options["names"]) if options.get("names") else stored
     contract = loading.describe(family, inputs, outputs, names=names, plugins=qcore.plugins)
     said = {"family": family, "variant": "exported elsewhere"}
     notes = {"assumed": f"outputs and preprocessing of {family}; --preprocess changes the latter"}
@@ -63,9 +63,3 @@ def guess(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> str:
             hint="say it with --loader-option family=yolov5, yolov9 or yolonas, and cut with input= and output=",
         )
     return found[0]
-
-
-def _names(path: str | None) -> list[str] | None:
-    if path is None:
-        return None
-    return [line.strip() for line in read_text(path).splitlines() if line.strip()]

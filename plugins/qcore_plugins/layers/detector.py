@@ -8,12 +8,14 @@ from typing import Any
 from torch import Tensor, nn
 
 from qcore.contract import Tensor as TensorSpec
-from qcore.errors import FileError
 from qcore.forms import Form
 from qcore.model import Model
-from qcore.wording import counted
 from qcore_plugins.checkpoint.unpickler import Checkpoint
+from qcore_plugins.classes import class_names
+from qcore_plugins.classes.text import from_file
 from qcore_plugins.layers.contracts import contract
+
+NAMES_HINT = "--loader-option names=FILE"
 
 
 class RawHead(nn.Module):
@@ -31,6 +33,22 @@ class RawHead(nn.Module):
 def levels(network: Any, shape: Sequence[Any]) -> list[tuple[int, int]]:
     """Rows and columns of cells of each level, for an input `[B, 3, H, W]`."""
     return [(shape[2] // int(stride), shape[3] // int(stride)) for stride in network.strides]
+
+
+def names(stored: Any, count: int, options: Mapping[str, Any], file: str) -> tuple[list[str], dict[str, str]]:
+    """Class names, and what was assumed: those of the option `names`, else those of the file, else numbers.
+
+    Raises:
+        FileError: They are no names, or another number than there are classes.
+    """
+    if options.get("names"):
+        chosen = from_file(options["names"])
+        return class_names(chosen, str(options["names"]), count=count), {}
+    found = class_names(stored, file, count=count, hint=f"give other names with {NAMES_HINT}")
+    if found:
+        return found, {}
+    told = f"class names are numbers, the file holds none; {NAMES_HINT} gives them"
+    return [str(index) for index in range(count)], {"assumed": told}
 
 
 def model(
@@ -54,11 +72,8 @@ def model(
         shape: Of the input.
         outputs: As the module gives them; raw ones make it end before its decode.
         steps: Parameters `preprocess` and `postprocess`, and `protocols`.
-        notes: Further facts for `qcore inspect`.
+        notes: Further facts for `qcore inspect`; `assumed` is told as a warning.
     """
-    if len(network.names) != network.nc:
-        said = f"{counted(len(network.names), 'class name')} for {counted(network.nc, 'class')}"
-        raise FileError(f"{content.path}: {said}")
     source = {"file": content.path.name, "sha256": content.sha256}
     said = contract(
         shape, outputs, network.names, **steps, provenance={"family": family, "variant": variant, "source": source}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,8 @@ import onnx
 from qcore.errors import FileError, UsageError
 from qcore.forms import Form
 from qcore.model import Model
+from qcore_plugins.classes import class_names
+from qcore_plugins.classes.text import parsed
 from qcore_plugins.exported.description import describe
 from qcore_plugins.onnx.format import OnnxFormat
 from qcore_plugins.onnxfile.normal import normalised
@@ -38,7 +39,8 @@ class OnnxLoader:
             raise FileError("the ONNX file is quantized already", hint="give the float file it was made from")
         graph = cut(content, options.get("input"), options.get("output"))
         graph = normalised(sized(graph, options.get("imgsz")))
-        contract, notes = describe(*formats.signature(graph), options=options, stored=_stored_names(content))
+        stored = None if options.get("names") else _stored_names(content)
+        contract, notes = describe(*formats.signature(graph), options=options, stored=stored)
         return Model(Form("onnx", encoding="float", precision="f32"), graph, contract, notes)
 
 
@@ -93,12 +95,16 @@ def sized(graph: onnx.ModelProto, wanted: Any) -> onnx.ModelProto:
 
 
 def _stored_names(content: onnx.ModelProto) -> list[str] | None:
-    """Names that exporters write into the metadata, as the text of a dict or list."""
+    """Names that exporters write into the metadata, as the text of a dict or list.
+
+    Raises:
+        FileError: There are names, and they cannot be told.
+    """
+    hint = "give them with --loader-option names=FILE, one a line"
     for entry in content.metadata_props:
         if entry.key == "names":
             try:
-                said = ast.literal_eval(entry.value)
-            except (ValueError, SyntaxError):
-                return None
-            return [str(said[key]) for key in sorted(said)] if isinstance(said, dict) else [str(name) for name in said]
+                return class_names(parsed(entry.value), "metadata of the ONNX file", hint=hint) or None
+            except ValueError as error:
+                raise FileError(f"metadata of the ONNX file: the class names: {error}", hint=hint) from error
     return None

@@ -14,8 +14,8 @@ from qcore.model import Model
 from qcore.wording import counted
 from qcore_plugins.checkpoint.unpickler import Checkpoint
 from qcore_plugins.layers import weights as strict
-from qcore_plugins.layers.contracts import LETTERBOX, class_names, input_shape
-from qcore_plugins.layers.detector import levels, model
+from qcore_plugins.layers.contracts import LETTERBOX, input_shape
+from qcore_plugins.layers.detector import levels, model, names
 from qcore_plugins.yolonas.contract import POSTPROCESS, PROTOCOLS
 from qcore_plugins.yolonas.network import YoloNas, read_shapes
 from qcore_plugins.yolonas.pipelines import PIPELINES
@@ -50,8 +50,8 @@ class YoloNasLoader:
     def load(self, content: Checkpoint, *, options: Mapping[str, Any]) -> Model:
         """The float model with its contract.
 
-        Options: `imgsz` (int or (height, width)), `head` (`decoded` or `raw`), `batch`, and `preprocessing` for files
-        that do not say theirs.
+        Options: `imgsz` (int or (height, width)), `head` (`decoded` or `raw`), `batch`, `names` (a file), and
+        `preprocessing` for files that do not say theirs.
 
         Raises:
             FileError: Keys or shapes do not fit, or the preprocessing is unknown.
@@ -70,7 +70,7 @@ class YoloNasLoader:
         pixels, assumed = preprocessing(
             options.get("preprocessing"), processor, network.nc, shape[2:], str(content.path)
         )
-        network.names = class_names(said.get("class_names"), network.nc)
+        network.names, unnamed = names(said.get("class_names"), network.nc, options, str(content.path))
         thresholds = {name: float(said[key]) for name, key in (("confidence", "conf"), ("iou", "iou")) if said.get(key)}
         raw = options.get("head") == "raw"
         return model(
@@ -85,7 +85,7 @@ class YoloNasLoader:
                 "postprocess": {**POSTPROCESS, **thresholds},
                 "protocols": PROTOCOLS,
             },
-            notes=assumed,
+            notes={**unnamed, **assumed, **_joined(unnamed, assumed)},
         )
 
 
@@ -147,6 +147,11 @@ def detector(content: Checkpoint) -> Found | None:
         raise FileError(f"{content.path}: a YOLO-NAS without the tensor {DECIDING}", hint="detectors s, m, l are read")
     said = data.get("processing_params")
     return Found(weights, said if isinstance(said, Mapping) else None)
+
+
+def _joined(*notes: Mapping[str, str]) -> dict[str, str]:
+    told = [each["assumed"] for each in notes if "assumed" in each]
+    return {"assumed": "; ".join(told)} if told else {}
 
 
 def _decoded(network: YoloNas, shape: Sequence[Any]) -> list[TensorSpec]:

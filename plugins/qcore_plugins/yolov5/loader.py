@@ -17,7 +17,7 @@ from qcore_plugins.checkpoint.stored import Stored, stored
 from qcore_plugins.checkpoint.unpickler import Checkpoint
 from qcore_plugins.layers import weights as strict
 from qcore_plugins.layers.contracts import DETECT, LETTERBOX, input_shape
-from qcore_plugins.layers.detector import levels, model
+from qcore_plugins.layers.detector import levels, model, names
 from qcore_plugins.yolov5.contract import MEANING, PROTOCOLS
 from qcore_plugins.yolov5.network import YoloV5
 
@@ -38,7 +38,7 @@ class YoloV5Loader:
     def load(self, content: Checkpoint, *, options: Mapping[str, Any]) -> Model:
         """The float model with its contract.
 
-        Options: `imgsz` (int or (height, width)), `head` (`decoded` or `raw`), `batch`.
+        Options: `imgsz` (int or (height, width)), `head` (`decoded` or `raw`), `batch`, `names` (a file).
 
         Raises:
             FileError: The config names an unsupported block, or keys or shapes do not fit.
@@ -49,7 +49,8 @@ class YoloV5Loader:
             raise FileError(
                 f"{content.path}: no YOLOv5 detector inside", hint=f"qcore inspect {content.path} without --loader"
             )
-        network = build(found.config, found.weights, found.names, found.source, str(content.path))
+        listed, assumed = names(found.names, found.config["nc"], options, str(content.path))
+        network = build(found.config, found.weights, listed, found.source, str(content.path))
         stride = int(max(network.strides))
         shape = input_shape(options, stride, _trained_size(content, stride))
         raw = options.get("head") == "raw"
@@ -65,6 +66,7 @@ class YoloV5Loader:
                 "postprocess": DETECT,
                 "protocols": PROTOCOLS,
             },
+            notes=assumed,
         )
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from qcore.contract import Tensor as TensorSpec
 from qcore.errors import FileError
 from qcore.model import Model
+from qcore.wording import counted
 from qcore_plugins.checkpoint.stored import Stored, stored
 from qcore_plugins.checkpoint.unpickler import Checkpoint
 from qcore_plugins.layers import weights as strict
 from qcore_plugins.layers.contracts import DETECT, LETTERBOX, input_shape
-from qcore_plugins.layers.detector import levels, model
+from qcore_plugins.layers.detector import levels, model, names
 from qcore_plugins.yolov9.contract import MEANING, PROTOCOLS
 from qcore_plugins.yolov9.head import BINS
 from qcore_plugins.yolov9.network import BRANCHES, YoloV9
@@ -26,12 +28,12 @@ class YoloV9Loader:
         found = detector(content)
         if found is None:
             return None
-        return f"YOLOv9 {variant(found)}, {found.config['nc']} classes, head {found.head}"
+        return f"YOLOv9 {variant(found)}, {counted(found.config['nc'], 'class')}, head {found.head}"
 
     def load(self, content: Checkpoint, *, options: Mapping[str, Any]) -> Model:
         """The float inference model with its contract; a dual head is converted.
 
-        Options: `imgsz` (int or (height, width)), `head` (`decoded` or `raw`), `batch`.
+        Options: `imgsz` (int or (height, width)), `head` (`decoded` or `raw`), `batch`, `names` (a file).
 
         Raises:
             FileError: The config names an unsupported block, or keys or shapes do not fit.
@@ -42,7 +44,8 @@ class YoloV9Loader:
             raise FileError(
                 f"{content.path}: no YOLOv9 detector inside", hint=f"qcore inspect {content.path} without --loader"
             )
-        network = build(found, str(content.path))
+        listed, assumed = names(found.names, found.config["nc"], options, str(content.path))
+        network = build(replace(found, names=listed), str(content.path))
         stride = int(max(network.strides))
         shape = input_shape(options, stride, 640)
         raw = options.get("head") == "raw"
@@ -59,7 +62,7 @@ class YoloV9Loader:
                 "postprocess": DETECT,
                 "protocols": PROTOCOLS,
             },
-            notes={"converted": dropped} if network.sets > 1 else {},
+            notes={**assumed, **({"converted": dropped} if network.sets > 1 else {})},
         )
 
 
@@ -69,7 +72,7 @@ def build(found: Stored, file: str) -> YoloV9:
     Raises:
         FileError: A key is missing, left over, or of another shape; or the config cannot be built.
     """
-    network: YoloV9 = strict.built(lambda: YoloV9(found.config, found.names, style=style(found)), file)
+    network: YoloV9 = strict.built(lambda: YoloV9(found.config, found.names or (), style=style(found)), file)
     strict.set_activations(network, found.config, found.source, network.renamed)
     strict.fill(network, network.converted(found.weights), file)
     return network

@@ -97,14 +97,16 @@ def test_a_pickle_cannot_change_what_it_may_use(tmp_path, name):
     assert OrderedDict.__doc__ != "changed"
 
 
-def test_arrays_are_read_and_object_arrays_are_not(tmp_path):
+def test_arrays_are_read_and_what_arrays_of_objects_would_call_is_not(tmp_path):
     path = tmp_path / "model.pt"
     torch.save({"best": np.arange(6.0).reshape(2, 3), "fitness": np.float32(0.5)}, path)
     data = read_checkpoint(path).data
     assert data["best"].value.tolist() == [[0, 1, 2], [3, 4, 5]]
     assert data["fitness"] == np.float32(0.5)
+    torch.save({"names": np.array(["a", 1], dtype=object)}, path)
+    assert read_checkpoint(path).data["names"].value.tolist() == ["a", 1]
     torch.save({"best": np.array([Calls(os.system, "true")], dtype=object)}, path)
-    with pytest.raises(qcore.FileError):
+    with pytest.raises(qcore.FileError, match="system"):
         read_checkpoint(path)
 
 
