@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ FLAGS = ("avx2", "avx512_vnni", "avx_vnni", "amx_int8", "amx_bf16", "avx512_bf16
 """Instruction sets that matter to a quantized model."""
 VNNI = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 """Any of these adds int8 products without saturating in between."""
+THIS = "this"
+CPUS = (THIS, "avx2", "vnni")
+"""Kinds of CPU that a person can ask about: the one at hand, one without VNNI, one with it."""
 _CPUINFO = Path("/proc/cpuinfo")
 _MEMINFO = Path("/proc/meminfo")
 _NVIDIA = Path("/proc/driver/nvidia")
@@ -35,9 +39,25 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def saturates(found: dict[str, Any]) -> bool:
-    """Whether an x86 CPU, as `cpu` tells it, lacks VNNI, so that sums of int8 products can saturate."""
-    return found["flags"] is not None and not VNNI & set(found["flags"])
+def kind(facts: Mapping[str, Any] | None = None) -> str | None:
+    """`amx`, `vnni`, or `avx2` for an x86 CPU with neither; None where the system does not tell.
+
+    Args:
+        facts: As `cpu` gives them; those of this machine by default.
+    """
+    flags = (facts or cpu())["flags"]
+    if flags is None:
+        return None
+    return "amx" if "amx_int8" in flags else "vnni" if VNNI & set(flags) else "avx2"
+
+
+def saturates(asked: str | None = THIS) -> bool:
+    """Whether sums of int8 products can saturate on a kind of CPU: an x86 one without VNNI.
+
+    Args:
+        asked: One of `CPUS`, or what `kind` gives.
+    """
+    return (kind() if asked == THIS else asked) == "avx2"
 
 
 def load() -> float | None:

@@ -191,3 +191,30 @@ def test_a_driver_that_fails_is_no_gpu(monkeypatch, nvidia_smi, tmp_path):
     nvidia_smi("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.")
     monkeypatch.setattr(machine, "_NVIDIA", tmp_path / "absent")
     assert machine.gpus() == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "kind"), [((), "avx2"), (("avx_vnni",), "vnni"), (("avx512_vnni",), "vnni"), (("amx_int8",), "amx")]
+)
+def test_kinds_of_cpu(cpu, flags, kind):
+    cpu(*flags)
+    assert machine.kind() == kind
+    assert machine.saturates() == (kind == "avx2")
+    assert machine.saturates("avx2")
+    assert not machine.saturates("vnni")
+
+
+def test_doctor_answers_for_a_cpu_that_is_not_this_one(run, cpu):
+    cpu("avx512_vnni")
+    _, out, _ = run("doctor", "--cpu", "avx2")
+    assert "--cpu avx2: without VNNI, sums of int8 products saturate" in out
+    assert "1.4 times as fast as float on OpenVINO, 1.1 times on ONNX Runtime" in out
+    cpu()
+    _, out, _ = run("doctor", "--cpu", "vnni")
+    assert "--cpu vnni: with VNNI, sums of int8 products are exact" in out
+    assert "saturate" not in out
+    document = json.loads(run("doctor", "--cpu", "vnni", "--json")[1])
+    assert (document["kind"], document["saturates"]) == ("vnni", False)
+    code, _, err = run("doctor", "--cpu", "sse")
+    assert code == 2
+    assert "avx2" in err

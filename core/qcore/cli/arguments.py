@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from qcore.errors import UsageError
+from qcore.machine import CPUS, THIS
 from qcore.manager import Plugins
 from qcore.planner import Plan
 
@@ -81,6 +82,13 @@ def add_benchmark(parser: argparse.ArgumentParser) -> None:
         "--launches", type=int, default=5, metavar="N", help="start the processes anew so often (default 5)"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the order of turns (default 0)")
+
+
+def add_cpu(parser: argparse.ArgumentParser, told: str) -> None:
+    """Add the flag `--cpu`; the text says what is answered for that kind of CPU."""
+    parser.add_argument(
+        "--cpu", choices=CPUS, default=THIS, help=f"{told}: avx2 (any x86 CPU without VNNI), vnni, or this (default)"
+    )
 
 
 def add_report(parser: argparse.ArgumentParser) -> None:

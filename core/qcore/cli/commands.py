@@ -79,7 +79,7 @@ def doctor(options: argparse.Namespace, output: Output) -> int:
     """`qcore doctor`."""
     from qcore.cli.doctor import run
 
-    return run(output, host(options))
+    return run(output, host(options), options.cpu)
 
 
 def plan(options: argparse.Namespace, output: Output) -> int:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from qcore.cli.arguments import PRECISIONS, add_benchmark, add_conversion, add_report
+from qcore.cli.arguments import PRECISIONS, add_benchmark, add_conversion, add_cpu, add_report
 from qcore.errors import UsageError
 
 EXAMPLES = {
@@ -104,7 +104,8 @@ def _planning(command: Any) -> None:
     )
     listing.add_argument("--kind", help="only components of this kind")
 
-    command("doctor", "tell what is installed, what is missing and what that costs", commands.doctor)
+    doctor = command("doctor", "tell what is installed, what is missing and what that costs", commands.doctor)
+    add_cpu(doctor, "kind of CPU to tell what INT8 costs on")
 
     plan = command("plan", "show the route from a model through a quantizer to a backend", commands.plan)
     plan.add_argument("model", help="a model file, or the name of a loader")

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import openvino
-from openvino import opset13
-from openvino.passes import Manager, Matcher, MatcherPass, WrapType
 
 from qcore.contract import Contract
+from qcore_plugins.irfile.literal import CONFIG, unfused
 from qcore_plugins.quantization.graph import Graph
 
 
@@ -31,34 +30,8 @@ class LiteralSession:
 
 def literal(model: Any, contract: Contract) -> LiteralSession:
     """A session that computes what a quantized model says, by other kernels."""
-    copy = model.clone()
-    manager = Manager()
-    manager.register_pass(_Unfused())
-    manager.run_passes(copy)
-    config = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-    compiled = openvino.Core().compile_model(copy, "CPU", config)
+    compiled = openvino.Core().compile_model(unfused(model), "CPU", CONFIG)
     return LiteralSession(compiled, [tensor.name for tensor in contract.outputs])
-
-
-class _Unfused(MatcherPass):
-    """FakeQuantize(x, il, ih, ol, oh, n) -> round((clamp(x) - il) / (ih - il) (n - 1)) / (n - 1) (oh - ol) + ol."""
-
-    def __init__(self) -> None:
-        super().__init__()
-
-        def callback(matcher: Matcher) -> bool:
-            node = matcher.get_match_root()
-            x, low, high, out_low, out_high = node.input_values()
-            steps = np.float32(node.get_attributes()["levels"] - 1)
-            inside = opset13.minimum(opset13.maximum(x, low), high)
-            scaled = opset13.multiply(opset13.divide(opset13.subtract(inside, low), opset13.subtract(high, low)), steps)
-            unit = opset13.divide(opset13.subtract(out_high, out_low), steps)
-            made = opset13.add(opset13.multiply(opset13.round(scaled, "half_to_even"), unit), out_low)
-            made.set_friendly_name(node.get_friendly_name())
-            openvino.utils.replace_node(node, made)
-            return True
-
-        self.register_matcher(Matcher(WrapType("opset13.FakeQuantize"), "UnfusedFakeQuantize"), callback)
 
 
 def explained(model: Any, graph: Graph, excluded: Collection[str]) -> tuple[dict[str, Any], ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import qcore
+from qcore.machine import CPUS
 from qcore_plugins.quantization.options import LEAVING_FLOAT
 
 _RUNTIME = qcore.Requirement("onnxruntime", "onnxruntime", ">=1.20")
@@ -23,7 +24,16 @@ def qcore_backends() -> Iterator[qcore.BackendSpec]:
             qcore.Form("onnx", encoding="float"),
             qcore.Form("onnx", encoding="qdq"),
         ),
-        options=(qcore.Option("threads", "CPU threads; 0 leaves the runtime's own choice", 0, int),),
+        options=(
+            qcore.Option("threads", "CPU threads; 0 leaves the runtime's own choice", 0, int),
+            qcore.Option("cpu", "kind of CPU to compute as: avx2 is any without VNNI", CPUS[0], str, CPUS),
+            qcore.Option(
+                "x64quantprecision",
+                "exact but slower int8 arithmetic on CPUs without VNNI (session.x64quantprecision)",
+                False,
+                bool,
+            ),
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import qcore
+from qcore.machine import CPUS
 from qcore_plugins.layers.options import DESCRIBING
 
 _OPENVINO = qcore.Requirement("openvino", "openvino", ">=2025.0", extra="openvino")
@@ -71,6 +72,13 @@ def qcore_backends() -> Iterator[qcore.BackendSpec]:
                 ("f32", "bf16", "f16", "auto"),
             ),
             qcore.Option("threads", "CPU threads; 0 leaves the runtime's own choice", 0, int),
+            qcore.Option(
+                "cpu",
+                "kind of CPU to compute as: avx2 is any without VNNI; in a process of its own",
+                CPUS[0],
+                str,
+                CPUS,
+            ),
         ),
     )
 

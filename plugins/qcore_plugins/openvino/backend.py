@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import openvino
 
+from qcore import machine
 from qcore.errors import FileError
 from qcore.model import Model
+from qcore_plugins.openvino.another import AnotherSession, here, mask
 
 
 class OpenVinoSession:
@@ -24,6 +26,7 @@ class OpenVinoSession:
         self._holders: dict[str, int] = {}
         hint = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
         self.executed_precision = f"int8 ({hint})" if quantized else hint
+        self.cpu = here()
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """One inference; outputs are the caller's own: memory is used again once nobody holds it."""
@@ -51,11 +54,12 @@ class OpenVinoBackend:
     where the CPU can.
     """
 
-    def compile(self, model: Model, *, options: Mapping[str, Any]) -> OpenVinoSession:
-        """Compile for latency.
+    def compile(self, model: Model, *, options: Mapping[str, Any]) -> OpenVinoSession | AnotherSession:
+        """Compile for latency; with `cpu`, a quantized model in a process of its own, as on that kind of CPU.
 
         Raises:
             FileError: OpenVINO refuses the model.
+            MissingDevice: This CPU cannot compute as that one.
         """
         config: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if options.get("precision", "f32") != "auto":
@@ -63,10 +67,13 @@ class OpenVinoBackend:
         if options.get("threads"):
             config["INFERENCE_NUM_THREADS"] = options["threads"]
             config["ENABLE_CPU_PINNING"] = False  # else every session of the process is pinned to the same first cores
+        names = [tensor.name for tensor in model.contract.outputs]
+        cpu = options.get("cpu", machine.THIS)
+        if model.form.encoding != "float" and mask(cpu):
+            return AnotherSession(model.module, names, cpu, config)
         try:
             compiled = openvino.Core().compile_model(model.module, "CPU", config)
         except RuntimeError as error:
             line = str(error).strip().splitlines()[-1]
             raise FileError(f"{model.notes.get('file', 'model')}: OpenVINO refuses it ({line})") from error
-        names = [tensor.name for tensor in model.contract.outputs]
         return OpenVinoSession(compiled, names, model.form.encoding != "float")

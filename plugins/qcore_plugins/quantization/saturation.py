@@ -60,10 +60,20 @@ def sums(
         kernels: `MLAS` or `ONEDNN`; of several kernels, those for AVX2.
         places: As in `Products.columns`.
     """
-    raw, centred = products.columns(values, point, places)
+    _, centred = products.columns(values, point, places)
     exact = _exact(products, centred)
+    return exact, exact + clipped(products, values, point, kernels, places)
+
+
+def clipped(
+    products: Products, values: np.ndarray, point: int, kernels: str, places: np.ndarray | None = None
+) -> np.ndarray:
+    """What saturation adds to the exact sums, int64 [outputs, output channels]; arguments as in `sums`."""
+    raw, _ = products.columns(values, point, places)
     orders = products.orders(kernels, point)
-    return exact, exact + _clipping(products, raw, orders[0])[0] if orders else exact
+    if not orders:
+        return np.zeros((len(raw), products.rows.shape[0] * products.rows.shape[1]), np.int64)
+    return _clipping(products, raw, orders[0])[0]
 
 
 def measure(

@@ -1,0 +1,98 @@
+"""The layers of a Q/DQ graph that ONNX Runtime and OpenVINO compute in integers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from qcore_plugins.onnxfile.view import DEQUANTIZE, QUANTIZE, Scale, View
+from qcore_plugins.quantization.graph import Graph, Node
+from qcore_plugins.quantization.integers import IntegerLayer
+from qcore_plugins.quantization.products import Products
+
+ABSORBED = ("Relu", "Clip")
+"""What ONNX Runtime makes part of the Q behind it."""
+SHIFT = {"uint8": 0, "int8": 128}
+
+
+def integer_layers(view: View, runtime: str) -> list[IntegerLayer]:
+    """Those whose input is uint8 or int8 and whose weights are int8, stored so or as float behind Q/DQ.
+
+    Args:
+        view: Of the file.
+        runtime: `onnxruntime` or `openvino`; they do not compute the same layers in integers.
+    """
+    return list(_layers(view, runtime))
+
+
+def _layers(view: View, runtime: str) -> Iterator[IntegerLayer]:
+    for node, stored, moved, weight in view.weighted():
+        given = view.read(stored.input[0]) if runtime == "onnxruntime" else moved
+        if given is None or weight is None or not _per_tensor(given) or not _in_integers(view, stored, runtime):
+            continue
+        values = int8_weight(view, stored.input[1], weight)
+        if values is None or weight.values is None or given.values is None or given.points is None:
+            continue
+        yield IntegerLayer(
+            node.layer,
+            Products.of(node.op, values, {entry.name: helper.get_attribute_value(entry) for entry in stored.attribute}),
+            stored.input[0],
+            stored.output[0],
+            float(given.values.flat[0]),
+            int(given.points.flat[0]) + SHIFT[given.kind],
+            weight.values.reshape(-1).astype(np.float64),
+            first=is_first(view.graph, node),
+        )
+
+
+def _per_tensor(scale: Scale) -> bool:
+    known = scale.kind in SHIFT and scale.values is not None and scale.points is not None
+    return known and scale.values is not None and scale.values.size == 1 and bool((scale.values > 0).all())
+
+
+def _in_integers(view: View, node: onnx.NodeProto, runtime: str) -> bool:
+    """ONNX Runtime's integer convolution gives integers; those of its matrix products may give float."""
+    if runtime != "onnxruntime":
+        return True
+    if node.op_type == "Conv":
+        return bool(view.quantized(node.output[0], ABSORBED))
+    return node.op_type in ("Gemm", "MatMul")
+
+
+def int8_weight(view: View, name: str, scale: Scale) -> np.ndarray | None:
+    """The int8 values of a weight behind a DQ, rounded where float ones are stored; None where they are not int8."""
+    if scale.kind != "int8" or scale.values is None or scale.points is None or np.any(scale.points != 0):
+        return None
+    while (maker := view.makers.get(name)) is not None and maker.op_type != DEQUANTIZE:
+        name = maker.input[0]
+    if maker is None:
+        return None
+    stored = view.value(maker.input[0])
+    if stored is not None:
+        return stored
+    source = view.makers.get(maker.input[0])
+    values = view.value(source.input[0]) if source is not None and source.op_type == QUANTIZE else None
+    if values is None or not bool((scale.values > 0).all()):
+        return None
+    size = scale.values.astype(np.float32)
+    if scale.axis is not None:
+        size = size.reshape([-1 if axis == scale.axis else 1 for axis in range(values.ndim)])
+    return np.clip(np.rint(values / size), -128, 127).astype(np.int8)
+
+
+def is_first(graph: Graph, node: Node) -> bool:
+    """Whether no other weighted operation lies before an operation."""
+    weighted = {other.name for other in graph.weighted}
+    waiting, seen = list(node.inputs), set()
+    while waiting:
+        maker = graph.producers.get(waiting.pop())
+        if maker is None or maker.name in seen:
+            continue
+        if maker.name in weighted:
+            return False
+        seen.add(maker.name)
+        waiting += maker.inputs
+    return True
