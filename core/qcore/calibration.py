@@ -11,6 +11,7 @@ from typing import Any
 
 from qcore.contract import Contract
 from qcore.errors import FileError
+from qcore.progress import Skipping
 from qcore.protocols import Arrays, Preprocessor, Progress, Session
 
 LIMIT = 512
@@ -53,7 +54,7 @@ class Calibration:
         """Choose and read through a set.
 
         Args:
-            source: Anything that the preprocessor expands: a folder, a file, an iterable.
+            source: Anything that the preprocessor expands: a folder, a file, a file that names inputs, an iterable.
             preprocessor: Configured by the contract.
             contract: The model's.
             progress: Where to say what was skipped.
@@ -73,18 +74,19 @@ class Calibration:
 
     def examine(self, source: Any, progress: Progress) -> None:
         """Read every item once: take out what is unreadable, hash the rest."""
-        digest, good = hashlib.sha256(), []
+        digest, good, skipping = hashlib.sha256(), [], Skipping(progress)
         for item in progress.track(self.items, "reading calibration inputs", len(self.items)):
             try:
                 raw = self.preprocessor.read(item)
             except FileError as error:
                 self.skipped.append((str(item), error.message))
-                progress.say(f"skipped: {error.message}")
+                skipping.say(error.message)
                 continue
             digest.update(memoryview(raw).cast("B") if raw.flags["C_CONTIGUOUS"] else raw.tobytes())
             good.append(item)
             if not self.shape:
                 self.shape = tuple(int(size) for size in self.preprocessor(raw)[0].shape)
+        skipping.end()
         if not good:
             raise FileError(
                 f"{source}: nothing readable to calibrate with ({len(self.skipped)} unreadable)",

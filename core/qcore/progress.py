@@ -1,10 +1,15 @@
-"""The progress that shows nothing."""
+"""The progress that shows nothing, and saying what is skipped without saying it a thousand times."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+from qcore.wording import counted
+
+if TYPE_CHECKING:
+    from qcore.protocols import Progress
 
 T = TypeVar("T")
 
@@ -26,3 +31,24 @@ class Silent:
         import logging
 
         logging.getLogger("qcore").info(message)
+
+
+class Skipping:
+    """Names the first inputs that cannot be read, and counts the others."""
+
+    shown = 5
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._count = 0
+
+    def say(self, message: str) -> None:
+        """Name one, unless enough have been named."""
+        self._count += 1
+        if self._count <= self.shown:
+            self._progress.say(f"skipped: {message}")
+
+    def end(self) -> None:
+        """Count the others."""
+        if self._count > self.shown:
+            self._progress.say(f"skipped: {counted(self._count - self.shown, 'more input')} that cannot be read")

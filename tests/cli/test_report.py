@@ -72,9 +72,9 @@ def test_the_worst_pictures_are_those_with_most_missed_and_wrong(run, exported, 
     for annotation in told["annotations"]:
         counts[annotation["image_id"]] += 1
     victim = max(counts, key=counts.get)
-    for annotation in told["annotations"]:
+    for place, annotation in enumerate(told["annotations"]):
         if annotation["image_id"] == victim:
-            annotation["bbox"] = [0, 0, 3, 3]
+            annotation["bbox"] = [place, 0, 3, 3]
     (tmp_path / "moved.json").write_text(json.dumps(told))
     call = ("eval", exported, "--data", tmp_path / "moved.json", "--images", pictures / "images")
     assert run(*call, "--report", tmp_path / "rep")[0] == 0

@@ -138,7 +138,9 @@ def _quantize(command: Any) -> argparse.ArgumentParser:
         "quantize", "calibrate and write the quantized model", commands.quantize
     )
     _model(quantize)
-    quantize.add_argument("--calib", required=True, metavar="DIR", help="folder of inputs to calibrate with")
+    quantize.add_argument(
+        "--calib", required=True, metavar="DATA", help="calibration inputs: a directory, or a file that lists them"
+    )
     quantize.add_argument("--quantizer", metavar="Q", help="name of the quantizer")
     quantize.add_argument(
         "--backend",
@@ -180,7 +182,12 @@ def _sensitivity(command: Any) -> None:
 
     sensitivity = command("sensitivity", "rank the layers by what quantizing them costs", commands.sensitivity)
     _model(sensitivity)
-    sensitivity.add_argument("--calib", required=True, metavar="DIR", help="folder of inputs to measure with")
+    sensitivity.add_argument(
+        "--calib",
+        required=True,
+        metavar="DATA",
+        help="inputs to measure with: a directory, or a file that lists them",
+    )
     _calibration(sensitivity)
     sensitivity.add_argument(
         "--confirm", type=int, default=0, metavar="N", help="measure --data with each of the N worst layers left float"

@@ -17,7 +17,7 @@ from qcore.errors import FileError, UsageError
 from qcore.judging import evaluator
 from qcore.manager import Plugins
 from qcore.pipelines import Pipeline
-from qcore.progress import Silent
+from qcore.progress import Silent, Skipping
 from qcore.protocols import Progress
 
 STEPS = ("contract", "preprocessing", "raw tensors", "inside the graph")
@@ -207,15 +207,17 @@ class _Inputs:
     def batches(self, size: int) -> Iterator[list[tuple[int, Any, Any]]]:
         """Lists of (place, item, as it was read); unreadable ones are named and left out."""
         batch: list[tuple[int, Any, Any]] = []
+        skipping = Skipping(self.progress)
         for place, item in self.progress.track(enumerate(self.items), "comparing", len(self.items)):
             try:
                 batch.append((place, item, self.one.predictor.preprocessor.read(item)))
             except FileError as error:
                 self.skipped.append(str(item))
-                self.progress.say(f"skipped: {error.message}")
+                skipping.say(error.message)
             if len(batch) == size:
                 yield batch
                 batch = []
+        skipping.end()
         if batch:
             yield batch
 

@@ -104,7 +104,7 @@ class Matching:
         place, self.pictures = self.pictures, self.pictures + 1
         for kind in {*labels.class_id.tolist(), *found.class_id.tolist()}:
             mine = labels.class_id == kind
-            there = Labels(labels.xyxy[mine], labels.class_id[mine], labels.crowd[mine], labels.area[mine])
+            there = labels.chosen(mine)
             if mine.any():
                 self._labels.setdefault(kind, {})[place] = int((~there.crowd).sum())
             chosen = np.flatnonzero(found.class_id == kind)

@@ -45,7 +45,7 @@ class Collected:
         self.sizes.append(size)
         number = len(self.sizes)
         known = np.isin(labels.class_id, list(self.mapping.values()))
-        labels = Labels(labels.xyxy[known], labels.class_id[known], labels.crowd[known], labels.area[known])
+        labels = labels.chosen(known)
         kept = np.isin(found.class_id, list(self.mapping))
         translated = np.array([self.mapping[int(index)] for index in found.class_id[kept]], np.int64)
         found = Detections(found.xyxy[kept], found.confidence[kept], translated)

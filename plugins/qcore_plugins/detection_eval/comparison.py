@@ -104,6 +104,8 @@ class DetectionComparison:
 
     def rungs(self) -> Iterator[Rung]:
         """Steps `detections` and `accuracy`."""
+        if self._dataset is not None:
+            self._dataset.oddities.tell()
         yield self._detections()
         yield self._accuracy()
 
@@ -247,4 +249,4 @@ def _translated(found: Detections, mapping: Mapping[int, int]) -> Detections:
 
 def _known(labels: Labels, mapping: Mapping[int, int]) -> Labels:
     kept = np.isin(labels.class_id, list(mapping.values()))
-    return Labels(labels.xyxy[kept], labels.class_id[kept], labels.crowd[kept], labels.area[kept])
+    return labels.chosen(kept)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from qcore.contract import Contract
 from qcore.errors import FileError, UsageError
+from qcore.progress import Skipping
 from qcore.protocols import Progress
 from qcore.report import Section
 from qcore_plugins.detection_eval.agreement import agreement
 from qcore_plugins.detection_eval.bootstrap import Matches
 from qcore_plugins.detection_eval.collected import Collected
 from qcore_plugins.detection_eval.dataset import read
+from qcore_plugins.detection_eval.oddities import Oddities
 
 if TYPE_CHECKING:
     from qcore_plugins.detection_eval.comparison import DetectionComparison
@@ -52,8 +54,7 @@ class DetectionEvaluator:
             FileError: The data cannot be read.
             UsageError: No class of the model is one of the data.
         """
-        collected, skipped = self._collected(predictor, data, images, classes, progress)
-        return _figures(collected, skipped)
+        return _figures(*self._collected(predictor, data, images, classes, progress))
 
     def report(
         self, predictor: Any, data: Any, *, images: Any, classes: Mapping[str, str] | None, progress: Progress
@@ -61,8 +62,8 @@ class DetectionEvaluator:
         """The same run, with the sections of a report; arguments and errors as in `evaluate`."""
         from qcore_plugins.detection_eval.showing import sections
 
-        collected, skipped = self._collected(predictor, data, images, classes, progress)
-        figures = _figures(collected, skipped)
+        collected, skipped, odd = self._collected(predictor, data, images, classes, progress)
+        figures = _figures(collected, skipped, odd)
         return figures, sections(collected, figures, predictor.preprocessor.read)
 
     def matches(
@@ -75,12 +76,12 @@ class DetectionEvaluator:
         progress: Progress,
     ) -> Matches:
         """The same run, kept per picture, for `bootstrap.difference`; arguments and errors as in `evaluate`."""
-        collected, _ = self._collected(predictor, data, images, classes, progress)
+        collected, *_ = self._collected(predictor, data, images, classes, progress)
         return Matches.of(collected.found, collected.labels)
 
     def _collected(
         self, predictor: Any, data: Any, images: Any, classes: Mapping[str, str] | None, progress: Progress
-    ) -> tuple[Collected, list[str]]:
+    ) -> tuple[Collected, list[str], Oddities]:
         dataset = read(data, images)
         mapping = match_classes(predictor.contract.classes, dataset.names, classes or {})
         unknown = [name for index, name in enumerate(dataset.names) if index not in mapping.values()]
@@ -89,28 +90,30 @@ class DetectionEvaluator:
             progress.say(f"classes of the data that the model does not have are left out: {listed}")
         collected = Collected(dataset, mapping)
         skipped: list[str] = []
+        skipping = Skipping(progress)
 
         def skip(item: Any, error: FileError) -> None:
             skipped.append(str(item))
-            progress.say(f"skipped: {error.message}")
+            skipping.say(error.message)
 
         there = [item for item in dataset if item.path.exists()]
-        for item in dataset:
-            if not item.path.exists():
-                skip(item.path, FileError(f"{item.path}: no such file"))
+        skipped += [str(item.path) for item in dataset if not item.path.exists()]
         results = zip(there, predictor.examine([item.path for item in there], on_error=skip), strict=True)
         for item, (raw, found) in progress.track(results, "evaluating", len(there)):
             if raw is not None:
                 collected.add(item.path, found, dataset.labels(item, raw.shape[:2]), raw.shape[:2])
-        return collected, skipped
+        skipping.end()
+        dataset.oddities.tell()
+        return collected, skipped, dataset.oddities
 
 
-def _figures(collected: Collected, skipped: list[str]) -> dict[str, Any]:
+def _figures(collected: Collected, skipped: list[str], odd: Oddities) -> dict[str, Any]:
     return {
         **collected.figures(),
         "images": len(collected.sizes),
         "skipped": skipped,
-        "classes": len(collected.mapping),
+        "classes": len(set(collected.mapping.values())),
+        "oddities": odd.document(),
     }
 
 
@@ -127,7 +130,7 @@ def match_classes(model: Sequence[str], data: Sequence[str], said: Mapping[str, 
             where, wanted, known = ("model", own, names) if str(own) not in names else ("data", other, there)
             listed = ", ".join(list(known)[:8]) + (", ..." if len(known) > 8 else "")
             raise UsageError(f"--classes {own}={other}: the {where} has no class {wanted!r}", hint=f"it has: {listed}")
-    mapping = {index: there[name] for name, index in names.items() if name in there}
+    mapping = {index: there[name] for index, name in enumerate(model) if name in there}
     mapping.update({names[str(own)]: there[str(other)] for own, other in said.items()})
     if not mapping:
         raise UsageError(

@@ -50,12 +50,16 @@ def sections(collected: Collected, figures: Mapping[str, Any], read: Read) -> li
     ]
     text = f"{figures['images']} pictures, {collected.counted} objects of {figures['classes']} classes."
     found = [Section("Accuracy", accuracy, text)]
-    if rows := list(_worst(collected, threshold, read)):
+    if odd := [(key.replace("_", " "), entry) for key, entry in figures.get("oddities", {}).items()]:
+        rows = [(key, entry["count"], entry["example"]) for key, entry in odd if isinstance(entry, dict)]
+        rows += [(line, "", "") for key, entry in odd if not isinstance(entry, dict) for line in entry]
+        found.append(Section("The data", [Table(("what is odd", "count", "example"), rows)]))
+    if worst := list(_worst(collected, threshold, read)):
         text = (
             f"Those with the most missed and wrong objects at confidence {threshold:.3f}, where F1 is highest, and IoU "
             f".50: what the labels say, and what was found."
         )
-        found.append(Section("Worst pictures", [Pictures(rows)], text))
+        found.append(Section("Worst pictures", [Pictures(worst)], text))
     return found
 
 

@@ -151,8 +151,10 @@ class Letterbox:
     def expand(self, source: Any) -> Sequence[Any]:
         """Pictures that a path, a folder, a pattern, an array or an iterable of those stands for; folders sorted.
 
+        Lists, data.yaml and COCO json stand for the pictures that they name.
+
         Raises:
-            FileError: A path that is not there, or a folder or pattern without a picture.
+            FileError: A path that is not there, or a folder, pattern or file that names no picture.
             UsageError: Something that can be neither.
         """
         if isinstance(source, np.ndarray):

@@ -2,91 +2,73 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
-from typing import Any
 
-import numpy as np
+from qcore.errors import AssumptionWarning, FileError
+from qcore.wording import counted
+from qcore_plugins.pictures import cocojson, datayaml, lists
+from qcore_plugins.pictures.folders import fitting, inside, nothing
+from qcore_plugins.pictures.kinds import SUFFIXES, VIDEO_SUFFIXES
+from qcore_plugins.pictures.reading import read
 
-from qcore.errors import FileError
+__all__ = ["SUFFIXES", "VIDEO_SUFFIXES", "inside", "listed", "read"]
 
-SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-VIDEO_SUFFIXES = {
-    ".avi", ".flv", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv",
-}  # fmt: skip
-
-
-def inside(folder: Path) -> list[Path]:
-    """Every picture below a folder, sorted."""
-    return sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+SETS = lists.SUFFIXES | datayaml.SUFFIXES | cocojson.SUFFIXES
+"""Files that name pictures."""
 
 
 def listed(path: Path) -> list[Path]:
-    """The files that a path, a folder or a pattern stands for.
+    """The files that a path, a folder, a pattern, or a file that names pictures stands for.
 
     A folder stands for the pictures below it, a pattern for every file that fits it; `**` is any depth of folders.
+    Lists, data.yaml and COCO json stand for the pictures that they name; of a data.yaml, those of `train` if they are
+    there, else those of `val`.
+
+    Warns:
+        AssumptionWarning: What was assumed about paths and splits.
 
     Raises:
-        FileError: A path that is not there, or a folder or pattern without a picture.
+        FileError: A path that is not there, or a folder, pattern or file that names no picture.
     """
     if path.is_dir():
         found = inside(path)
         if not found:
-            videos = any(file.suffix.lower() in VIDEO_SUFFIXES for file in path.rglob("*"))
-            raise FileError(
-                f"{path}: no picture in this folder",
-                hint=f"there are videos: name them, e.g. '{path}/*.mp4'"
-                if videos
-                else f"pictures end with {' '.join(sorted(SUFFIXES))}",
-            )
+            raise nothing(path)
         return found
     if path.exists():
-        return [path]
+        return _named(path) if path.suffix.lower() in SETS else [path]
     first = next((place for place, part in enumerate(path.parts) if any(sign in part for sign in "*?[")), None)
     if first is not None:
         parts = path.parts[first:]
-        pattern = "/".join((*parts, "*") if parts[-1] == "**" else parts)
-        found = sorted(file for file in Path(*path.parts[:first]).glob(pattern) if file.is_file())
+        pattern = (*parts, "*") if parts[-1] == "**" else parts
+        found = fitting(Path(*path.parts[:first]), pattern)
         if found:
             return found
         raise FileError(f"{path}: no file fits this pattern", hint="check the path")
     raise FileError(f"{path}: no such file or folder", hint="check the path")
 
 
-def read(item: Any) -> np.ndarray:
-    """One picture, `[H, W, 3]` uint8 in BGR order, EXIF orientation applied; arrays are taken as they are.
-
-    Raises:
-        FileError: Not a picture.
-    """
-    import cv2
-
-    if isinstance(item, np.ndarray):
-        return _array(item)
-    try:
-        data = np.fromfile(item, np.uint8)
-    except OSError as error:
-        raise FileError(f"{item}: cannot be read ({error.strerror})", hint="check the path") from error
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if picture is None and Path(item).suffix.lower() in VIDEO_SUFFIXES:
-        raise FileError(f"{item}: a video, and pictures are wanted here", hint="make pictures of its frames")
-    if picture is None:
-        raise FileError(f"{item}: not a readable picture", hint="copy or download it again, or leave it out")
-    return picture
-
-
-def _array(picture: np.ndarray) -> np.ndarray:
-    """An array as BGR uint8."""
-    if (
-        picture.dtype != np.uint8
-        or picture.ndim not in (2, 3)
-        or (picture.ndim == 3 and picture.shape[2] not in (3, 4))
-    ):
+def _named(path: Path) -> list[Path]:
+    """Pictures that a file names."""
+    suffix = path.suffix.lower()
+    if suffix in datayaml.SUFFIXES:
+        files, remarks = datayaml.pictures(path, datayaml.read(path), datayaml.CALIBRATION)
+    elif suffix in cocojson.SUFFIXES:
+        files, remarks = cocojson.pictures(path, cocojson.read(path))
+    else:
+        files, remarks = lists.in_list(path, path.parent)
+    files, twice = lists.once(files, path)
+    if not files:
+        raise FileError(f"{path}: it names no picture", hint="check the file")
+    there = [file for file in files if file.exists()]
+    missing = [file for file in files if not file.exists()]
+    if not there:
         raise FileError(
-            f"an array {picture.dtype} {list(picture.shape)} is no picture",
-            hint="pictures are uint8 [H, W, 3] in BGR order, as cv2.imread gives them",
+            f"{path}: none of its pictures is there, e.g. {missing[0]}", hint="name the folder of the pictures instead"
         )
-    import cv2
-
-    if picture.ndim == 2:
-        return cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)
-    return np.ascontiguousarray(picture[..., :3])
+    if missing:
+        twice.append(f"{path}: {counted(len(missing), 'missing picture')} skipped, e.g. {missing[0]}")
+    for remark in (*remarks, *twice):
+        warnings.warn(remark, AssumptionWarning, stacklevel=3)
+    return there

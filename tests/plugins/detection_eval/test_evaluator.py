@@ -157,7 +157,7 @@ def test_pictures_elsewhere(data, tmp_path):
 
 def test_a_bad_label_line_is_named(data):
     (data / "labels" / "a.txt").write_text("0 0.5 0.5 0.1\n")
-    with pytest.raises(qcore.FileError, match=r"a\.txt: line 1 is no label"):
+    with pytest.raises(qcore.FileError, match=r"a\.txt: line 1: not a label"):
         evaluate(Fixed(RIGHT), data / "data.yaml")
 
 
