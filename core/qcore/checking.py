@@ -6,15 +6,18 @@ import difflib
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
+from qcore import machine
 from qcore.contract import Contract, Tensor
 from qcore.errors import PluginError, QcoreError, UsageError
 from qcore.forms import Form
-from qcore.loading import Opened, open_file
+from qcore.loading import Opened, no_contract, open_file
 from qcore.manager import Plugins
+from qcore.protocols import Arrays, Progress
+from qcore.samples import samples
 from qcore.specs import LinterSpec
 
 T = TypeVar("T")
@@ -57,6 +60,8 @@ class Subject:
         inputs: As the file itself tells them.
         outputs: As the file itself tells them.
         target: The runtime it is judged for.
+        cpu: Kind of CPU it is judged for, one of `machine.CPUS`.
+        samples: Input tensors by name, for rules that compute; empty where no data was given.
     """
 
     path: Path
@@ -67,6 +72,8 @@ class Subject:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     target: str
+    cpu: str = machine.THIS
+    samples: Sequence[Arrays] = field(default=(), repr=False)
     _derived: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def derived(self, make: Callable[[Any], T]) -> T:
@@ -131,6 +138,9 @@ def check(
     plugins: Plugins,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
+    cpu: str = machine.THIS,
+    data: Any = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Ask every rule about a file.
 
@@ -140,20 +150,18 @@ def check(
         plugins: Where formats and linters come from.
         select: Identifiers of rules, or beginnings of some; empty for all.
         ignore: The same, of rules not to ask.
+        cpu: Kind of CPU that the file is judged for, one of `machine.CPUS`.
+        data: Inputs that rules may compute on: what the contract's preprocessor expands.
+        progress: Where to say which of those cannot be read.
 
     Raises:
         UsageError: A target or rule that does not exist, or a file of a format that no linter reads.
-        FileError: The file is absent, damaged or of no known format.
+        FileError: The file is absent, damaged or of no known format, has no contract to read data by, or no data is
+            readable.
         PluginError: A rule failed.
     """
     specs = plugins.specs(LinterSpec)
-    known = targets(plugins)
-    if target not in known:
-        near = difflib.get_close_matches(target, known, n=1)
-        raise UsageError(
-            f"no linter judges for {target!r}" + (f"; did you mean {near[0]}?" if near else ""),
-            hint=f"--target one of {', '.join(known) or 'none: no linter is installed'}",
-        )
+    _require_target(target, targets(plugins))
     wanted = _selection(plugins, select, ignore)
     opened = open_file(path, plugins)
     asking = [spec for spec in specs if not spec.targets or target in spec.targets]
@@ -163,7 +171,8 @@ def check(
             f"{path}: a {opened.spec.name} file, what can be judged for {target} is {', '.join(formats) or 'none'}",
             hint="export it first: qcore export MODEL --to onnx -o out/",
         )
-    subject = _subject(opened, target)
+    read = () if data is None else _samples(opened, data, plugins, progress)
+    subject = replace(_subject(opened, target), cpu=cpu, samples=read)
     findings: list[Finding] = []
     asked: list[str] = []
     for spec in asking:
@@ -182,6 +191,15 @@ def check(
         )
     ordered = sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
     return Report(subject.path, subject.format, target, tuple(ordered), tuple(asked))
+
+
+def _require_target(target: str, known: Sequence[str]) -> None:
+    if target not in known:
+        near = difflib.get_close_matches(target, known, n=1)
+        raise UsageError(
+            f"no linter judges for {target!r}" + (f"; did you mean {near[0]}?" if near else ""),
+            hint=f"--target one of {', '.join(known) or 'none: no linter is installed'}",
+        )
 
 
 def rules(plugins: Plugins) -> list[Rule]:
@@ -237,6 +255,12 @@ def _subject(opened: Opened, target: str) -> Subject:
     inputs, outputs = opened.format.signature(opened.content)
     form = opened.format.form(opened.content)
     return Subject(opened.path, opened.spec.name, opened.content, form, opened.contract, inputs, outputs, target)
+
+
+def _samples(opened: Opened, data: Any, plugins: Plugins, progress: Progress | None) -> Sequence[Arrays]:
+    if opened.contract is None:
+        raise no_contract(opened.path)
+    return samples(opened.contract, data, plugins=plugins, progress=progress)
 
 
 def _selection(plugins: Plugins, select: Sequence[str], ignore: Sequence[str]) -> Callable[[str], bool]:

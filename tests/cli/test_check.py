@@ -99,6 +99,23 @@ def test_mistakes_are_told(run, int8, checkpoint, arguments, code, message, hint
     assert "Traceback" not in err
 
 
+def test_inputs_tell_what_saturation_costs_on_a_cpu_without_vnni(run, int8, pictures):
+    """Shapes on a dark ground: the sums of this detector survive, and that is measured."""
+    call = ["check", int8, "--target", "onnxruntime", "--select", "QDQ006", "--data", pictures / "images"]
+    code, out, _ = run(*call, "--cpu", "avx2", "--json")
+    document = json.loads(out)
+    assert document["cpu"] == "avx2"
+    assert code == (1 if document["counts"]["error"] else 0)
+    assert "layers can saturate; on 8 inputs" in document["findings"][-1]["message"]
+    assert json.loads(run(*call, "--cpu", "vnni", "--json")[1])["findings"] == []
+
+
+def test_data_needs_a_contract_to_be_read_by(run, broken, pictures):
+    code, _, err = run("check", broken, "--target", "onnxruntime", "--data", pictures / "none")
+    assert code == 6
+    assert "none" in err
+
+
 class Fails:
     """Fails.
 

@@ -33,14 +33,23 @@ def run(options: argparse.Namespace, output: Output, plugins: Plugins) -> int:
         return 0
     if not options.model or not options.target:
         raise UsageError("give a file and --target", hint="qcore check --help")
-    chosen = {"select": _split(options.select), "ignore": _split(options.ignore)}
-    report = checked(options.model, options.target, plugins=plugins, **chosen)
+    report = checked(
+        options.model,
+        options.target,
+        plugins=plugins,
+        select=_split(options.select),
+        ignore=_split(options.ignore),
+        cpu=options.cpu,
+        data=options.data,
+        progress=output.progress,
+    )
     if output.json:
         output.result(
             {
                 "file": str(report.path),
                 "format": report.format,
                 "target": report.target,
+                "cpu": options.cpu,
                 "counts": dict(report.counts),
                 "rules": list(report.asked),
                 "findings": [asdict(finding) for finding in report.findings],

@@ -271,6 +271,10 @@ def _check(command: Any) -> None:
         "--select", action="append", default=[], metavar="IDS", help="rules to ask, or beginnings of some: QDQ,TRT003"
     )
     check.add_argument("--ignore", action="append", default=[], metavar="IDS", help="rules not to ask, or beginnings")
+    add_cpu(check, "kind of CPU to judge for")
+    check.add_argument(
+        "--data", metavar="DIR", help="folder of inputs on which rules compute what the CPU loses (8 of them are read)"
+    )
     check.add_argument("--explain", metavar="ID", help="print the page of a rule")
 
 

@@ -28,22 +28,22 @@ def unfused(model: Any) -> Any:
     return copy
 
 
-def inner(model: Any, names: Sequence[str]) -> Any:
-    """A function from inputs by name to the tensors of some ports, computed literally.
+class Inner:
+    """A model whose tensors can be asked for by `port_name`; nothing is made integers of."""
 
-    Args:
-        model: As it is in the file.
-        names: As `port_name` gives them.
-    """
-    ports = {port_name(port): port for op in model.get_ordered_ops() for port in op.outputs()}
-    asked = openvino.Model([opset13.result(ports[name]) for name in names], model.get_parameters())
-    compiled = openvino.Core().compile_model(unfused(asked), "CPU", CONFIG)
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._ports = {port_name(port): port for op in model.get_ordered_ops() for port in op.outputs()}
+        self._asked: tuple[list[str], Any] | None = None
 
-    def run(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        given = compiled(dict(inputs))
+    def run(self, inputs: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
+        """The float tensors of those names, for one inference."""
+        if self._asked is None or self._asked[0] != list(names):
+            results = [opset13.result(self._ports[name]) for name in names]
+            asked = unfused(openvino.Model(results, self._model.get_parameters()))
+            self._asked = list(names), openvino.Core().compile_model(asked, "CPU", CONFIG)
+        given = self._asked[1](dict(inputs))
         return {name: np.array(given[place], np.float32) for place, name in enumerate(names)}
-
-    return run
 
 
 class _Unfused(MatcherPass):

@@ -7,7 +7,7 @@ import qcore
 
 @qcore.hookimpl
 def qcore_linters() -> Iterator[qcore.LinterSpec]:
-    """The linters `onnx`, `openvino` and `contract`."""
+    """The linters `onnx`, `openvino`, `saturation` and `contract`."""
     yield qcore.LinterSpec(
         name="onnx",
         summary="Scales, placement of Q/DQ and operators in an ONNX graph, against what each runtime does with them",
@@ -22,6 +22,12 @@ def qcore_linters() -> Iterator[qcore.LinterSpec]:
         requires=(qcore.Requirement("openvino", "openvino", ">=2025.0", extra="openvino"),),
         targets=("openvino",),
         format="openvino",
+    )
+    yield qcore.LinterSpec(
+        name="saturation",
+        summary="Sums of int8 products in ONNX and OpenVINO files, against what CPUs without VNNI make of them",
+        target="qcore_plugins.linting.linters:SaturationLinter",
+        targets=("onnxruntime", "openvino"),
     )
     yield qcore.LinterSpec(
         name="contract",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from qcore.checking import Subject
+from qcore_plugins.irfile.integers import layer_name, rounding, weight_of, weighted
 from qcore_plugins.linting.placement import COARSE
 from qcore_plugins.linting.rule import Documented, Hit
 
@@ -58,6 +59,59 @@ class BoxesAndScoresIr(OfIr):
                 yield Hit(op.get_friendly_name(), f"boxes and scores in steps of {step:.3g}")
 
 
+class FloatWeightsIr(OfIr):
+    """Weights that the file does not store as integers, before a layer in a quantized file.
+
+    Left out are the last layers of the network, and those that the contract says were left float. Float weights behind
+    a FakeQuantize become integers when OpenVINO compiles: the file is larger than need be, and that is information.
+
+    Why: with float weights, OpenVINO computes the layer in float on dequantized values.
+
+    Mend: quantize the weights too; qcore's quantizers do, and store them as int8.
+    """
+
+    id = "OV103"
+    hint = "qcore quantize MODEL --calib images/ --quantizer nncf --backend openvino -o out/"
+
+    def hits(self, subject: Subject) -> Iterator[Hit]:
+        """Each layer with float weights, where others have integers."""
+        ops = list(weighted(subject.content))
+        weights = {op.get_friendly_name(): weight_of(op) for op in ops}
+        if all(weight.values is None and not weight.stored for weight in weights.values()):
+            return
+        last = _last(ops)
+        for op in ops:
+            name, weight = op.get_friendly_name(), weights[op.get_friendly_name()]
+            if weight.stored or (weight.values is None and (name in last or _meant(subject, op))):
+                continue
+            if weight.values is not None:
+                yield Hit(name, f"{layer_name(op)}: float weights behind a FakeQuantize", "info")
+            elif rounding(op.input_value(0)) is not None:
+                yield Hit(name, f"{layer_name(op)}: float weights on a quantized input, runs in float")
+            else:
+                yield Hit(name, f"{layer_name(op)}: float weights and input, runs in float", "info")
+
+
+def _meant(subject: Subject, op: Any) -> bool:
+    """Whether the contract says that a layer was left float on demand."""
+    said = subject.contract.provenance.get("quantization") if subject.contract else None
+    return bool({layer_name(op), op.get_friendly_name()} & set((said or {}).get("left_float", ())))
+
+
+def _last(ops: Sequence[Any]) -> set[str]:
+    """Names of the weighted operations that no other one follows."""
+    before: set[str] = set()
+    for op in ops:
+        waiting, seen = [op.input_value(0).get_node()], set()
+        while waiting:
+            node = waiting.pop()
+            if (name := node.get_friendly_name()) not in seen:
+                seen.add(name)
+                waiting += [given.get_node() for given in node.input_values()]
+        before |= seen
+    return {op.get_friendly_name() for op in ops} - before
+
+
 def _source(value: Any) -> tuple[Any, bool]:
     """The output behind a FakeQuantize, and whether there was one."""
     node, looked = value.get_node(), value
@@ -107,4 +161,4 @@ def _step(quantize: Any) -> float:
     return float((high - low).max()) / (quantize.get_attributes()["levels"] - 1)
 
 
-RULES = (SplitSiluIr, BoxesAndScoresIr)
+RULES = (SplitSiluIr, BoxesAndScoresIr, FloatWeightsIr)

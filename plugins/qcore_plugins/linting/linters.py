@@ -28,6 +28,16 @@ class OpenVinoLinter:
         return [rule() for rule in ir.RULES]
 
 
+class SaturationLinter:
+    """Rules on integer arithmetic, in files of either format."""
+
+    def rules(self) -> Sequence[Rule]:
+        """All of them."""
+        from qcore_plugins.linting import saturation
+
+        return [rule() for rule in saturation.RULES]
+
+
 class ContractLinter:
     """Rules on the contract."""
 

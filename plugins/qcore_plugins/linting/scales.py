@@ -156,31 +156,6 @@ class DifferentSides(Documented):
                     yield Hit(view.name(node), f"quantized with {one}, dequantized with {other}")
 
 
-class WholeRangeWeights(Documented):
-    """Weights that use all of int8, which CPUs without VNNI add up in 16 bits.
-
-    Why: without VNNI (Intel before 2019, AMD before Zen 4) a CPU multiplies u8 with s8 into 16-bit sums of two, and
-    those saturate: YOLOv5n on OpenVINO 2026.4 has AP .32 with VNNI and .12 with VNNI masked out
-    (ONEDNN_MAX_CPU_ISA=AVX512_CORE). ONNX Runtime has the same arithmetic there.
-
-    Mend: nothing where the CPU has `avx512_vnni` or `avx_vnni` (`lscpu` tells); run the float model where it has not.
-    """
-
-    id = "QDQ006"
-    severity = "info"
-    targets = ("onnxruntime", "openvino")
-    hint = "lscpu | grep -o 'avx512_vnni\\|avx_vnni'"
-
-    def hits(self, subject: Subject) -> Iterator[Hit]:
-        """Once for the file."""
-        view = subject.derived(View)
-        stored = (view.value(view.nodes[name].input[0]) for name in view.pairs)
-        integers = (value for value in stored if value is not None and value.dtype == np.int8 and value.size)
-        wide = sum(1 for value in integers if np.abs(value.astype(np.int16)).max() > 64)
-        if wide:
-            yield Hit("", f"{wide} weights reach beyond +-64")
-
-
 def _stored(subject: Subject) -> Iterator[tuple[str, np.ndarray]]:
     for name, scale in subject.derived(View).pairs.items():
         if scale.values is not None:
@@ -209,4 +184,4 @@ def _pixels(subject: Subject) -> float | None:
     return 255 * float(scale) if isinstance(scale, (int, float)) else None
 
 
-RULES = (ComputedScale, UnusableScale, DenormalScale, DummyRange, DifferentSides, WholeRangeWeights)
+RULES = (ComputedScale, UnusableScale, DenormalScale, DummyRange, DifferentSides)
