@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
 import torch
 
-MODEL_PACKAGES = ("models", "ultralytics", "utils", "super_gradients", "yolov5", "yolov9", "yolo", "nets")
+MODEL_PACKAGES = (
+    "models", "ultralytics", "utils", "super_gradients", "yolov5", "yolov9", "yolo", "nets",
+    "addict", "apex", "common", "easydict", "experimental", "lightning", "lightning_fabric", "mmcv", "mmdet",
+    "mmengine", "mmyolo", "modelopt", "munch", "nncf", "omegaconf", "pytorch_lightning", "pytorch_quantization",
+    "sparseml", "thop", "timm", "torch_pruning", "yacs", "yolov6", "yolov7", "yolov8", "yolox",
+)  # fmt: skip
 """Top-level packages whose classes training code pickles. A name in them is never imported, so it cannot do harm."""
-TORCH_MODULES = ("torch.nn.modules.", "torch.nn.parallel.", "torch.optim.", "torchvision.")
+TORCH_MODULES = (
+    "torch.nn.", "torch.optim.", "torch.ao.", "torch.quantization.", "torch.amp.", "torch.cuda.amp.",
+    "torch._C._distributed_c10d.", "torchvision.", "numpy.random._pickle.",
+)  # fmt: skip
+"""Modules that hold layers, quantizers, optimizers and states of random numbers."""
+NAMES = {
+    "torch.Tensor", "torch.per_tensor_affine", "torch.per_channel_affine", "torch._utils._rebuild_qtensor",
+    "torch._dynamo.eval_frame.OptimizedModule", "typing.Any", "uuid.UUID",
+}  # fmt: skip
+"""Single names that ordinary files hold; they become stand-ins as well."""
+METHODS = re.compile(r"_?forward\w*|fuseforward")
+"""Methods of a module that a pickle may name as bound: upstream's `fuse` sets `forward` to one of them."""
 
 
 class StandIn:
@@ -72,10 +89,34 @@ class StandIn:
         return self.qualified.rpartition(".")[2]
 
 
+class Method:
+    """A bound method of a stand-in: a name, and nothing that could be called.
+
+    Attributes:
+        owner: The module.
+        name: Of the method.
+    """
+
+    __slots__ = ("name", "owner")
+
+    def __init__(self, owner: StandIn, name: str) -> None:
+        self.owner, self.name = owner, name
+
+    def __setstate__(self, state: Any) -> None:
+        """Refuse to be changed.
+
+        Raises:
+            TypeError: Always.
+        """
+        raise TypeError("a bound method has no state")
+
+
 def is_model_class(module: str, name: str) -> bool:
     """Whether a pickled name is a class of model or training code; dotted attribute paths never are."""
     if "." in name:
         return False
+    if f"{module}.{name}" in NAMES:
+        return True
     return module.split(".", maxsplit=1)[0] in MODEL_PACKAGES or module.startswith(TORCH_MODULES)
 
 

@@ -11,6 +11,7 @@ import datetime
 import hashlib
 import pickle
 import re
+import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +23,15 @@ import numpy as np
 import torch
 
 from qcore.errors import FileError
-from qcore_plugins.checkpoint.standins import is_model_class, stand_in
+from qcore_plugins.checkpoint.standins import METHODS, Method, StandIn, is_model_class, stand_in
+
+ABLE = frozenset({
+    "IPython", "__builtin__", "_pytest", "aiohttp", "cloudpickle", "commands", "dill", "distutils", "fabric", "fsspec",
+    "joblib", "numpy", "nt", "pandas", "paramiko", "pexpect", "pip", "pkg_resources", "pytest", "requests", "scipy",
+    "setuptools", "sh", "sympy", "tensorflow", "torch", "winreg",
+})  # fmt: skip
+"""Packages beside Python's own that can run programs, load files or fetch them: what a pickle names of them is no class
+of a model."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,7 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode(encoding)
 
 
-def _parameter(data: torch.Tensor, requires_grad: bool = False, hooks: Any = None) -> torch.Tensor:  # noqa: ARG001
+def _parameter(data: torch.Tensor, *_: Any) -> torch.Tensor:
     """A parameter as the plain tensor it holds."""
     return data
 
@@ -126,7 +135,28 @@ class _Call:
         raise pickle.UnpicklingError("the pickle changes what it may only call")
 
 
+def _method(owner: Any = None, name: Any = "") -> Method:
+    """What `getattr` may give: a method of a module, as a name."""
+    if isinstance(owner, StandIn) and isinstance(name, str) and METHODS.fullmatch(name):
+        return Method(owner, name)
+    raise _Refused("builtins.getattr")
+
+
+def _typed(function: Any, kind: Any, arguments: Any, state: Any) -> Any:  # noqa: ARG001
+    """A tensor of a subclass, or with attributes, as the plain tensor it holds."""
+    if not any(function is allowed for allowed in ALLOWED.values()):
+        raise _Refused("torch._tensor._rebuild_from_type_v2")
+    return function(*arguments)
+
+
+class _Refused(pickle.UnpicklingError):
+    """A name in the pickle that is neither data nor model code."""
+
+
 ALLOWED: dict[str, Any] = {
+    "builtins.getattr": _method,
+    "collections.Counter": collections.Counter,
+    "collections.deque": collections.deque,
     "collections.OrderedDict": collections.OrderedDict,
     "collections.defaultdict": lambda factory=None: {},  # noqa: ARG005 - data only, no factory is kept
     "builtins.set": set,
@@ -154,7 +184,9 @@ ALLOWED: dict[str, Any] = {
     "types.SimpleNamespace": SimpleNamespace,
     "torch._utils._rebuild_tensor_v2": torch._utils._rebuild_tensor_v2,
     "torch._utils._rebuild_tensor": torch._utils._rebuild_tensor,
+    "torch._tensor._rebuild_from_type_v2": _typed,
     "torch._utils._rebuild_parameter": _parameter,
+    "torch._utils._rebuild_parameter_with_state": _parameter,
     "torch.Size": torch.Size,
     "torch.device": torch.device,
     "numpy.dtype": _Dtype,
@@ -174,12 +206,14 @@ ALLOWED |= {
 }
 
 
-class _Refused(pickle.UnpicklingError):
-    """A name in the pickle that is neither data nor model code."""
+class _Unknown(pickle.UnpicklingError):
+    """A name of a package that is neither Python's own nor one for training that is known here."""
 
 
 class InertUnpickler(pickle.Unpickler):
     """An unpickler that can only build data; `torch.load` adds the tensors through `persistent_load`."""
+
+    reaches = ""
 
     def find_class(self, module: str, name: str) -> Callable[..., Any]:
         """The allow-listed callable, or a stand-in for a class of model code.
@@ -189,11 +223,16 @@ class InertUnpickler(pickle.Unpickler):
         """
         dotted = f"{module}.{name}".replace("__builtin__.", "builtins.")
         if dotted in ALLOWED:
+            if dotted == "builtins.getattr":
+                self.reaches = f"{dotted}, "
             found: Callable[..., Any] = ALLOWED[dotted]
             return found
         if is_model_class(module, name):
             return stand_in(dotted)
-        raise _Refused(dotted)
+        package = module.split(".", maxsplit=1)[0]
+        if "." in name or package in ABLE or package in sys.stdlib_module_names:
+            raise _Refused(f"{self.reaches}{dotted}")
+        raise _Unknown(dotted)
 
 
 _SAFE_PICKLE = SimpleNamespace(
@@ -221,6 +260,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise FileError(
             f"{path}: refused, the pickle calls {error}, which is neither data nor model code; nothing of it was run",
             hint="do not open this file with torch.load; get the checkpoint from its authors again",
+        ) from error
+    except _Unknown as error:
+        raise FileError(
+            f"{path}: holds objects of {error}, a class that qcore does not know; nothing of the file was run",
+            hint="where that class is installed, save the parts instead: torch.save({'family': 'yolov5', 'config': "
+            "model.yaml, 'names': model.names, 'state_dict': model.state_dict()}, 'plain.pt')",
         ) from error
     except Exception as error:
         line = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -80,14 +80,34 @@ def input_size(wanted: Any, stride: int) -> tuple[int, int]:
     return sizes[0], sizes[1]
 
 
-def input_shape(options: Mapping[str, Any], stride: int, trained: int) -> tuple[int | str, int, int, int]:
-    """`[B, 3, H, W]` from the options `imgsz` and `batch`; a dynamic batch is called `batch`.
+def input_shape(
+    options: Mapping[str, Any], stride: int, trained: Sequence[int], channels: int = 3
+) -> tuple[int | str, int, int, int]:
+    """`[B, C, H, W]` from the options `imgsz` and `batch`; a dynamic batch is called `batch`.
+
+    Args:
+        options: Of the loader.
+        stride: Of the model, in pixels.
+        trained: Height and width of the training, used without `imgsz`; rounded up to the stride as training does it.
+        channels: Of the input.
 
     Raises:
         UsageError: A size that is no multiple of the stride, or a batch that is neither a number from 1 nor `dynamic`.
     """
     wanted = options.get("imgsz")
-    return (batch_size(options.get("batch", 1)), 3, *input_size(trained if wanted is None else wanted, stride))
+    if wanted is None:
+        wanted = [math.ceil(side / stride) * stride for side in trained]
+    return (batch_size(options.get("batch", 1)), channels, *input_size(wanted, stride))
+
+
+def size_note(options: Mapping[str, Any], trained: Sequence[int] | None, shape: Sequence[Any]) -> dict[str, str]:
+    """Where the input size comes from, for `qcore inspect`."""
+    if options.get("imgsz") is not None:
+        return {}
+    told = f"{shape[2]}x{shape[3]}"
+    if trained is None:
+        return {"input size": f"{told}, the family's: the file does not say what it was trained at"}
+    return {"input size": f"{told}, trained at {trained[0]}x{trained[1]}"}
 
 
 def batch_size(wanted: Any) -> int | str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import gcd
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,8 @@ def same_padding(kernel: Shape, dilation: int = 1) -> Shape:
 
 class Conv(nn.Module):
     """Convolution, BatchNorm, activation; without `bn` where the checkpoint was saved fused."""
+
+    stored_as: ClassVar[tuple[str, ...]] = ("DWConv",)
 
     def __init__(
         self,
@@ -53,14 +56,19 @@ class Conv(nn.Module):
             self.conv, self.bn = fuse_conv_bn_eval(self.conv, self.bn), None
         return self
 
-    def without_bn(self) -> None:
-        """Take the form of a checkpoint that was saved fused: a bias, no BatchNorm."""
-        self.bn = None
-        self.conv.bias = nn.Parameter(torch.zeros(self.conv.out_channels))
+    def formed(self, keys: set[str]) -> Conv:
+        """The same unit in the form of a checkpoint that was saved fused, where the keys are such: no BatchNorm."""
+        if "conv.bias" in keys and "bn.weight" not in keys:
+            self.bn = None
+        if "conv.bias" in keys:
+            self.conv.bias = nn.Parameter(torch.zeros(self.conv.out_channels))
+        return self
 
 
 class DWConv(Conv):
     """Depthwise as far as the channels allow it."""
+
+    stored_as = ("Conv",)
 
     def __init__(self, c1: int, c2: int, k: int = 1, s: int = 1, d: int = 1, act: bool | nn.Module = True) -> None:
         super().__init__(c1, c2, k, s, g=gcd(c1, c2), d=d, act=act)
@@ -68,6 +76,8 @@ class DWConv(Conv):
 
 class Concat(nn.Module):
     """Channels of all inputs one behind the other."""
+
+    stored: ClassVar = {"d": "dimension"}
 
     def __init__(self, dimension: int = 1) -> None:
         super().__init__()

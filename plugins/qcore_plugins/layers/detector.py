@@ -51,6 +51,12 @@ def names(stored: Any, count: int, options: Mapping[str, Any], file: str) -> tup
     return [str(index) for index in range(count)], {"assumed": told}
 
 
+def told(notes: Mapping[str, str], *assumed: str) -> dict[str, str]:
+    """The notes with everything that was assumed in one."""
+    whole = "; ".join(part for part in (notes.get("assumed", ""), *assumed) if part)
+    return {**notes, **({"assumed": whole} if whole else {})}
+
+
 def model(
     network: Any,
     content: Checkpoint,

@@ -9,6 +9,7 @@ LOADING = (
     qcore.Option("batch", "batch size of the input, or dynamic", 1, object),
     NAMES,
 )
+CONFIG = qcore.Option("config", "YAML file with the rows of the network, for checkpoints that hold weights only")
 DESCRIBING = (
     qcore.Option("family", "loader whose outputs and preprocessing the file has, where shapes do not tell"),
     NAMES,

@@ -119,6 +119,7 @@ class Layers(nn.Module):
     Attributes:
         rows: Renumbered without gaps: a row's index is its place in `model`.
         numbers: Number of each row in the config it came from.
+        channels: Of the input.
         strides: Input pixels per cell of each level that the head gets.
     """
 
@@ -135,10 +136,18 @@ class Layers(nn.Module):
             replace(row, index=place[row.index], sources=tuple(place[at] for at in row.sources)) for row in rows
         ]
         self.model = nn.Sequential(*_build(config, self.rows, blocks))
-        first = int(config.get("ch") or config.get("channels") or 3)
+        self.channels = int(config.get("ch") or config.get("channels") or 3)
+        self.strides: list[float] = []
+        self.measure()
+
+    def measure(self) -> None:
+        """Read the strides off the network, anew where its parts were changed."""
+        first = next(layer for layer, row in zip(self.model, self.rows, strict=True) if PICTURE in row.sources)
+        if conv := next((part for part in first.modules() if isinstance(part, nn.Conv2d)), None):
+            self.channels = conv.in_channels // getattr(first, "phases", 1)
         body = copy.deepcopy(self.model[:-1]).to("meta").eval()
         with torch.no_grad():
-            levels = self._features(body, torch.zeros(1, first, PROBE, PROBE, device="meta"))
+            levels = self._features(body, torch.zeros(1, self.channels, PROBE, PROBE, device="meta"))
         self.strides = [PROBE / level.shape[-1] for level in levels]
 
     def features(self, x: Tensor) -> list[Tensor]:

@@ -9,27 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from qcore.errors import FileError
-from qcore_plugins.checkpoint.standins import StandIn, named_modules
-from qcore_plugins.layers.conv import Conv
+from qcore_plugins.checkpoint.standins import StandIn, children
+from qcore_plugins.layers.attributes import restore
+from qcore_plugins.layers.leaves import activation
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "SiLU": nn.SiLU,
-    "ReLU": nn.ReLU,
-    "ReLU6": nn.ReLU6,
-    "LeakyReLU": nn.LeakyReLU,
-    "Hardswish": nn.Hardswish,
-    "Mish": nn.Mish,
-    "GELU": nn.GELU,
-    "ELU": nn.ELU,
-    "Sigmoid": nn.Sigmoid,
-    "Identity": nn.Identity,
-}
-"""Activations by class name; a config's expression is looked up here, never evaluated."""
 NAMED = 3
 """How many keys that do not fit an error names."""
 
 
-def built(make: Callable[[], nn.Module], file: str) -> Any:
+def built(make: Callable[[], Any], file: str) -> Any:
     """What `make` builds from a stored config; its errors name the file.
 
     Raises:
@@ -43,75 +31,125 @@ def built(make: Callable[[], nn.Module], file: str) -> Any:
         raise FileError(f"{file}: {error.message}", hint=error.hint) from error
 
 
+def trained(
+    network: Any,
+    config: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    source: StandIn | None,
+    file: str,
+    renamed: Callable[[str], str | None] = lambda name: name,
+) -> None:
+    """Make a network of rows what its checkpoint holds: form, attributes of the pickled parts, weights.
+
+    Args:
+        network: As built from the config.
+        config: With an optional `activation`.
+        weights: Under the names of the network.
+        source: The pickled module, where there is one.
+        file: What to name in errors.
+        renamed: From the name of a pickled part to its name in the network, or None where it has none.
+
+    Raises:
+        FileError: A part, an attribute or a weight does not fit.
+    """
+    set_activations(network, config)
+    formed(network, weights)
+    restore(network, source, weights, file, renamed)
+    built(network.measure, file)
+    _strides(network, source, file)
+    fill(network, weights, file)
+
+
+def _strides(network: Any, source: StandIn | None, file: str) -> None:
+    """Hold the strides of the network against those that its head decoded with."""
+    if source is None:
+        return
+    head = list(children(children(source)["model"]).values())[-1]
+    stride = head.state.get("stride", source.state.get("stride"))
+    if isinstance(stride, Tensor) and stride.numel() == len(network.strides):
+        told = [float(value) for value in stride.flatten()]
+        if told != network.strides and any(told):
+            raise FileError(f"{file}: the head decodes with the strides {told}, its layers have {network.strides}")
+
+
+def formed(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Give units the form that their weights were saved in: a unit with a method `formed(keys)` is what that returns.
+
+    Args:
+        network: As its config makes it, unfolded.
+        weights: Under the names of the network.
+    """
+    units = [(name, part) for name, part in network.named_modules() if hasattr(part, "formed")]
+    below: dict[str, set[str]] = {name: set() for name, _ in units}
+    for key in weights:
+        owner, _, rest = key.rpartition(".")
+        while owner:
+            if owner in below:
+                below[owner].add(rest)
+            owner, _, last = owner.rpartition(".")
+            rest = f"{last}.{rest}"
+    for name, part in units:
+        made = part.formed(below[name])
+        if made is not part:
+            network.set_submodule(name, made)
+
+
 def fill(network: nn.Module, weights: Mapping[str, Tensor], file: str) -> None:
-    """Load weights; units that were saved folded take that form first. Leaves the network in eval mode, float32.
+    """Load weights; leaves the network in eval mode, float32. Counts of batches that are missing do not matter.
 
     Raises:
         FileError: A key is missing, left over, or of another shape.
     """
-    for name, part in network.named_modules():
-        if isinstance(part, Conv) and f"{name}.conv.bias" in weights and f"{name}.bn.weight" not in weights:
-            part.without_bn()
-    wanted = network.state_dict()
-    problems = [f"missing {key}" for key in wanted if key not in weights]
-    problems += [f"unexpected {key}" for key in weights if key not in wanted]
+    own = network.state_dict()
+    given = {key: _float(value) for key, value in weights.items()}
+    given |= {key: value for key, value in own.items() if key.endswith(".num_batches_tracked") and key not in given}
+    problems = [f"missing {key}" for key in own if key not in given]
+    problems += [f"unexpected {key}" for key in given if key not in own]
     problems += [
-        f"{key} is {list(weights[key].shape)}, the config makes it {list(value.shape)}"
-        for key, value in wanted.items()
-        if key in weights and weights[key].shape != value.shape
+        f"{key} is {list(given[key].shape)}, the config makes it {list(value.shape)}"
+        for key, value in own.items()
+        if key in given and given[key].shape != value.shape
     ]
     if problems:
         more = f" and {len(problems) - NAMED} more" if len(problems) > NAMED else ""
-        raise FileError(f"{file}: weights and config do not fit: {'; '.join(problems[:NAMED])}{more}")
-    network.load_state_dict({key: _float(value) for key, value in weights.items()}, strict=True)
+        raise FileError(
+            f"{file}: weights and config do not fit: {'; '.join(problems[:NAMED])}{more}", hint=_advice(own, given)
+        )
+    network.load_state_dict(given, strict=True)
     network.eval().requires_grad_(False)
+
+
+def _advice(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    """What weights that do not fit most likely are."""
+    if any(key.endswith((".weight_g", ".weight_v")) for key in given):
+        return "the weights are normalized: call remove_weight_norm on the model and save it again"
+    both = [key for key in own if key in given and own[key].ndim == given[key].ndim]
+    smaller = sum(own[key].shape != given[key].shape for key in both)
+    if smaller and len(both) == len(own):
+        return (
+            "a model whose channels were pruned has other shapes than its config: save the whole pickled model, "
+            "or export it to ONNX where it was pruned and quantize that"
+        )
+    return "give the config that the model was trained with, or the checkpoint that training wrote"
 
 
 def _float(value: Tensor) -> Tensor:
     return value.to(torch.float32) if value.is_floating_point() else value
 
 
-def set_activations(
-    network: nn.Module,
-    config: Mapping[str, Any],
-    source: StandIn | None,
-    renamed: Callable[[str], str | None] = lambda name: name,
-) -> None:
-    """Give every block the activation it was trained with: the pickled object's class, else the config's expression.
+def set_activations(network: nn.Module, config: Mapping[str, Any]) -> None:
+    """Give every block the activation that the config names; what a pickled module says comes later, and wins.
 
     Args:
         network: Blocks with a member `act`.
         config: With an optional `activation`.
-        source: The pickled module, where there is one.
-        renamed: From the name of a pickled part to its name in the network, or None where it has none.
 
     Raises:
-        FileError: An activation that is not in `ACTIVATIONS`.
+        FileError: An activation that is not supported.
     """
-    pickled = {}
-    for name, part in named_modules(source) if source else ():
-        if name.endswith(".act") and (here := renamed(name)):
-            pickled[here] = part
-    expression = str(config.get("activation") or "").removeprefix("torch.").removeprefix("nn.")
-    for name, part in network.named_modules():
-        if not isinstance(getattr(part, "act", None), nn.Module):
-            continue
-        if (found := pickled.get(f"{name}.act")) is not None:
-            part.act = activation(found.short, found.state)
-        elif expression and not isinstance(part.act, nn.Identity):
-            word, _, rest = expression.partition("(")
-            number = rest.rstrip(") ").partition("=")[2] or rest.rstrip(") ")
-            part.act = activation(word, {"negative_slope": float(number)} if word == "LeakyReLU" and number else {})
-
-
-def activation(name: str, state: Mapping[str, Any]) -> nn.Module:
-    """An activation by class name.
-
-    Raises:
-        FileError: It is not in `ACTIVATIONS`.
-    """
-    if name not in ACTIVATIONS:
-        raise FileError(f"activation {name} is not supported", hint=f"supported: {', '.join(sorted(ACTIVATIONS))}")
-    if name == "LeakyReLU":
-        return nn.LeakyReLU(float(state.get("negative_slope", 0.01)))
-    return ACTIVATIONS[name]()
+    expression = config.get("activation")
+    if not expression:
+        return
+    for part in network.modules():
+        if isinstance(getattr(part, "act", None), nn.Module) and not isinstance(part.act, nn.Identity):
+            part.act = activation(str(expression))

@@ -30,6 +30,12 @@ class Conv(nn.Module):
         y = self.conv(x)
         return functional.relu(y if self.bn is None else self.bn(y))
 
+    def formed(self, keys: set[str]) -> Conv:
+        """The same unit in the form of a checkpoint that was saved fused, where the keys are such: no BatchNorm."""
+        if "conv.bias" in keys and "bn.weight" not in keys:
+            self.bn, self.conv.bias = None, nn.Parameter(torch.zeros(self.conv.out_channels))
+        return self
+
     def folded(self) -> Conv:
         """The same unit with BatchNorm inside the convolution."""
         if isinstance(self.bn, nn.BatchNorm2d):

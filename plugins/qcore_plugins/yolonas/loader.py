@@ -14,8 +14,8 @@ from qcore.model import Model
 from qcore.wording import counted
 from qcore_plugins.checkpoint.unpickler import Checkpoint
 from qcore_plugins.layers import weights as strict
-from qcore_plugins.layers.contracts import LETTERBOX, input_shape
-from qcore_plugins.layers.detector import levels, model, names
+from qcore_plugins.layers.contracts import LETTERBOX, input_shape, size_note
+from qcore_plugins.layers.detector import levels, model, names, told
 from qcore_plugins.yolonas.contract import POSTPROCESS, PROTOCOLS
 from qcore_plugins.yolonas.network import YoloNas, read_shapes
 from qcore_plugins.yolonas.pipelines import PIPELINES
@@ -66,7 +66,7 @@ class YoloNasLoader:
         said = found.processing or {}
         processor = said.get("image_processor")
         size = trained_size(processor) if processor is not None else None
-        shape = input_shape(options if options.get("imgsz") is not None else {**options, "imgsz": size}, 32, 640)
+        shape = input_shape(options, 32, size or (640, 640), network.shapes.channels)
         pixels, assumed = preprocessing(
             options.get("preprocessing"), processor, network.nc, shape[2:], str(content.path)
         )
@@ -85,7 +85,7 @@ class YoloNasLoader:
                 "postprocess": {**POSTPROCESS, **thresholds},
                 "protocols": PROTOCOLS,
             },
-            notes={**unnamed, **assumed, **_joined(unnamed, assumed)},
+            notes={**size_note(options, size, shape), **assumed, **told(unnamed, assumed.get("assumed", ""))},
         )
 
 
@@ -99,6 +99,7 @@ def build(weights: Mapping[str, Tensor], file: str) -> YoloNas:
         network = YoloNas(read_shapes(weights))
     except KeyError as error:
         raise FileError(f"{file}: a YOLO-NAS without the tensor {error}") from error
+    strict.formed(network, weights)
     strict.fill(network, weights, file)
     return network
 
@@ -147,11 +148,6 @@ def detector(content: Checkpoint) -> Found | None:
         raise FileError(f"{content.path}: a YOLO-NAS without the tensor {DECIDING}", hint="detectors s, m, l are read")
     said = data.get("processing_params")
     return Found(weights, said if isinstance(said, Mapping) else None)
-
-
-def _joined(*notes: Mapping[str, str]) -> dict[str, str]:
-    told = [each["assumed"] for each in notes if "assumed" in each]
-    return {"assumed": "; ".join(told)} if told else {}
 
 
 def _decoded(network: YoloNas, shape: Sequence[Any]) -> list[TensorSpec]:

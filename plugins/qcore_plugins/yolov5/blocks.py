@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,8 @@ from qcore_plugins.layers.conv import BN_EPS, BN_MOMENTUM, Conv, DWConv
 
 class Bottleneck(nn.Module):
     """1x1, 3x3, and the input added where the channels agree."""
+
+    stored: ClassVar = {"add": "add"}
 
     def __init__(self, c1: int, c2: int, shortcut: bool = True, g: int = 1, e: float = 0.5) -> None:
         super().__init__()
@@ -49,6 +51,8 @@ class C3(nn.Module):
 
 class CrossConv(nn.Module):
     """A row convolution, then a column convolution."""
+
+    stored: ClassVar = {"add": "add"}
 
     def __init__(
         self, c1: int, c2: int, k: int = 3, s: int = 1, g: int = 1, e: float = 1.0, shortcut: bool = False
@@ -170,6 +174,8 @@ class C3SPP(C3):
 class Focus(nn.Module):
     """Four pixel phases as channels, then a convolution."""
 
+    phases = 4
+
     def __init__(
         self, c1: int, c2: int, k: int = 1, s: int = 1, p: int | None = None, g: int = 1, act: bool | nn.Module = True
     ) -> None:
@@ -205,6 +211,8 @@ class BottleneckCSP(nn.Module):
 class Contract(nn.Module):
     """Space to depth: new channel order is row phase, column phase, old channel."""
 
+    stored: ClassVar = {"gain": "gain"}
+
     def __init__(self, gain: int = 2) -> None:
         super().__init__()
         self.gain = gain
@@ -218,6 +226,8 @@ class Contract(nn.Module):
 
 class Expand(nn.Module):
     """Depth to space, the inverse of Contract."""
+
+    stored: ClassVar = {"gain": "gain"}
 
     def __init__(self, gain: int = 2) -> None:
         super().__init__()

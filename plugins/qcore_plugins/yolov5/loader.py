@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,11 +14,13 @@ from qcore.errors import FileError
 from qcore.model import Model
 from qcore.wording import counted
 from qcore_plugins.checkpoint.standins import StandIn
-from qcore_plugins.checkpoint.stored import Stored, stored
+from qcore_plugins.checkpoint.stored import Stored, bare, stored
 from qcore_plugins.checkpoint.unpickler import Checkpoint
 from qcore_plugins.layers import weights as strict
-from qcore_plugins.layers.contracts import DETECT, LETTERBOX, input_shape
-from qcore_plugins.layers.detector import levels, model, names
+from qcore_plugins.layers.configs import HINT, config_file, no_config
+from qcore_plugins.layers.contracts import DETECT, LETTERBOX, input_shape, size_note
+from qcore_plugins.layers.detector import levels, model, names, told
+from qcore_plugins.yolov5 import published
 from qcore_plugins.yolov5.contract import MEANING, PROTOCOLS
 from qcore_plugins.yolov5.network import YoloV5
 
@@ -33,26 +36,31 @@ class YoloV5Loader:
         found = detector(content)
         if found is None:
             return None
+        if not found.config:
+            return f"YOLOv5 weights without their config, {len(found.weights)} tensors"
         return f"YOLOv5 {variant(found.config)}, {counted(found.config['nc'], 'class')}, {len(found.weights)} tensors"
 
     def load(self, content: Checkpoint, *, options: Mapping[str, Any]) -> Model:
         """The float model with its contract.
 
-        Options: `imgsz` (int or (height, width)), `head` (`decoded` or `raw`), `batch`, `names` (a file).
+        Options: `imgsz` (int or (height, width)), `head` (`decoded` or `raw`), `batch`, `names` and `config` (files).
 
         Raises:
             FileError: The config names an unsupported block, or keys or shapes do not fit.
             UsageError: The input size is not a multiple of the largest stride.
         """
-        found = detector(content)
+        found = detector(content, options.get("config"))
         if found is None:
             raise FileError(
                 f"{content.path}: no YOLOv5 detector inside", hint=f"qcore inspect {content.path} without --loader"
             )
+        if not found.config:
+            raise no_config(content.path, "YOLOv5")
         listed, assumed = names(found.names, found.config["nc"], options, str(content.path))
         network = build(found.config, found.weights, listed, found.source, str(content.path))
         stride = int(max(network.strides))
-        shape = input_shape(options, stride, _trained_size(content, stride))
+        default = (1280, 1280) if stride == 64 else (640, 640)
+        shape = input_shape(options, stride, found.size or default, network.channels)
         raw = options.get("head") == "raw"
         return model(
             network,
@@ -66,7 +74,7 @@ class YoloV5Loader:
                 "postprocess": DETECT,
                 "protocols": PROTOCOLS,
             },
-            notes=assumed,
+            notes={**size_note(options, found.size, shape), **told(assumed, found.assumed)},
         )
 
 
@@ -79,22 +87,48 @@ def build(
         FileError: A key is missing, left over, or of another shape; or the config cannot be built.
     """
     network: YoloV5 = strict.built(lambda: YoloV5(config, names), file)
-    strict.set_activations(network, config, source)
     given = {key: value for key, value in weights.items() if not key.endswith(".anchor_grid")}
     anchors = next((value for key, value in given.items() if key.endswith(".anchors")), None)
     if anchors is not None and anchors.shape[0] == len(network.strides) and anchors.shape[1] == network.detect.na:
         network.detect.anchors = torch.empty_like(anchors, dtype=torch.float32)
-    strict.fill(network, given, file)
+    strict.trained(network, config, given, source, file)
     return network
 
 
-def detector(content: Checkpoint) -> Stored | None:
-    """The YOLOv5 detector in a checkpoint, or None."""
+def detector(content: Checkpoint, config: str | None = None) -> Stored | None:
+    """The YOLOv5 detector in a checkpoint, or None; its config is empty where it holds only weights of no known size.
+
+    Args:
+        content: The checkpoint.
+        config: Path of a config to use instead of the file's own.
+
+    Raises:
+        FileError: Under `ema` is something that is no network, or the config is none.
+    """
     found = stored(content)
-    if found is None or found.package == "ultralytics" or found.family not in ("", "yolov5"):
+    if found is None:
+        return _weights_alone(bare(content), config)
+    if found.package == "ultralytics" or found.family not in ("", "yolov5"):
         return None
     fits = found.head == "Detect" and any(key.endswith(".anchors") for key in found.weights)
-    return found if fits else None
+    if not fits:
+        return None
+    return replace(found, config={**found.config, **config_file(config), "nc": found.config["nc"]}) if config else found
+
+
+def _weights_alone(found: Stored, given: str | None) -> Stored | None:
+    head = published.head_of(found.weights)
+    if head is None:
+        return None
+    classes = {"nc": published.classes(found.weights, head)}
+    if given:
+        return replace(found, config={**found.config, **config_file(given), **classes})
+    config = published.config(found.weights, head)
+    if config is None:
+        return replace(found, config={})
+    known = {**found.config, **config, **classes}
+    assumed = f"the layers of YOLOv5{variant(known)}, told from shapes: the file holds weights only; else {HINT}"
+    return replace(found, config=known, assumed="; ".join(filter(None, (found.assumed, assumed))))
 
 
 def variant(config: Mapping[str, Any]) -> str:
@@ -106,12 +140,6 @@ def variant(config: Mapping[str, Any]) -> str:
     if size is None or (levels, rows) not in {(3, 25), (4, 34)}:
         return "custom"
     return size + ("6" if levels == 4 else "")
-
-
-def _trained_size(content: Checkpoint, stride: int) -> int:
-    if isinstance(content.data, Mapping) and isinstance(content.data.get("imgsz"), int):
-        return int(content.data["imgsz"])
-    return 1280 if stride == 64 else 640
 
 
 def _decoded(network: YoloV5, shape: Sequence[Any]) -> TensorSpec:

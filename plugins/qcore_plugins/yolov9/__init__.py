@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import qcore
-from qcore_plugins.layers.options import LOADING
+from qcore_plugins.layers.options import CONFIG, LOADING
 
 
 @qcore.hookimpl
@@ -17,5 +17,5 @@ def qcore_loaders() -> Iterator[qcore.LoaderSpec]:
         describes="qcore_plugins.yolov9.contract:describe",
         format="checkpoint",
         produces=qcore.Form("torch", encoding="float", precision="f32"),
-        options=LOADING,
+        options=(*LOADING, CONFIG),
     )

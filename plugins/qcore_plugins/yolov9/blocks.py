@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,8 @@ from qcore_plugins.layers.conv import Conv
 class RepConv(nn.Module):
     """A 3x3 and a 1x1 convolution side by side, one 3x3 convolution after folding."""
 
+    stored_as: ClassVar = ("RepConvN",)
+
     def __init__(self, c1: int, c2: int, k: int = 3, s: int = 1, g: int = 1) -> None:
         super().__init__()
         self.conv1 = Conv(c1, c2, k, s, g=g, act=False)
@@ -24,6 +27,14 @@ class RepConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """`[B, c1, H, W]` -> `[B, c2, H/s, W/s]`."""
         return self.act(self.conv1(x) + self.conv2(x))
+
+    def formed(self, keys: set[str]) -> RepConv | FusedRepConv:
+        """One convolution where the checkpoint was saved with its branches joined."""
+        if "conv.weight" not in keys or "conv1.conv.weight" in keys:
+            return self
+        wide = self.conv1.conv
+        size = wide.in_channels, wide.out_channels, wide.kernel_size, wide.stride, wide.padding
+        return FusedRepConv(nn.Conv2d(*size, groups=wide.groups), self.act)
 
     def folded(self) -> FusedRepConv:
         """K = W3 f3 + pad(W1 f1), b = b3 + b1, f = gamma / sqrt(var + eps) (RepVGG, arXiv:2101.03697, section 3.2)."""
@@ -41,6 +52,8 @@ class RepConv(nn.Module):
 class FusedRepConv(nn.Module):
     """What is left of a RepConv: one convolution with bias."""
 
+    stored_as: ClassVar = ("RepConvN", "RepConv")
+
     def __init__(self, conv: nn.Conv2d, act: nn.Module) -> None:
         super().__init__()
         self.conv, self.act = conv, act
@@ -52,6 +65,9 @@ class FusedRepConv(nn.Module):
 
 class RepBottleneck(nn.Module):
     """A RepConv, a 3x3 convolution, and the input added where the channels agree."""
+
+    stored_as: ClassVar = ("RepNBottleneck",)
+    stored: ClassVar = {"add": "add"}
 
     def __init__(self, c1: int, c2: int, shortcut: bool = True, g: int = 1, e: float = 0.5) -> None:
         super().__init__()
@@ -69,6 +85,8 @@ class RepBottleneck(nn.Module):
 class RepCSP(nn.Module):
     """Cross-stage partial block of RepBottlenecks."""
 
+    stored_as: ClassVar = ("RepNCSP",)
+
     def __init__(self, c1: int, c2: int, n: int = 1, shortcut: bool = True, g: int = 1, e: float = 0.5) -> None:
         super().__init__()
         hidden = int(c2 * e)
@@ -84,6 +102,8 @@ class RepCSP(nn.Module):
 
 class RepCSPELAN(nn.Module):
     """Halves of a 1x1 convolution, a chain of two stages, everything joined (GELAN, arXiv:2402.13616)."""
+
+    stored_as: ClassVar = ("RepNCSPELAN4",)
 
     def __init__(self, c1: int, c2: int, c3: int, c4: int, n: int = 1) -> None:
         super().__init__()
@@ -105,6 +125,8 @@ class RepCSPELAN(nn.Module):
 
 class ELAN(RepCSPELAN):
     """The same chain of plain convolutions."""
+
+    stored_as: ClassVar = ("ELAN1",)
 
     def stage(self, c1: int, c2: int, n: int) -> nn.Module:  # noqa: ARG002
         """A convolution."""
@@ -143,18 +165,21 @@ class SPPELAN(nn.Module):
     def __init__(self, c1: int, c2: int, c3: int) -> None:
         super().__init__()
         self.cv1 = Conv(c1, c3)
+        self.cv2, self.cv3, self.cv4 = (nn.MaxPool2d(5, 1, 2) for _ in range(3))
         self.cv5 = Conv(4 * c3, c2)
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, c1, H, W]` -> `[B, c2, H, W]`."""
         found = [self.cv1(x)]
-        for _ in range(3):
-            found.append(functional.max_pool2d(found[-1], 5, 1, 2))
+        for pool in (self.cv2, self.cv3, self.cv4):
+            found.append(pool(found[-1]))
         return self.cv5(torch.cat(found, 1))
 
 
 class CBLinear(nn.Module):
     """A 1x1 convolution whose output is split into several widths."""
+
+    stored: ClassVar = {"c2s": "widths"}
 
     def __init__(
         self, c1: int, widths: Sequence[int], k: int = 1, s: int = 1, p: int | None = None, g: int = 1
@@ -170,6 +195,8 @@ class CBLinear(nn.Module):
 
 class CBFuse(nn.Module):
     """Adds one part of each CBLinear, resized, to the last input."""
+
+    stored: ClassVar = {"idx": "indices"}
 
     def __init__(self, indices: Sequence[int]) -> None:
         super().__init__()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,8 @@ BINS = 16
 
 class Expectation(nn.Module):
     """Holds the values of the bins, which are parameters in upstream's files: 0..15 in every trained one."""
+
+    stored_as: ClassVar = ("DFL",)
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,6 +40,8 @@ class Head(nn.Module):
         grouped: Groups of 4 in the box branch, and its width rounded to 4 (DDetect; not in Detect, not in ultralytics).
         style: Width and make of the class branch: `upstream`, `legacy` or `depthwise` (ultralytics).
     """
+
+    stored_as: ClassVar = ("Detect", "DDetect", "DualDetect", "DualDDetect", "TripleDetect", "TripleDDetect")
 
     def __init__(self, nc: int, channels: Sequence[int], *, grouped: bool, style: str) -> None:
         super().__init__()

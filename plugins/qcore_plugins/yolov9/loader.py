@@ -6,15 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
+
 from qcore.contract import Tensor as TensorSpec
 from qcore.errors import FileError
 from qcore.model import Model
 from qcore.wording import counted
-from qcore_plugins.checkpoint.stored import Stored, stored
+from qcore_plugins.checkpoint.stored import Stored, bare, stored
 from qcore_plugins.checkpoint.unpickler import Checkpoint
 from qcore_plugins.layers import weights as strict
-from qcore_plugins.layers.contracts import DETECT, LETTERBOX, input_shape
-from qcore_plugins.layers.detector import levels, model, names
+from qcore_plugins.layers.configs import HINT, config_file, no_config
+from qcore_plugins.layers.contracts import DETECT, LETTERBOX, input_shape, size_note
+from qcore_plugins.layers.detector import levels, model, names, told
+from qcore_plugins.yolov9 import published
 from qcore_plugins.yolov9.contract import MEANING, PROTOCOLS
 from qcore_plugins.yolov9.head import BINS
 from qcore_plugins.yolov9.network import BRANCHES, YoloV9
@@ -28,26 +32,30 @@ class YoloV9Loader:
         found = detector(content)
         if found is None:
             return None
+        if not found.config:
+            return f"YOLOv9 weights without their config, {len(found.weights)} tensors"
         return f"YOLOv9 {variant(found)}, {counted(found.config['nc'], 'class')}, head {found.head}"
 
     def load(self, content: Checkpoint, *, options: Mapping[str, Any]) -> Model:
         """The float inference model with its contract; a dual head is converted.
 
-        Options: `imgsz` (int or (height, width)), `head` (`decoded` or `raw`), `batch`, `names` (a file).
+        Options: `imgsz` (int or (height, width)), `head` (`decoded` or `raw`), `batch`, `names` and `config` (files).
 
         Raises:
             FileError: The config names an unsupported block, or keys or shapes do not fit.
             UsageError: The input size is not a multiple of the largest stride.
         """
-        found = detector(content)
+        found = detector(content, options.get("config"))
         if found is None:
             raise FileError(
                 f"{content.path}: no YOLOv9 detector inside", hint=f"qcore inspect {content.path} without --loader"
             )
+        if not found.config:
+            raise no_config(content.path, "YOLOv9")
         listed, assumed = names(found.names, found.config["nc"], options, str(content.path))
         network = build(replace(found, names=listed), str(content.path))
         stride = int(max(network.strides))
-        shape = input_shape(options, stride, 640)
+        shape = input_shape(options, stride, found.size or (640, 640), network.channels)
         raw = options.get("head") == "raw"
         dropped = f"from {found.head}: the main branch is kept, {network.sets - 1} auxiliary dropped"
         return model(
@@ -62,7 +70,11 @@ class YoloV9Loader:
                 "postprocess": DETECT,
                 "protocols": PROTOCOLS,
             },
-            notes={**assumed, **({"converted": dropped} if network.sets > 1 else {})},
+            notes={
+                **({"converted": dropped} if network.sets > 1 else {}),
+                **size_note(options, found.size, shape),
+                **told(assumed, found.assumed),
+            },
         )
 
 
@@ -73,27 +85,70 @@ def build(found: Stored, file: str) -> YoloV9:
         FileError: A key is missing, left over, or of another shape; or the config cannot be built.
     """
     network: YoloV9 = strict.built(lambda: YoloV9(found.config, found.names or (), style=style(found)), file)
-    strict.set_activations(network, found.config, found.source, network.renamed)
-    strict.fill(network, network.converted(found.weights), file)
+    strict.trained(network, found.config, network.converted(found.weights), found.source, file, network.renamed)
     return network
 
 
 def style(found: Stored) -> str:
     """Whose class branch the head has: `upstream`, or ultralytics' `legacy` or `depthwise`."""
-    if found.package != "ultralytics":
-        return "upstream"
-    return "depthwise" if any(".cv3.0.0.0.conv.weight" in key for key in found.weights) else "legacy"
+    if any(".cv3.0.0.0.conv.weight" in key for key in found.weights):
+        return "depthwise"
+    if found.source is None and found.family == "" and not _has_shapes(found, "upstream"):
+        return "legacy"
+    return "legacy" if found.package == "ultralytics" else "upstream"
 
 
-def detector(content: Checkpoint) -> Stored | None:
+def _has_shapes(found: Stored, kind: str) -> bool:
+    """Whether the network of a config has the keys and shapes of the weights, counts and folded units aside."""
+    try:
+        with torch.device("meta"):
+            network = YoloV9(found.config, style=kind)
+    except FileError:
+        return False
+    strict.formed(network, network.converted(found.weights))
+
+    def shapes(weights: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value.shape for key, value in weights.items() if not key.endswith("_tracked")}
+
+    return shapes(network.state_dict()) == shapes(network.converted(found.weights))
+
+
+def _weights_alone(found: Stored, given: str | None) -> Stored | None:
+    if not published.is_yolov9(found.weights):
+        return None
+    if given:
+        return replace(found, config={**found.config, **config_file(given), "nc": published.classes(found.weights)})
+    for config in published.configs(found.weights):
+        known = replace(found, config={**found.config, **config})
+        if _has_shapes(known, style(known)):
+            assumed = (
+                f"the layers of YOLOv9{variant(known)}, told from shapes: the file holds weights only; else {HINT}"
+            )
+            return replace(known, assumed="; ".join(filter(None, (found.assumed, assumed))))
+    return replace(found, config={})
+
+
+def detector(content: Checkpoint, config: str | None = None) -> Stored | None:
     """The YOLOv9 detector in a checkpoint, or None: a head with bins, and blocks that only YOLOv9 has.
 
+    Args:
+        content: The checkpoint.
+        config: Path of a config to use instead of the file's own.
+
+    Returns:
+        Its config is empty where the file holds only weights of no known size.
+
     Raises:
-        FileError: A YOLOv9 body with a head for another task, or one without suppression.
+        FileError: A YOLOv9 body with a head for another task, or one without suppression; under `ema` is something that
+            is no network; or the config is none.
     """
     found = stored(content)
-    if found is None or found.family not in ("", "yolov9"):
+    if found is None:
+        return _weights_alone(bare(content), config)
+    if found.family not in ("", "yolov9"):
         return None
+    if config:
+        found = replace(found, config={**found.config, **config_file(config), "nc": found.config["nc"]})
     blocks = {row[2] for part in ("backbone", "head") for row in found.config[part]}
     if not blocks & {"RepNCSPELAN4", "ELAN1", "SPPELAN"}:
         return None

@@ -106,9 +106,9 @@ class YoloV9(Layers):
             main = dict(zip(LETTERS[self.sets], LETTERS[1], strict=True))
             member, dot, below = rest.partition(".")
             if member not in main:
-                return None if self.sets > 1 else f"model.{place}.{rest}"
+                return None if self.sets > 1 and rest else f"model.{place}.{rest}".rstrip(".")
             rest = f"{main[member]}{dot}{below}"
-        return f"model.{place}.{rest}"
+        return f"model.{place}.{rest}".rstrip(".")
 
 
 def _main(head: Row, sets: int) -> Row:
