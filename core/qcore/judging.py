@@ -90,6 +90,19 @@ class Judge:
         """The main figure of a predictor."""
         return float(self.figures(predictor)[self.name(predictor.contract)])
 
+    def items(self, contract: Contract) -> Sequence[Any]:
+        """The inputs of the data; empty where the evaluator does not tell.
+
+        Raises:
+            UsageError: No class of the model is one of the data.
+        """
+        made = evaluator(contract.task, self.plugins).create()
+        if not hasattr(made, "comparison"):
+            return ()
+        settings = {"images": self.images, "classes": self.classes, "max_drop": 0.0}
+        items: Sequence[Any] = made.comparison(contract, contract, self.data, **settings).items
+        return items
+
     def session(self, model: Model, session: Session) -> float:
         """The main figure of a session that runs a model, under the contract's first protocol."""
         protocol = self.protocol(model.contract)

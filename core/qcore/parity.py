@@ -1,22 +1,80 @@
-"""Parity: what a written model gives on its runtime, against what the quantized network should give."""
+"""Parity: what a written model gives on its runtime, against what the quantized network and the float one give."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
-from qcore.errors import CheckFailed
+from qcore.comparing.contracts import SUPPRESSED
+from qcore.comparing.ranks import rank_correlation
+from qcore.comparing.side import Seen, seen
+from qcore.comparing.tensors import Sums, parts
+from qcore.contract import Contract
+from qcore.errors import CheckFailed, UsageError
 from qcore.judging import evaluator
 from qcore.manager import Plugins
 from qcore.model import Model
-from qcore.pipelines import predictor
-from qcore.predictor import assembled
+from qcore.predictor import Predictor, assembled
 from qcore.progress import Silent
-from qcore.protocols import Progress
+from qcore.protocols import Executed, Progress, Session
 from qcore.specs import BackendSpec
+from qcore.wording import counted
 
-INPUTS = 24
-"""How many inputs are compared."""
+INPUTS, ROUNDS = 24, 4
+"""How many inputs are compared at a time, and how often more are taken where they show too little."""
+LOOKED = 8
+"""Inputs whose raw outputs are compared."""
+ALIKE, ROOM = 0.6, 10.0
+"""Lowest correlation by rank of a quantity of the raw outputs, and largest factor between their sizes. YOLOv5n in INT8
+against float has .96 (.90 at the worst picture) and .93 to 1.05; dead, constant or saturated outputs have 0."""
+REFERENCE, FLOAT = "reference", "float"
+SHOW_MORE = "give inputs that show what the model finds: more of them with --calib, or labelled ones with --data"
+
+
+@dataclass(frozen=True)
+class Parity:
+    """What a comparison came to that did not fail.
+
+    Attributes:
+        backend: Where the model ran.
+        inputs: How many inputs were compared.
+        summary: One line: how far the results agree.
+        figures: The evaluator's, against the fake-quantized reference, or against float where there is none.
+        against_float: The evaluator's, against the float model; None where it did not run.
+        tensors: Quantity of the raw outputs -> cosine, correlation by rank, largest error as a part of the span of the
+            values, and so on; against the float model, or the reference where that did not run.
+        unproved: Why this proves nothing; empty where it proves that the file does what the network does.
+        hint: What would prove it.
+        executed: What the compiled model computes in integers; None where the runtime does not tell.
+    """
+
+    backend: str
+    inputs: int
+    summary: str
+    figures: Mapping[str, Any]
+    against_float: Mapping[str, Any] | None = None
+    tensors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    unproved: str = ""
+    hint: str = ""
+    executed: Executed | None = None
+
+    def document(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
+        executed = self.executed.document() if self.executed else None
+        return {
+            "inputs": self.inputs,
+            "backend": self.backend,
+            **self.figures,
+            "proved": not self.unproved,
+            "unproved": self.unproved,
+            "summary": self.summary,
+            "float": None if self.against_float is None else dict(self.against_float),
+            "tensors": {name: dict(each) for name, each in self.tensors.items()},
+            **({"executed": executed} if executed else {}),
+        }
 
 
 def check(
@@ -25,42 +83,228 @@ def check(
     inputs: Sequence[Any],
     *,
     plugins: Plugins,
+    original: Predictor | None = None,
     options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
-) -> dict[str, Any] | None:
-    """Run inputs through a quantized model on its runtime and through its reference.
+) -> Parity | None:
+    """Run inputs through a quantized model on its runtime, through its reference, and through the float model.
+
+    Results are compared by the evaluator, below the deployed confidence too where it asks for that; raw outputs by
+    their correlation. More inputs than `INPUTS` are taken where those show too little.
 
     Args:
         model: As it is written.
         backend: What runs it.
-        inputs: What the preprocessor reads; the first `INPUTS` are used.
+        inputs: What the preprocessor reads.
         plugins: Where components come from.
+        original: The float model.
         options: Of the backend.
         progress: Shown over the inputs.
 
     Returns:
-        The evaluator's figures of agreement, or None where the model has no reference or the evaluator no such figures.
+        What it came to; None where there is nothing to hold the model against.
 
     Raises:
         CheckFailed: They disagree.
     """
-    if model.reference is None:
-        return None
     judge = evaluator(model.contract.task, plugins).create()
-    if not hasattr(judge, "agreement"):
+    session = backend.create().compile(model, options=options or backend.settings({}))
+    others: dict[str, tuple[Contract, Session]] = {}
+    if model.reference is not None:
+        others[REFERENCE] = model.contract, model.reference()
+    if original is not None:
+        others[FLOAT] = original.contract, original.session
+    if not others or not len(inputs) or not hasattr(judge, "agreement"):
         return None
-    candidate = predictor(model, backend, plugins=plugins, options=options)
-    reference = assembled(model.contract, model.reference(), "reference", plugins=plugins)
-    chosen = list(inputs)[:INPUTS]
 
-    def pairs() -> Iterator[tuple[Any, Any]]:
-        both: Iterable[tuple[Any, Any]] = zip(reference.stream(chosen), candidate.stream(chosen), strict=True)
-        yield from (progress or Silent()).track(both, f"parity on {backend.name}", len(chosen))
+    def predictor(contract: Contract, running: Session, name: str) -> Predictor:
+        return _faint(contract, running, name, plugins, getattr(judge, "faint", {}))
 
-    found: dict[str, Any] = {"inputs": len(chosen), "backend": backend.name, **judge.agreement(pairs())}
-    if not found["agree"]:
-        raise CheckFailed(
-            f"the quantized file on {backend.name} does not give what the quantized network gives: {found['summary']}",
-            hint="nothing was written; leave the layers that differ float with --exclude, or use another backend",
-        )
-    return found
+    comparison = _Comparison(
+        judge,
+        predictor(model.contract, session, backend.name),
+        {name: predictor(*each, name) for name, each in others.items()},
+        model.contract,
+    )
+    verdicts = comparison.run(inputs, (progress or Silent()), backend.name)
+    _require(verdicts, comparison.tensors, backend.name)
+    return _told(backend.name, comparison, verdicts, getattr(session, "executed", None))
+
+
+def _faint(contract: Contract, session: Session, name: str, plugins: Plugins, faint: Mapping[str, Any]) -> Predictor:
+    """Gives faint results too, unless what is written has gone beyond that."""
+    try:
+        return assembled(contract, session, name, plugins=plugins, overrides={"postprocess": faint})
+    except UsageError:
+        return assembled(contract, session, name, plugins=plugins)
+
+
+@dataclass
+class _Quantity:
+    """A quantity of the raw outputs in two models."""
+
+    sums: Sums = field(default_factory=lambda: Sums(coarse=(0, 0.0)))
+    ranks: list[float] = field(default_factory=list)
+
+    def add(self, one: Any, other: Any, place: Callable[[tuple[int, ...]], str]) -> None:
+        """The values of one input."""
+        self.sums.add(one, other, place, "")
+        self.ranks.append(rank_correlation(one, other))
+
+    @property
+    def correlation(self) -> float:
+        """By rank, on average over the inputs."""
+        return sum(self.ranks) / max(len(self.ranks), 1)
+
+    def figures(self) -> dict[str, Any]:
+        """By name."""
+        return {**self.sums.figures(), "correlation": self.correlation}
+
+
+@dataclass
+class _Comparison:
+    """Runs a candidate beside the others, and collects what they give.
+
+    Attributes:
+        pairs: Name of the other -> its results beside the candidate's.
+        tensors: Name of the other -> quantity of the raw outputs -> what differs.
+    """
+
+    judge: Any
+    candidate: Predictor
+    others: Mapping[str, Predictor]
+    contract: Contract
+    pairs: dict[str, list[tuple[Any, Any]]] = field(default_factory=dict)
+    tensors: dict[str, dict[str, _Quantity]] = field(default_factory=dict)
+    inputs: int = 0
+
+    def run(self, inputs: Sequence[Any], progress: Progress, backend: str) -> dict[str, dict[str, Any]]:
+        """The evaluator's figures by name of the other, after as many inputs as it takes."""
+        remaining = iter(inputs)
+        verdicts: dict[str, dict[str, Any]] = {}
+        for _ in range(ROUNDS):
+            chosen = list(islice(remaining, INPUTS))
+            if not chosen:
+                break
+            for raws in _batches(progress.track(chosen, f"parity on {backend}", len(chosen)), self._size):
+                self._add([self.candidate.preprocessor.read(item) for item in raws])
+            verdicts = {
+                name: self.judge.agreement(pairs, contract=self.contract, against=name)
+                for name, pairs in self.pairs.items()
+            }
+            if any(not each["agree"] for each in verdicts.values()) or _enough(verdicts):
+                break
+        return verdicts
+
+    @property
+    def _size(self) -> int:
+        sizes = (each.contract.inputs[0].shape[0] for each in (self.candidate, *self.others.values()))
+        return max((size for size in sizes if isinstance(size, int)), default=1)
+
+    def _add(self, raws: list[Any]) -> None:
+        own = list(seen(self.candidate, raws))
+        for name, other in self.others.items():
+            for one, candidate in zip(seen(other, raws), own, strict=True):
+                pairs = self.pairs.setdefault(name, [])
+                if len(pairs) < LOOKED:
+                    self._lay_beside(name, other, one, candidate)
+                pairs.append((one.result, candidate.result))
+        self.inputs += len(raws)
+
+    def _lay_beside(self, name: str, other: Predictor, one: Seen, candidate: Seen) -> None:
+        """Raw outputs; not of lists in order of confidence, which rounding changes."""
+        if any(output.stage == SUPPRESSED for output in self.contract.outputs):
+            return
+        theirs, ours = parts(other, one), parts(self.candidate, candidate)
+        sums = self.tensors.setdefault(name, {})
+        for quantity, (value, place) in theirs.items():
+            if quantity in ours and ours[quantity][0].shape == value.shape:
+                sums.setdefault(quantity, _Quantity()).add(value, ours[quantity][0], place)
+
+
+def _batches(items: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    while batch := list(islice(items, size)):
+        yield batch
+
+
+def _enough(verdicts: Mapping[str, Mapping[str, Any]]) -> bool:
+    return bool(verdicts) and all(each.get("enough", True) for each in verdicts.values())
+
+
+def _require(
+    verdicts: Mapping[str, Mapping[str, Any]], tensors: Mapping[str, Mapping[str, _Quantity]], backend: str
+) -> None:
+    """Refuse what differs.
+
+    Raises:
+        CheckFailed: Results or raw outputs do.
+    """
+    told: dict[str, Callable[[str], str]] = {
+        REFERENCE: lambda what: (
+            f"the quantized file on {backend} does not give what the quantized network gives: {what}"
+        ),
+        FLOAT: lambda what: f"the quantized file on {backend} does not find what the float model finds: {what}",
+    }
+    hints = {
+        REFERENCE: "nothing was written; leave the layers that differ float with --exclude, or use another backend",
+        FLOAT: "nothing was written; calibrate on inputs like those of the scene, leave the layers float that "
+        "qcore sensitivity names (--exclude), or use another quantizer",
+    }
+    for name in verdicts:
+        faults = list(_broken(tensors.get(name, {})))
+        if not verdicts[name]["agree"]:
+            faults = [*verdicts[name].get("faults", ()), verdicts[name]["summary"]]
+        if faults:
+            raise CheckFailed(told[name]("; ".join(faults)), hint=hints[name])
+
+
+def _broken(quantities: Mapping[str, _Quantity]) -> Iterator[str]:
+    """Quantities whose values have nothing to do with those of the other."""
+    for quantity, each in quantities.items():
+        if not math.isfinite(each.sums.apart):
+            yield f"raw outputs: {quantity} have values that are no numbers"
+        elif each.correlation < ALIKE:
+            yield f"raw outputs: {quantity} have a rank correlation of {each.correlation:.3f}, below {ALIKE:g}"
+        elif not 1 / ROOM <= each.sums.size <= ROOM:
+            yield f"raw outputs: {quantity} are {each.sums.size:.3g} times as large"
+
+
+def _told(
+    backend: str,
+    comparison: _Comparison,
+    verdicts: Mapping[str, Mapping[str, Any]],
+    executed: Callable[[], Executed | None] | None,
+) -> Parity:
+    first = verdicts.get(REFERENCE) or verdicts[FLOAT]
+    against = verdicts.get(FLOAT)
+    unproved = ""
+    if not _enough(verdicts):
+        least = next(each for each in verdicts.values() if not each.get("enough", True))
+        shows = "shows" if comparison.inputs == 1 else "show"
+        unproved = f"{counted(comparison.inputs, 'input')} {shows} too little to judge by: {least['summary']}"
+    figures = {key: value for key, value in first.items() if key not in ("enough", "faults", "summary")}
+    quantities = comparison.tensors.get(FLOAT) or comparison.tensors.get(REFERENCE) or {}
+    return Parity(
+        backend,
+        comparison.inputs,
+        str(first["summary"]),
+        figures,
+        against,
+        {name: each.figures() for name, each in quantities.items()},
+        unproved,
+        SHOW_MORE if unproved else "",
+        executed() if executed else None,
+    )
+
+
+def elsewhere(parity: Parity, runtime: str, why: str) -> Parity:
+    """The same, which is no proof for the runtime that the file is for.
+
+    Args:
+        parity: Of another backend.
+        runtime: That the file is for.
+        why: It did not run there.
+    """
+    unproved = f"the file is for {runtime}, but ran on {parity.backend}: {why}"
+    hint = f"where {runtime} runs: qcore compare FLOAT FILE --data DIR"
+    return replace(parity, unproved=unproved, hint=hint, executed=None)

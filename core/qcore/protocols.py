@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
@@ -139,10 +140,31 @@ class Quantizer(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Executed:
+    """How a compiled model computes its layers with weights, such as convolutions.
+
+    Attributes:
+        layers: How many there are in the compiled model.
+        integer: How many of them compute in integers.
+        floats: Names of the others, as the runtime tells them.
+    """
+
+    layers: int
+    integer: int
+    floats: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
+        return {"layers": self.layers, "integer": self.integer, "floats": list(self.floats)}
+
+
 class Session(Protocol):
     """A compiled model.
 
     A session that takes inputs of other shapes than the contract's says so with an attribute `any_shape = True`.
+    Optional: `executed()` gives an `Executed`, of the model as the runtime compiled it and not of the file, or None
+    where that cannot be told; `qcore quantize` says how many layers run in integers.
     """
 
     executed_precision: str
@@ -153,7 +175,11 @@ class Session(Protocol):
 
 
 class Backend(Protocol):
-    """A runtime."""
+    """A runtime.
+
+    Optional: `ready(options)` raises MissingDevice where this machine has nothing that it runs on, so that no model is
+    made for it in vain.
+    """
 
     def compile(self, model: Model, *, options: Mapping[str, Any]) -> Session:
         """Make the model ready to run."""
@@ -286,11 +312,23 @@ class Evaluator(Protocol):
         """The figures of `evaluate` and what a report shows of the same run: tables, curves, pictures. Optional."""
         ...
 
-    def agreement(self, pairs: Iterable[tuple[Any, Any]]) -> dict[str, Any]:
+    def agreement(
+        self, pairs: Iterable[tuple[Any, Any]], *, contract: Contract | None = None, against: str = "reference"
+    ) -> dict[str, Any]:
         """How far pairs of results of the same input, of a reference and of a candidate, agree. Optional.
 
+        An attribute `faint` holds parameters of the postprocessor under which it wants the results, such as a low
+        threshold. Inputs that show nothing above the deployed one then show something still.
+
+        Args:
+            pairs: Results of the reference and of the candidate.
+            contract: Of the candidate, with the deployed parameters.
+            against: `reference`, which computes the same numbers by other means, or `float`, the model before it was
+                quantized, from which more may be allowed.
+
         Returns:
-            Figures by name, among them `agree`, the verdict, and `summary`, one line for people.
+            Figures by name, among them `agree`, the verdict, and `summary`, one line for people. Optional: `enough`,
+            whether the pairs show enough for that to prove anything, and `faults`, one line for each that was found.
         """
         ...
 

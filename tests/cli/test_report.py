@@ -123,7 +123,7 @@ def test_quantize_shows_parity_and_recipe(run, exported, pictures, tmp_path):
 def test_a_failed_check_has_a_page_too(run, exported, pictures, tmp_path, monkeypatch):
     from qcore_plugins.detection_eval.evaluator import DetectionEvaluator
 
-    def disagree(pairs):
+    def disagree(pairs, **_):
         list(pairs)
         return {"agree": False, "summary": "all boxes lost"}
 

@@ -112,7 +112,7 @@ def test_the_files_find_what_the_fake_quantized_network_finds(table, shared, bac
     model = table.to(backend).model()
     pictures = sorted((shared / "assets" / "coco-val" / "images").iterdir())
     spec = qcore.plugins.get(qcore.BackendSpec, backend)
-    said = parity.check(model, spec, pictures, plugins=qcore.plugins)
+    said = parity.check(model, spec, pictures, plugins=qcore.plugins).figures
     assert said["boxes"] > 80
     assert said["lost"] <= 0.03
     assert abs(said["bias"]) <= 0.005

@@ -12,7 +12,7 @@ from qcore.cli import reporting
 from qcore.cli.about import about
 from qcore.contract import Contract
 from qcore.errors import CheckFailed
-from qcore.report import Bars, Block, Curves, Report, Section, Table, Text
+from qcore.report import Bars, Block, Curves, Report, Section, Table, Text, Verdict
 from qcore.wording import counted
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ class Page:
         if len(checked) < len(written):
             told.append(f"{len(written) - len(checked)} of {len(written)} files could not be checked")
         told += [_kept(one) for one in written if "budget" in one.report]
-        whole = len(checked) == len(written)
+        told += [f"{one.name}: not proved: {why}" for one in checked if (why := one.report["parity"].get("unproved"))]
+        whole = len(checked) == len(written) and not any(one.report["parity"].get("unproved") for one in checked)
         summary = "Every file gives what the quantized network gives. " if whole else ""
         sections = [
             *about(contracts),
@@ -111,15 +112,39 @@ def _files(written: Sequence[Written]) -> Table:
 
 
 def _parity(checked: Sequence[Written]) -> Section:
-    found = [one.report["parity"] for one in checked]
-    keys = [key for key in found[0] if key not in ("agree", "summary", "backend")]
-    rows = [
-        (one.name, one.report["parity"]["backend"], *(one.report["parity"].get(key) for key in keys)) for one in checked
-    ]
-    columns = ("target", "run on", *(key.replace("_", " ") for key in keys))
-    verdicts = tuple("pass" if one["agree"] else "fail" for one in found)
-    text = "The written file on its runtime against the quantized network, computed by other means on the same inputs."
-    return Section("Parity", [Table(columns, rows, verdicts=verdicts)], text)  # type: ignore[arg-type]
+    """Each file against its reference and against float, its raw outputs, and what the runtime made integers of."""
+    rows: list[tuple[Any, ...]] = []
+    verdicts: list[Verdict] = []
+    blocks: list[Block] = []
+    keys = [key for key, value in checked[0].report["parity"].items() if _scalar(key, value)]
+    for one in checked:
+        for ran in (one.report["parity"], *one.report["parity"].get("also", ())):
+            beside = [("quantized network", ran), *([("float model", ran["float"])] if ran.get("float") else [])]
+            for name, figures in beside:
+                rows.append((one.name, ran["backend"], name, *(figures.get(key) for key in keys)))
+                verdicts.append("note" if ran.get("unproved") else "pass" if figures["agree"] else "fail")
+            if executed := ran.get("executed"):
+                share = f"{executed['integer']} of {executed['layers']} layers with weights run in integers"
+                blocks.append(Text(f"{one.name}: {share} on {ran['backend']}."))
+            if ran.get("unproved"):
+                blocks.append(Text(f"{one.name}: not proved: {ran['unproved']}."))
+            blocks += _tensors(one.name, ran)
+    columns = ("target", "run on", "against", *(key.replace("_", " ") for key in keys))
+    text = "The written file on its runtime, against the quantized network computed by other means, and against float."
+    return Section("Parity", [Table(columns, rows, verdicts=verdicts), *blocks], text)
+
+
+def _scalar(key: str, value: Any) -> bool:
+    """Whether a figure is one number, for a cell of the table."""
+    return key not in ("agree", "proved", "quantized") and isinstance(value, (int, float))
+
+
+def _tensors(name: str, ran: Mapping[str, Any]) -> list[Block]:
+    """Raw outputs against float."""
+    keys = ("cosine", "correlation", "size", "error")
+    rows = [(quantity, *(each[key] for key in keys)) for quantity, each in ran.get("tensors", {}).items()]
+    columns = ("quantity", "cosine", "correlation", "size", "largest error / span")
+    return [Table(columns, rows, f"{name} on {ran['backend']}: raw outputs against float", folded=True)] if rows else []
 
 
 def _budget(one: Written, several: bool) -> list[Section]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qcore.cli import reporting
+from qcore.cli import proving, reporting
 from qcore.cli.arguments import pairs, refuse_unused
 from qcore.cli.console import Output
 from qcore.cli.quantize_report import Page, Written
@@ -68,9 +67,12 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
         plan.require()
     output_directory(options.out)
     page = Page(options, pipeline) if reporting.ready(options, pipeline.plugins) else None
+    pipeline = pipeline.load()
+    proof = proving.Proof.begun(output, pipeline, judge)
     done = pipeline.quantized()
+    several = len(targets) > 1
     try:
-        written = [_written(options, output, pipeline, done, target, len(targets) > 1, judge) for target in targets]
+        written = [_written(options, output, pipeline, done, target, several, judge, proof) for target in targets]
     except CheckFailed as error:
         if page:
             reporting.keep(page.failed(error, done), options, output, pipeline.plugins)
@@ -170,6 +172,7 @@ def _written(
     target: Target,
     several: bool,
     judge: Judge | None,
+    proof: proving.Proof,
 ) -> Written:
     from qcore import loading
 
@@ -182,39 +185,18 @@ def _written(
 
         ended, report["budget"], ranked = within(options, output, pipeline, done, target, judge)
     model: Model = ended.model(target.goal)
-    agreed = _checked(output, ended, target, model, pipeline.calibration_items())
+    parities = proof.of(ended, target, model)
     files = loading.save(model, folder, pipeline.weights.stem, pipeline.plugins)
     if options.explain:
         _explain(output, model, report)
     report |= {"file": str(files[-1]), "bytes": sum(file.stat().st_size for file in files)}
     output.say(f"{report['file']} ({report['bytes'] / 1e6:.2f} MB)")
-    if agreed:
-        report["parity"] = agreed
-        where = f"{agreed['inputs']} inputs on {agreed['backend']}"
-        output.say(f"  as the quantized network on {where}: {agreed['summary']}")
+    for line in proving.told(parities, model):
+        output.say(f"  {line}")
+    if parities:
+        report["parity"] = {**parities[0].document(), "quantized": proving.promised(model)}
+        report["parity"] |= {"also": [each.document() for each in parities[1:]]} if parities[1:] else {}
     return Written(target.name, report, model.contract, files, ranked)
-
-
-def _checked(
-    output: Output, ended: Pipeline, target: Target, model: Model, inputs: Sequence[Any]
-) -> dict[str, Any] | None:
-    """The parity check; without the runtime's device, on what the last converter was given and another runtime runs."""
-    from qcore import parity
-    from qcore.errors import MissingDevice
-    from qcore.specs import BackendSpec
-
-    check = partial(parity.check, inputs=inputs, plugins=ended.plugins, progress=output.progress)
-    try:
-        return check(model, target.backend)
-    except MissingDevice as error:
-        before = ended.plan(target.goal).legs[-1].source
-        able = [
-            spec
-            for spec in ended.plugins.specs(BackendSpec)
-            if not spec.problems() and any(form.accepts(before) for form in spec.accepts)
-        ]
-        output.note(f"not run on {target.backend.name}: {error.message}")
-        return check(ended.model(before), able[0]) if able else None
 
 
 def _explain(output: Output, model: Model, report: dict[str, Any]) -> None:

@@ -81,14 +81,19 @@ class Side:
 
     def run(self, raws: Sequence[Any]) -> Iterator[Seen]:
         """Run inputs as they were read, in batches of the contract's size."""
-        sizes = self.contract.inputs[0].shape
-        size = sizes[0] if sizes and isinstance(sizes[0], int) else 1
-        for start in range(0, len(raws), size):
-            batch = raws[start : start + size]
-            inputs, geometries = self.predictor.prepare(batch, size)
-            outputs: Arrays = self.predictor.session.run(inputs)
-            results = self.predictor.finish(outputs, geometries)
-            (tensor,) = inputs.values()
-            for place, result in enumerate(results):
-                own = {name: value[place : place + 1] for name, value in outputs.items()}
-                yield Seen(tensor[place : place + 1], own, result)
+        yield from seen(self.predictor, raws)
+
+
+def seen(predictor: Predictor, raws: Sequence[Any]) -> Iterator[Seen]:
+    """Run inputs as they were read, in batches of the contract's size, with everything in between kept."""
+    sizes = predictor.contract.inputs[0].shape
+    size = sizes[0] if sizes and isinstance(sizes[0], int) else 1
+    for start in range(0, len(raws), size):
+        batch = raws[start : start + size]
+        inputs, geometries = predictor.prepare(batch, size)
+        outputs: Arrays = predictor.session.run(inputs)
+        results = predictor.finish(outputs, geometries)
+        (tensor,) = inputs.values()
+        for place, result in enumerate(results):
+            own = {name: value[place : place + 1] for name, value in outputs.items()}
+            yield Seen(tensor[place : place + 1], own, result)

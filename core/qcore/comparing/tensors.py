@@ -14,6 +14,7 @@ from qcore.comparing.contracts import SUPPRESSED
 from qcore.comparing.explaining import explained
 from qcore.comparing.rung import Cause, Rung
 from qcore.comparing.side import Seen, Side
+from qcore.predictor import Predictor
 from qcore.report import Table
 
 LIMITS = {"float": 0.9999, "half": 0.999, "quantized": 0.9}
@@ -33,6 +34,7 @@ class Sums:
     dot: float = 0.0
     left: float = 0.0
     right: float = 0.0
+    ends: tuple[float, float] = (math.inf, -math.inf)
     apart: float = 0.0
     count: int = 0
     largest: float = 0.0
@@ -47,6 +49,7 @@ class Sums:
         self.dot += float((left * right).sum())
         self.left += float((left * left).sum())
         self.right += float((right * right).sum())
+        self.ends = min(self.ends[0], float(left.min())), max(self.ends[1], float(left.max()))
         self.apart += float(difference.sum())
         self.count += difference.size
         index = tuple(int(at) for at in np.unravel_index(int(difference.argmax()), difference.shape))
@@ -64,6 +67,12 @@ class Sums:
         if self.left == 0 or self.right == 0:
             return float(self.left == self.right)
         return self.dot / math.sqrt(self.left * self.right)
+
+    @property
+    def error(self) -> float:
+        """The largest difference, as a part of the span of the reference's values."""
+        span = self.ends[1] - self.ends[0]
+        return self.largest / span if span > 0 else math.inf if self.largest else 0.0
 
     @property
     def size(self) -> float:
@@ -84,6 +93,7 @@ class Sums:
             "size": self.size,
             "mean_difference": self.apart / max(self.count, 1),
             "largest_difference": self.largest,
+            "error": self.error,
             "where": self.where,
             "reference": self.values[0],
             "candidate": self.values[1],
@@ -98,9 +108,9 @@ def _levels(one: Any, other: Any) -> tuple[int, float]:
     return len(found), float(np.diff(found).min()) if len(found) > 1 else 0.0
 
 
-def parts(side: Side, seen: Seen) -> Mapping[str, tuple[Any, Callable[[tuple[int, ...]], str]]]:
+def parts(predictor: Predictor, seen: Seen) -> Mapping[str, tuple[Any, Callable[[tuple[int, ...]], str]]]:
     """Quantities of one input's outputs: what the postprocessor takes them apart to, else the outputs themselves."""
-    apart = getattr(side.predictor.postprocessor, "quantities", None)
+    apart = getattr(predictor.postprocessor, "quantities", None)
     found: Mapping[str, Any] = apart(seen.outputs, seen.tensor) if apart else {}
     return found or {name: (np.asarray(value), lambda index: str(list(index))) for name, value in seen.outputs.items()}
 
@@ -120,7 +130,7 @@ class Tensors:
         if self._listed():
             self.refused = "the outputs are lists in order of confidence, which rounding changes: see detections"
             return
-        left, right = parts(self.reference, one), parts(self.candidate, other)
+        left, right = parts(self.reference.predictor, one), parts(self.candidate.predictor, other)
         shapes = [{name: value.shape for name, (value, _) in each.items()} for each in (left, right)]
         if shapes[0] != shapes[1]:
             told = ["; ".join(f"{name} {list(shape)}" for name, shape in each.items()) for each in shapes]
@@ -185,7 +195,8 @@ class Tensors:
 
     def _explained(self, bad: list[str], limit: float) -> Iterator[Cause]:
         assert self.first is not None  # noqa: S101 - there are values of which some are bad
-        left, right = (parts(*each) for each in zip((self.reference, self.candidate), self.first[1:], strict=True))
+        sides = zip((self.reference, self.candidate), self.first[1:], strict=True)
+        left, right = (parts(side.predictor, seen) for side, seen in sides)
         for name in bad:
             value, place = left[name]
             if value.ndim > 1:
@@ -198,14 +209,14 @@ class Tensors:
         if variants is None or self.first is None:
             return
         raw, one, other = self.first
-        left = parts(self.reference, one)
-        before = _cosines(left, parts(self.candidate, other))
+        left = parts(self.reference.predictor, one)
+        before = _cosines(left, parts(self.candidate.predictor, other))
         if min(before.values()) >= limit:
             return
         for name, text, tensor in variants(raw):
             made = self.candidate.predictor.session.run(self.candidate.fed(tensor))
             outputs = {name: value[:1] for name, value in made.items()}
-            after = _cosines(left, parts(self.candidate, Seen(tensor, outputs, None)))
+            after = _cosines(left, parts(self.candidate.predictor, Seen(tensor, outputs, None)))
             if min(after.values()) >= limit and min(after.values()) > min(before.values()):
                 yield Cause(
                     name,

@@ -15,6 +15,7 @@ from qcore.files import require
 from qcore.report import Histogram, Pictures, Table, Verdict
 from qcore_plugins.detection_eval.agreement import BIAS, LOST, SHIFT
 from qcore_plugins.detection_eval.bootstrap import Matching, difference
+from qcore_plugins.detection_eval.chance import beyond, error
 from qcore_plugins.detection_eval.dataset import Labels, read
 from qcore_plugins.detection_eval.evaluator import match_classes
 from qcore_plugins.detection_eval.pairing import CONFIDENCE, MARGIN, NEAR, Pairing, above, chosen, pair
@@ -127,16 +128,16 @@ class DetectionComparison:
         counted, partners = max(self._sure, 1), max(self._partners, 1)
         alone = self._lost[NEAR] + self._gained[NEAR]
         bias, shift = self._bias / partners, self._shift / partners
-        error = _error(self._squares, bias, partners)
+        room = error(self._squares, bias, partners, SHIFT)
         causes = []
-        if _too_many(alone, counted):
+        if beyond(alone, counted, LOST):
             text = f"{self._lost[NEAR]} boxes lost, {self._gained[NEAR]} gained, of {self._boxes}"
             causes.append(Cause("boxes lost or gained", text, "see the steps above for where the numbers change"))
-        if abs(bias) - error > BIAS:
+        if abs(bias) - room > BIAS:
             which = "higher" if bias > 0 else "lower"
             text = f"confidences are {abs(bias):.3f} {which} on average"
             causes.append(Cause(f"confidences {which}", text, "a threshold set for REF does not fit CANDIDATE"))
-        elif shift - error > SHIFT:
+        elif shift - room > SHIFT:
             text = f"confidences are {shift:.3f} apart on average"
             causes.append(Cause("confidences scattered", text))
         verdict: Verdict = "fail" if causes else "pass"
@@ -155,7 +156,7 @@ class DetectionComparison:
             "class_changed": self._changed,
             "shift": shift,
             "bias": bias,
-            "bias_error": error,
+            "bias_error": room,
             "largest_shift": self._largest,
             "confidence_edges": EDGES.tolist(),
             "confidences_before": self._before.tolist(),
@@ -212,17 +213,6 @@ class DetectionComparison:
             {**figures, "pictures": one.pictures},
             [Table(columns, rows, "Accuracy, with 95 % paired bootstrap intervals of the change over pictures")],
         )
-
-
-def _too_many(alone: int, counted: int) -> bool:
-    """Whether more than `LOST` have no partner, beyond what chance does to a few: binomial, three deviations."""
-    expected = LOST * counted
-    return alone - 0.5 - expected > 3 * (expected * (1 - LOST)) ** 0.5
-
-
-def _error(squares: float, bias: float, count: int) -> float:
-    """Two standard errors of a mean of `count` distances; one distance of `SHIFT` stands for what few cannot tell."""
-    return 2 * ((squares - count * bias**2 + SHIFT**2) / count**2) ** 0.5
 
 
 def _share(lost: Counter[float], gained: Counter[float], limit: float, counted: int) -> str:

@@ -10,7 +10,7 @@ from qcore.errors import FileError, UsageError
 from qcore.progress import Skipping
 from qcore.protocols import Progress
 from qcore.report import Section
-from qcore_plugins.detection_eval.agreement import agreement
+from qcore_plugins.detection_eval.agreement import FAINT, agreement
 from qcore_plugins.detection_eval.bootstrap import Matches
 from qcore_plugins.detection_eval.collected import Collected
 from qcore_plugins.detection_eval.dataset import read
@@ -25,6 +25,7 @@ class DetectionEvaluator:
 
     figure = "AP"
     agreement = staticmethod(agreement)
+    faint = FAINT
 
     def comparison(
         self,

@@ -22,8 +22,8 @@ class Pairing:
 
     Attributes:
         partner: For each box of the reference the index of its partner in the candidate, or -1.
-        lost: Which boxes of the reference clearly above the threshold have none.
-        gained: Which boxes of the candidate clearly above the threshold are nobody's.
+        lost: Which boxes of the reference from the confidence `sure` on have none.
+        gained: Which boxes of the candidate from the confidence `sure` on are nobody's.
     """
 
     partner: np.ndarray
@@ -31,7 +31,14 @@ class Pairing:
     gained: np.ndarray
 
 
-def pair(reference: Detections, candidate: Detections, limit: float, *, any_class: bool = False) -> Pairing:
+def pair(
+    reference: Detections,
+    candidate: Detections,
+    limit: float,
+    *,
+    any_class: bool = False,
+    sure: float = CONFIDENCE + MARGIN,
+) -> Pairing:
     """Match boxes of each class one to one, the most confident of the reference first.
 
     Args:
@@ -39,6 +46,7 @@ def pair(reference: Detections, candidate: Detections, limit: float, *, any_clas
         candidate: Found by the other.
         limit: Least overlap (IoU) of partners.
         any_class: Whether partners may be of different classes.
+        sure: Confidence from which a box has to have a partner.
     """
     partner = np.full(len(reference), -1)
     found = np.zeros(len(candidate), bool)
@@ -50,7 +58,6 @@ def pair(reference: Detections, candidate: Detections, limit: float, *, any_clas
             best = int(np.where(found, 0, overlap[index]).argmax())
             if not found[best] and overlap[index, best] >= limit:
                 partner[index], found[best] = best, True
-    sure = CONFIDENCE + MARGIN
     return Pairing(partner, (reference.confidence >= sure) & (partner < 0), (candidate.confidence >= sure) & ~found)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import onnxruntime
 from qcore import machine
 from qcore.errors import FileError
 from qcore.model import Model
+from qcore.protocols import Executed
 
 if TYPE_CHECKING:
     from qcore_plugins.onnxruntime.saturating import SaturatingSession
@@ -23,8 +24,15 @@ EXACT = "session.x64quantprecision"
 class OnnxRuntimeSession:
     """A compiled graph on the CPU provider."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, precision: str, cpu: str | None) -> None:
+    def __init__(
+        self,
+        session: onnxruntime.InferenceSession,
+        precision: str,
+        cpu: str | None,
+        executed: Callable[[], Executed],
+    ) -> None:
         self._session = session
+        self._executed = executed
         self._outputs = [output.name for output in session.get_outputs()]
         self.executed_precision = precision
         self.cpu = cpu
@@ -32,6 +40,10 @@ class OnnxRuntimeSession:
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """One inference; all outputs."""
         return dict(zip(self._outputs, self._session.run(self._outputs, dict(inputs)), strict=True))
+
+    def executed(self) -> Executed:
+        """How many layers compute in integers; see `qcore_plugins.onnxruntime.executed`. Compiles once more."""
+        return self._executed()
 
 
 class OnnxRuntimeBackend:
@@ -65,4 +77,11 @@ class OnnxRuntimeBackend:
             line = str(error).strip().splitlines()[0]
             raise FileError(f"{model.notes.get('file', 'model')}: ONNX Runtime refuses it ({line})") from error
         precision = "int8" if quantized else str(model.form.precision)
-        return OnnxRuntimeSession(session, precision, "vnni" if exact else machine.kind())
+        kind = "vnni" if exact else machine.kind()
+        return OnnxRuntimeSession(session, precision, kind, lambda: _executed(model, settings))
+
+
+def _executed(model: Model, settings: onnxruntime.SessionOptions) -> Executed:
+    from qcore_plugins.onnxruntime.executed import executed
+
+    return executed(model.module.SerializeToString(), settings)

@@ -12,6 +12,7 @@ import openvino
 from qcore import machine
 from qcore.errors import FileError
 from qcore.model import Model
+from qcore.protocols import Executed
 from qcore_plugins.openvino.another import AnotherSession, here, mask
 
 
@@ -19,6 +20,7 @@ class OpenVinoSession:
     """A compiled model with one infer request."""
 
     def __init__(self, compiled: openvino.CompiledModel, outputs: list[str], quantized: bool) -> None:
+        self._compiled = compiled
         self._request = compiled.create_infer_request()
         self._outputs = {name: compiled.output(name) for name in outputs}
         self._fixed = {name: port for name, port in self._outputs.items() if port.partial_shape.is_static}
@@ -33,6 +35,12 @@ class OpenVinoSession:
         own = {name: self._memory(name, port) for name, port in self._fixed.items()}
         given = self._request.infer(dict(inputs), share_inputs=True, share_outputs=True)
         return {name: own[name] if name in own else np.array(given[port]) for name, port in self._outputs.items()}
+
+    def executed(self) -> Executed:
+        """How many layers compute in integers; see `qcore_plugins.openvino.executed`."""
+        from qcore_plugins.openvino.executed import executed
+
+        return executed(self._compiled)
 
     def _memory(self, name: str, port: openvino.Output) -> np.ndarray:
         """Where an output is written: the last run's array, or a new one while somebody holds that or a view of it.

@@ -85,11 +85,10 @@ class TensorRtSession:
 class TensorRtBackend:
     """Engines on an NVIDIA GPU."""
 
-    def compile(self, model: Model, *, options: Mapping[str, Any]) -> TensorRtSession:
-        """Deserialize the engine, with the package that built it.
+    def ready(self, options: Mapping[str, Any]) -> None:
+        """Look for the GPU.
 
         Raises:
-            FileError: It cannot be loaded here.
             MissingDevice: There is no such GPU.
         """
         index = options.get("device", 0)
@@ -100,6 +99,16 @@ class TensorRtBackend:
                 hint="run it on a machine with an NVIDIA GPU, its driver, and a CUDA build of torch; qcore check "
                 "FILE.onnx --target tensorrt judges files without one",
             )
+
+    def compile(self, model: Model, *, options: Mapping[str, Any]) -> TensorRtSession:
+        """Deserialize the engine, with the package that built it.
+
+        Raises:
+            FileError: It cannot be loaded here.
+            MissingDevice: There is no such GPU.
+        """
+        self.ready(options)
+        index = options.get("device", 0)
         engine: Engine = model.module
         trt = load(choose(engine.facts.get("package", "auto")))
         body = "int8" if model.form.encoding == "qdq" else str(model.form.precision)

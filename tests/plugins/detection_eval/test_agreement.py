@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from qcore_plugins.detection_eval.agreement import agreement
 from qcore_plugins.detection_eval.bootstrap import Matches, difference
+from qcore_plugins.detection_eval.chance import beyond, highest
 from qcore_plugins.detection_eval.collected import Collected
 from qcore_plugins.detection_eval.dataset import Labels
 from qcore_plugins.detections import Detections
@@ -63,6 +64,88 @@ def test_boxes_at_the_threshold_need_no_partner():
     low = changed(one, confidence=np.full(40, 0.26, np.float32))
     none = Detections(one.xyxy[:0], one.confidence[:0], one.class_id[:0])
     assert agreement([(low, none)])["lost"] == 0
+
+
+NONE = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
+
+
+def some(one, *places):
+    return Detections(one.xyxy[list(places)], one.confidence[list(places)], one.class_id[list(places)])
+
+
+def test_nothing_agrees_with_nothing_and_proves_nothing():
+    said = agreement([(NONE, NONE)] * 24)
+    assert (said["agree"], said["enough"], said["boxes"]) == (True, False, 0)
+    assert said["summary"] == ("no box above confidence 0.25; none above 0.02 either")
+
+
+@pytest.mark.parametrize("count", range(2, 10))
+def test_a_single_one_of_few_boxes_decides_nothing(count):
+    """Of another class, it counts on both sides."""
+    one = found(count, low=0.4)
+    said = agreement([(one, changed(one, class_id=np.r_[7, one.class_id[1:]]))])
+    assert said["agree"]
+    assert not said["enough"] or count == 9
+    assert not agreement([(one, NONE)])["agree"]
+
+
+@pytest.mark.parametrize(("lost", "agree"), [(5, True), (20, False)])
+def test_half_of_the_boxes_is_not_what_quantization_may_lose_against_float(lost, agree):
+    one = found(low=0.4)
+    other = some(one, *range(lost, 40))
+    assert agreement([(one, other)], against="float")["agree"] is agree
+    assert not agreement([(one, some(one, *range(10, 40)))])["agree"]
+
+
+def faint(scale=1.0, seed=0):
+    """Candidates of a picture on which nothing reaches the deployed confidence."""
+    one = found(30, seed)
+    return changed(one, confidence=np.linspace(0.16, 0.02, 30, dtype=np.float32) * np.float32(scale))
+
+
+def test_candidates_below_the_deployed_confidence_tell_where_nothing_is_above_it():
+    said = agreement([(faint(), faint())], against="float")
+    assert (said["agree"], said["enough"], said["boxes"]) == (True, True, 0)
+    assert said["levels"][-1]["boxes"] >= 9
+    assert "no box above confidence 0.25; " in said["summary"]
+    assert "0 of them lost" in said["summary"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda one: NONE,  # noqa: ARG005 - all scores are 0
+        lambda one: some(one, *range(0, 30, 2)),
+        lambda one: changed(one, class_id=(one.class_id + 1) % 3),
+        lambda one: changed(one, confidence=np.ones(30, np.float32)),
+        lambda one: changed(one, xyxy=np.tile(one.xyxy[:1], (30, 1))),
+        lambda one: changed(one, xyxy=np.full((30, 4), np.nan, np.float32)),
+    ],
+    ids=["all lost", "half lost", "other classes", "scores saturated", "boxes all equal", "no numbers"],
+)
+def test_faults_show_in_candidates_below_the_deployed_confidence(fault):
+    said = agreement([(faint(seed=seed), fault(faint(seed=seed))) for seed in range(3)], against="float")
+    assert not said["agree"]
+    assert any("lost" in line or "gained" in line for line in said["faults"])
+
+
+def test_the_deployed_confidence_is_the_contracts():
+    class Contract:
+        class postprocess:  # noqa: N801
+            params = {"confidence": 0.6}  # noqa: RUF012
+
+    one = found()
+    assert agreement([(one, one)], contract=Contract)["boxes"] == int((one.confidence >= 0.6).sum())
+
+
+def test_wilsons_interval_and_the_binomial_test():
+    """Values of R: prop.test(1, 10, correct = FALSE), binom.test(c(3, 2), 9, .05, "greater")."""
+    assert highest(1, 10) == pytest.approx(0.4041500, abs=1e-5)
+    assert highest(0, 0) == 1
+    assert beyond(3, 9, 0.05)  # p = 0.0084
+    assert not beyond(2, 9, 0.05)  # p = 0.0712
+    assert not beyond(0, 0, 0.05)
+    assert beyond(700, 10000, 0.05)
 
 
 def pictures(seed, count=12):
