@@ -41,6 +41,13 @@ class Tensor:
     stage: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
+    def sizes(self, axes: str) -> tuple[Dimension, ...]:
+        """Sizes of the axes with these letters in the layout, e.g. `HW`; of the last axes where there is no layout."""
+        layout = self.layout or ""
+        if len(layout) != len(self.shape) or not set(axes) <= set(layout):
+            return self.shape[-len(axes) :]
+        return tuple(self.shape[layout.index(axis)] for axis in axes)
+
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Tensor:
         """Read one tensor; unknown fields become attributes."""

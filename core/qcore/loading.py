@@ -110,10 +110,21 @@ def load(
     spec = choose_loader(opened, plugins, loader)
     known = {option.name for option in spec.options}
     return_options = {name: value for name, value in options.items() if value is not None or name in known}
-    model: Model = spec.create().load(opened.content, options=spec.settings(return_options))
+    model = _loaded(opened, spec, spec.settings(return_options))
     if "assumed" in model.notes:
         warnings.warn(f"{path}: assumed: {model.notes['assumed']}", AssumptionWarning, stacklevel=2)
     return model.evolve(notes={"file": str(path), "loader": spec.name, **model.notes})
+
+
+def _loaded(opened: Opened, spec: LoaderSpec, settings: Mapping[str, Any]) -> Model:
+    """What a loader makes of a file; its errors name the file."""
+    try:
+        model: Model = spec.create().load(opened.content, options=settings)
+    except FileError as error:
+        if str(opened.path) in error.message:
+            raise
+        raise FileError(f"{opened.path}: {error.message}", hint=error.hint) from error
+    return model
 
 
 def prepared(opened: Opened) -> Any:

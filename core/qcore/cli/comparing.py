@@ -122,7 +122,7 @@ def _size(file: str, plugins: Any) -> list[int] | None:
 
     opened = loading.open_file(file, plugins)
     contract = opened.contract if opened.spec.suffix else None
-    sizes = contract.inputs[0].shape[-2:] if contract else ()
+    sizes = contract.inputs[0].sizes("HW") if contract else ()
     return [size for size in sizes if isinstance(size, int)] if len(sizes) == 2 else None
 
 

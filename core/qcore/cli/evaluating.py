@@ -36,7 +36,7 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     contract = predictor.contract
     said = {
         **figures,
-        "imgsz": list(contract.inputs[0].shape[-2:]),
+        "imgsz": list(contract.inputs[0].sizes("HW")),
         "backend": predictor.backend,
         "executed_precision": predictor.executed_precision,
         "protocol": options.protocol or "contract",

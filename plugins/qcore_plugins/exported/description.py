@@ -1,4 +1,4 @@
-"""What an exported file without a contract means: its family's conventions, said or told from its shapes."""
+"""What an exported file without a contract means: its head, recognised or stated, and what the file says of itself."""
 
 from __future__ import annotations
 
@@ -6,60 +6,88 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import qcore
-from qcore import loading
-from qcore.contract import Contract, Tensor
-from qcore.errors import UsageError
+from qcore.contract import Contract
+from qcore.errors import FileError, QcoreError
+from qcore_plugins.classes import class_names
 from qcore_plugins.classes.text import from_file
+from qcore_plugins.exported import families, sanity
+from qcore_plugins.exported.metadata import NAMES_HINT, Said
+from qcore_plugins.exported.network import Network
+from qcore_plugins.exported.recognition import Head, recognise
 
-CELLS = (8, 16, 32)
-"""Strides of the three levels that the families have."""
-ANCHORS = 3
-"""Boxes a cell of YOLOv5."""
 
-
-def describe(
-    inputs: Sequence[Tensor], outputs: Sequence[Tensor], *, options: Mapping[str, Any], stored: list[str] | None
-) -> tuple[Contract, dict[str, str]]:
+def describe(network: Network, *, options: Mapping[str, Any], said: Said) -> tuple[Contract, dict[str, str]]:
     """The contract, and what was assumed.
 
     Args:
-        inputs: Of the graph.
-        outputs: Of the graph.
+        network: The exported network, with fixed sizes.
         options: `family` and `names` (a file, see `classes.text.from_file`), either may be None.
-        stored: Names that the file itself has, used where no others are given.
+        said: What the file says of itself; names that are given replace its own.
 
     Raises:
-        FileError: The tensors are not the family's, or the number of names is another.
+        FileError: The head is none that qcore reads, or not that of the stated family; its boxes or confidences for a
+            test picture are no detector's; the number of names is another.
         UsageError: The family is open.
     """
-    family = options.get("family") or guess(inputs, outputs)
-    names = from_file(options["names"]) if options.get("names") else stored
-    contract = loading.describe(family, inputs, outputs, names=names, plugins=qcore.plugins)
-    said = {"family": family, "variant": "exported elsewhere"}
-    notes = {"assumed": f"outputs and preprocessing of {family}; --preprocess changes the latter"}
-    return replace(contract, provenance={**contract.provenance, **said}), notes
+    given = from_file(options["names"]) if options.get("names") else list(said.names)
+    family = options.get("family")
+    if family:
+        seen = _seen(network, given)
+        made = families.stated(family, network, given, seen)
+        hint = f"omit family={family}: the outputs are read as {seen.family}" if seen else "state another family"
+    else:
+        seen = recognise(network, named=len(given) or None)
+        made = families.described(seen, network, _fitting(given, seen, options.get("names") or said.source))
+        family = seen.family
+        hint = "state another family with --loader-option family=NAME"
+    made = families.fed(made, said.preprocess, said.postprocess)
+    made = replace(made, provenance={**made.provenance, "family": family, "variant": "exported elsewhere"})
+    made, pixels = _plausible(made, family, network, hint)
+    return made, {"assumed": _assumed(family, pixels, seen, said, given)}
 
 
-def guess(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> str:
-    """The family that alone has outputs of these shapes.
+def _plausible(made: Contract, family: str, network: Network, hint: str) -> tuple[Contract, str]:
+    """The contract, with the family's other pixels where only those give plausible boxes, and what its pixels are."""
+    convention = families.CONVENTIONS.get(family)
+    told = convention.told if convention else f"as {family}'s"
+    try:
+        sanity.check(made, network, hint=hint)
+    except FileError:
+        if convention is None or convention.otherwise is None:
+            raise
+        changes, told = convention.otherwise
+        other = families.fed(made, changes, {})
+        sanity.check(other, network, hint=hint)
+        return other, told
+    return made, told
+
+
+def _seen(network: Network, names: Sequence[str]) -> Head | None:
+    """What the network would be taken for; None where that is open, so that what is stated is tried.
 
     Raises:
-        UsageError: None has, or more than one.
+        FileError: As in `recognise`: what is certainly something else is not what somebody states.
     """
-    _, _, height, width = inputs[0].shape if len(inputs) == 1 and len(inputs[0].shape) == 4 else (0, 0, 0, 0)
-    cells = sum((int(height) // stride) * (int(width) // stride) for stride in CELLS) if height and width else -1
-    shapes = [output.shape for output in outputs]
-    found = []
-    if len(shapes) == 1 and len(shapes[0]) == 3:
-        found += ["yolov5"] if shapes[0][1] == ANCHORS * cells else []
-        found += ["yolov9"] if shapes[0][2] == cells else []
-    if len(shapes) == 2 and all(len(shape) == 3 and shape[1] == cells for shape in shapes):
-        found += ["yolonas"] if [shape[2] for shape in shapes].count(4) == 1 else []
-    if len(found) != 1:
-        listed = ", ".join(f"{output.name} {list(output.shape)}" for output in outputs)
-        raise UsageError(
-            f"which family this is cannot be told from its outputs: {listed}",
-            hint="say it with --loader-option family=yolov5, yolov9 or yolonas, and cut with input= and output=",
-        )
-    return found[0]
+    try:
+        return recognise(network, named=len(names) or None)
+    except FileError:
+        raise
+    except QcoreError:
+        return None
+
+
+def _fitting(names: Sequence[str], head: Head, source: str) -> Sequence[str]:
+    return class_names(names, source, count=head.classes, hint=NAMES_HINT)
+
+
+def _assumed(family: str, pixels: str, head: Head | None, said: Said, names: Sequence[str]) -> str:
+    """What nobody has said and somebody should look at."""
+    title = families.CONVENTIONS[family].title if family in families.CONVENTIONS else family
+    told = [f"outputs as of {title}" + (f" ({head.why})" if head else "")]
+    if said.complete:
+        told.append(f"preprocessing and class names as {said.by} writes them")
+    else:
+        told.append(f"preprocessing {pixels}, which --preprocess changes")
+    if not names:
+        told.append(f"class names are numbers, {NAMES_HINT}")
+    return "; ".join(told)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from qcore.contract import Tensor
+from qcore_plugins.heads.outputs import JOINED, LABELLED
 
 Index = tuple[int, ...]
 Quantity = tuple[np.ndarray, Callable[[Index], str]]
@@ -50,21 +51,26 @@ class _Output:
     classes: Sequence[str]
 
 
-def _objectness(of: _Output) -> dict[str, Any]:
+def _joined(meaning: str) -> Callable[[_Output], dict[str, Any]]:
+    layout = JOINED[meaning]
+
+    def quantities_of(of: _Output) -> dict[str, Any]:
+        rows = of.values if layout.rows else of.values.swapaxes(1, 2)
+        place = _row(rows.shape[1], of.size)
+        found = {"boxes": (rows[..., :4], _channel(place, SIDES if layout.corners else CENTRE))}
+        if layout.objectness:
+            found["objectness"] = (rows[..., 4:5], lambda index: place(index[1]))
+        return {**found, "class scores": (rows[..., layout.before :], _channel(place, of.classes))}
+
+    return quantities_of
+
+
+def _labelled(of: _Output) -> dict[str, Any]:
     place = _row(of.values.shape[1], of.size)
     return {
-        "boxes": (of.values[..., :4], _channel(place, CENTRE)),
-        "objectness": (of.values[..., 4:5], lambda index: place(index[1])),
-        "class scores": (of.values[..., 5:], _channel(place, of.classes)),
-    }
-
-
-def _joined(of: _Output) -> dict[str, Any]:
-    rows = of.values.swapaxes(1, 2)
-    place = _row(rows.shape[1], of.size)
-    return {
-        "boxes": (rows[..., :4], _channel(place, CENTRE)),
-        "class scores": (rows[..., 4:], _channel(place, of.classes)),
+        "boxes": (of.values[..., :4], _channel(place, SIDES)),
+        "scores": (of.values[..., 4:5], lambda index: place(index[1])),
+        "classes": (of.values[..., 5:6], lambda index: place(index[1])),
     }
 
 
@@ -97,8 +103,8 @@ def _raw_joined(of: _Output) -> dict[str, Any]:
 
 
 _RULES: dict[tuple[str, str], Any] = {
-    ("boxes-objectness-classes", "decoded"): _objectness,
-    ("boxes-classes", "decoded"): _joined,
+    **{(meaning, "decoded"): _joined(meaning) for meaning in JOINED},
+    (LABELLED, "decoded"): _labelled,
     ("boxes", "decoded"): _boxes,
     ("scores", "decoded"): _scores,
     ("boxes-objectness-classes", "raw"): _raw_objectness,

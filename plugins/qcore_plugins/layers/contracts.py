@@ -34,6 +34,8 @@ DETECT: dict[str, Any] = {
     "class_agnostic": False,
 }
 """Their thresholds in detection."""
+CHANNELS = 16
+"""Most channels that a picture has."""
 DYNAMIC = "batch"
 """Name of a dynamic batch dimension."""
 
@@ -123,6 +125,14 @@ def batch_size(wanted: Any) -> int | str:
     return int(wanted)
 
 
+def layout(shape: Sequence[int | str]) -> str | None:
+    """`NCHW` or `NHWC`: the axis of the channels is the short one; None for what is no batch of pictures."""
+    if len(shape) != 4:
+        return None
+    first, last = (isinstance(size, int) and 0 < size <= CHANNELS for size in (shape[1], shape[3]))
+    return "NHWC" if last and not first else "NCHW"
+
+
 def exported_input(inputs: Sequence[Tensor], family: str) -> Tensor:
     """The one input of an exported file.
 
@@ -131,7 +141,7 @@ def exported_input(inputs: Sequence[Tensor], family: str) -> Tensor:
     """
     if len(inputs) != 1 or len(inputs[0].shape) != 4:
         raise FileError(f"a {family} export has one input [B, 3, H, W], this file has {shapes(inputs)}")
-    return Tensor(inputs[0].name, inputs[0].dtype, inputs[0].shape, "NCHW")
+    return replace(inputs[0], layout=layout(inputs[0].shape))
 
 
 def exported(

@@ -97,7 +97,7 @@ def explain(letterbox: Letterbox, raw: np.ndarray, given: np.ndarray) -> list[Fi
     Returns:
         Pairs of a name and a line; nothing where no tried combination comes near.
     """
-    found, planes = _laid_out(np.asarray(given))
+    found, planes = _laid_out(np.asarray(given), letterbox.channels_last)
     if planes is None:
         return found
     if planes.shape[1:] != letterbox.size:
@@ -121,7 +121,7 @@ def explain(letterbox: Letterbox, raw: np.ndarray, given: np.ndarray) -> list[Fi
     return [*found, *_values(letterbox, best), *_padding(letterbox, planes, best)]
 
 
-def _laid_out(given: np.ndarray) -> tuple[list[Finding], np.ndarray | None]:
+def _laid_out(given: np.ndarray, channels_last: bool) -> tuple[list[Finding], np.ndarray | None]:
     """Planes `[3, H, W]` in float64, and what had to be done to get them."""
     found: list[Finding] = []
     if given.ndim == 3:
@@ -129,8 +129,11 @@ def _laid_out(given: np.ndarray) -> tuple[list[Finding], np.ndarray | None]:
         given = given[None]
     if given.ndim != 4 or given.shape[0] < 1:
         return [("another tensor shape", f"{list(given.shape)} is no batch of pictures")], None
-    if given.shape[1] != 3 and given.shape[3] == 3:
-        found.append(("channels last", "the axes are NHWC, the model takes NCHW"))
+    last = given.shape[1] != 3 and given.shape[3] == 3
+    if last != channels_last and 3 in given.shape[1::2]:
+        own, other = ("NHWC", "NCHW") if channels_last else ("NCHW", "NHWC")
+        found.append(("channels last" if last else "channels first", f"the axes are {other}, the model takes {own}"))
+    if last:
         given = given.transpose(0, 3, 1, 2)
     if given.shape[1] != 3:
         return [("another tensor shape", f"{list(given.shape)} has no three channels")], None
@@ -252,7 +255,8 @@ def variants(letterbox: Letterbox, raw: np.ndarray) -> Iterator[tuple[str, str, 
     own, _ = letterbox(raw)
     channels = letterbox.params.channels
     other = "BGR" if channels == "RGB" else "RGB"
-    yield "BGR swapped", f"with {other} instead of {channels}", np.ascontiguousarray(own[:, ::-1])
+    turned = own[..., ::-1] if letterbox.channels_last else own[:, ::-1]
+    yield "BGR swapped", f"with {other} instead of {channels}", np.ascontiguousarray(turned)
     scale = letterbox.params.scale
     if scale is not None:
         yield "scale", "with values 0..255 instead of scaled ones", own / own.dtype.type(scale)

@@ -130,16 +130,18 @@ class Letterbox:
 
         Args:
             params: See `Parameters`.
-            inputs: One input, `[B, 3, H, W]` with numbers for H and W.
+            inputs: One input, `[B, 3, H, W]`, or `[B, H, W, 3]` where its layout is NHWC, with numbers for H and W.
 
         Raises:
             UsageError: Unknown parameters, or an input of another kind.
         """
         self.params = Parameters.parse(params)
         shape = inputs[0].shape
-        if len(inputs) != 1 or len(shape) != 4 or not all(isinstance(size, int) for size in shape[2:]):
+        self.channels_last = inputs[0].layout == "NHWC"
+        height, width = inputs[0].sizes("HW") if len(shape) == 4 else ("", "")
+        if len(inputs) != 1 or not (isinstance(height, int) and isinstance(width, int)):
             raise UsageError(f"letterbox wants one input [B, 3, H, W] with a fixed size, not {list(shape)}")
-        self.size = int(shape[2]), int(shape[3])
+        self.size = height, width
         self._batch = shape[0] if isinstance(shape[0], int) else 1
         self.dtype = np.dtype(inputs[0].dtype)
         if self.dtype.kind != "f" and self.params.scale is not None:
@@ -206,24 +208,30 @@ class Letterbox:
             "CENTER": said.pad == "center",
             "PAD_VALUE": said.pad_value,
             "RGB": said.channels == "RGB",
+            "CHANNELS_LAST": self.channels_last,
             "SCALE": said.scale,
             "PICTURE_ASPECT": said.picture_aspect,
         }
         return template(Path(__file__).with_name("script.py"), values)
 
     def __call__(self, raw: np.ndarray) -> tuple[np.ndarray, Geometry]:
-        """`[1, 3, H, W]` for a picture `[H, W, 3]` uint8 in BGR order, and where the picture lies in it."""
+        """The input tensor of a picture `[H, W, 3]` uint8 in BGR order, and where the picture lies in it.
+
+        The tensor is `[1, 3, H, W]`, or `[1, H, W, 3]` where the layout of the input is NHWC.
+        """
         geometry = self.geometry(raw.shape[0], raw.shape[1])
         return self.laid(raw, geometry), geometry
 
     def laid(self, raw: np.ndarray, geometry: Geometry) -> np.ndarray:
-        """`[1, 3, H, W]` with the picture laid where a geometry says."""
+        """`[1, 3, H, W]`, or `[1, H, W, 3]`, with the picture laid where a geometry says."""
         picture = self._placed(raw, geometry)
         ordered = picture[..., ::-1] if self.params.channels == "RGB" else picture
-        planes = np.ascontiguousarray(ordered.transpose(2, 0, 1)[None]).astype(self.dtype)
-        if self.params.scale is not None:
-            planes *= self.dtype.type(self.params.scale)
-        return planes
+        planes = np.ascontiguousarray((ordered if self.channels_last else ordered.transpose(2, 0, 1))[None])
+        if self.params.scale is None:
+            return planes.astype(self.dtype)
+        computed = planes.astype(np.result_type(self.dtype, np.float32))
+        computed *= computed.dtype.type(self.params.scale)
+        return computed.astype(self.dtype, copy=False)
 
     def place(self, raw: np.ndarray) -> tuple[np.ndarray, Geometry]:
         """The picture resized and padded, `[H, W, 3]` uint8 in BGR order, and its geometry."""

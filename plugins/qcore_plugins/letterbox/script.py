@@ -16,6 +16,7 @@ AREA_DOWN = False  # area interpolation where the picture shrinks
 CENTER = True  # padding on both sides, not only right and below
 PAD_VALUE = 114
 RGB = True
+CHANNELS_LAST = False  # NHWC instead of NCHW
 SCALE = 1 / 255  # None leaves 0..255
 PICTURE_ASPECT = None  # true width / height of pictures that were stored stretched
 
@@ -29,7 +30,7 @@ def read(path):
 
 
 def preprocess(picture):
-    """The input tensor [BATCH, 3, H, W], and where the picture lies in it."""
+    """The input tensor [BATCH, 3, H, W], or [BATCH, H, W, 3], and where the picture lies in it."""
     whole = {"round": round, "ceil": lambda side: math.ceil(round(side, 6)), "int": int}[ROUNDING]
     rows, columns = picture.shape[:2]
     true_rows = rows if PICTURE_ASPECT is None else max(1, round(columns / PICTURE_ASPECT))
@@ -50,8 +51,9 @@ def preprocess(picture):
     border = (top, down - top, left, right - left)
     padded = cv2.copyMakeBorder(picture, *border, cv2.BORDER_CONSTANT, value=(PAD_VALUE,) * 3)
     ordered = padded[..., ::-1] if RGB else padded
-    tensor = np.ascontiguousarray(ordered.transpose(2, 0, 1)[None]).astype(DTYPE)
+    tensor = np.ascontiguousarray((ordered if CHANNELS_LAST else ordered.transpose(2, 0, 1))[None])
     if SCALE is not None:
+        tensor = tensor.astype(np.result_type(DTYPE, np.float32))
         tensor *= tensor.dtype.type(SCALE)
     place = {"offset": (left, top), "factor": (width / columns, height / rows), "picture": (columns, rows)}
-    return np.repeat(tensor, BATCH, axis=0), place
+    return np.repeat(tensor.astype(DTYPE), BATCH, axis=0), place

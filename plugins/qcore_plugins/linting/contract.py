@@ -7,11 +7,10 @@ from typing import Any, ClassVar
 
 from qcore.checking import Subject
 from qcore.contract import Contract, Tensor
+from qcore_plugins.heads.outputs import JOINED
 from qcore_plugins.linting.rule import Documented, Hit
 
 ATTACH = "qcore contract attach {file} --family FAMILY --names names.txt --in-place"
-EXTRA = {"boxes-objectness-classes": 5, "boxes-classes": 4, "scores": 0}
-"""Meaning of a decoded output -> what it has for each box beside one score for each class."""
 
 
 class OfContract(Documented):
@@ -203,11 +202,13 @@ def _fit(agreed: Sequence[Any], found: Sequence[Any]) -> bool:
 
 def _classes(output: Tensor, shape: Sequence[Any]) -> int | None:
     """How many classes an output has scores for; None where that cannot be told."""
-    extra = EXTRA.get(output.meaning or "")
-    if extra is None or output.stage != "decoded" or len(shape) != 3:
+    if output.stage != "decoded" or len(shape) != 3:
         return None
-    size = shape[1] if output.meaning == "boxes-classes" else shape[2]
-    return size - extra if isinstance(size, int) else None
+    joined = JOINED.get(output.meaning or "")
+    if joined is None and output.meaning != "scores":
+        return None
+    size = shape[joined.axis if joined else 2]
+    return size - (joined.before if joined else 0) if isinstance(size, int) else None
 
 
 RULES = (NoContract, Signature, Batch, CalibrationShape, ClassCount, CalibrationHash, OtherProfile)

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 _PROTOBUF_IR_VERSION = 0x08  # field 1, varint: the first byte of every ModelProto that writers in use emit
 
 
+INTEGER = {"ConvInteger", "DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulInteger", "MatMulNBits", "QGemm"}
+"""Operators of files whose ranges are found while they run, or that are integers throughout (QOperator; these begin
+with QLinear): quantized, and in a way that no scale table describes."""
+
+
 class OnnxFormat:
     """ONNX models with the contract in `metadata_props` under `qcore.contract`."""
 
@@ -56,11 +61,14 @@ class OnnxFormat:
         return Contract.from_json(texts[0], source="ONNX metadata") if texts else None
 
     def form(self, content: onnx.ModelProto) -> Form:
-        """Float, or Q/DQ with the activation type and symmetry that the graph really has."""
+        """Float; Q/DQ with the type and symmetry of activations that the graph has; `native` for integer operators."""
         import onnx
 
         half = any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in content.graph.initializer)
         precision = "f16" if half else "f32"
+        kinds = {node.op_type for node in content.graph.node}
+        if kinds & INTEGER or any(kind.startswith("QLinear") for kind in kinds):
+            return Form("onnx", encoding="native", precision=precision)
         quantizers = [node for node in content.graph.node if node.op_type == "QuantizeLinear"]
         head = "nms" if any(node.op_type == "NonMaxSuppression" for node in content.graph.node) else None
         if not any(node.op_type == "DequantizeLinear" for node in content.graph.node):

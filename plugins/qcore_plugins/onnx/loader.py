@@ -7,41 +7,61 @@ from typing import Any
 
 import onnx
 
-from qcore.errors import FileError, UsageError
-from qcore.forms import Form
+from qcore.errors import UsageError
 from qcore.model import Model
-from qcore_plugins.classes import class_names
-from qcore_plugins.classes.text import parsed
+from qcore_plugins.exported import metadata
 from qcore_plugins.exported.description import describe
+from qcore_plugins.exported.recognition import recognise
+from qcore_plugins.layers.contracts import layout
 from qcore_plugins.onnx.format import OnnxFormat
-from qcore_plugins.onnxfile.normal import normalised
+from qcore_plugins.onnx.network import network
+
+TRIAL = (640, 640)
+"""Height and width at which a graph of an open size is looked at."""
 
 
 class OnnxLoader:
-    """A float graph, cut to the raw model where it has pre- or postprocessing inside, with its family's contract."""
+    """A graph, cut to the raw model where it has pre- or postprocessing inside, with the contract of its head."""
 
-    def matches(self, content: onnx.ModelProto) -> str | None:  # noqa: ARG002
-        """None: what a file without a contract means, a person has to say, with `--loader onnx`."""
-        return None
+    def matches(self, content: onnx.ModelProto) -> str | None:
+        """Files whose writer has said what they are; what others mean, a person has to say, with `--loader onnx`."""
+        return metadata.writer(_texts(content))
 
     def load(self, content: onnx.ModelProto, *, options: Mapping[str, Any]) -> Model:
         """The model with a contract.
 
-        Options: `family` (found from the output shapes where only one has them), `names` (a file, one name a line),
-        `input` and `output` (tensors to cut at), `imgsz` (of a dynamic input).
+        Options: `family` (by default the head is recognised), `names` (a file, see `classes.text.from_file`), `input`
+        and `output` (tensors to cut at), `imgsz` (of a dynamic input; by default what the metadata say).
 
         Raises:
-            FileError: The graph is no detector of the family, or is quantized already.
+            FileError: The graph is no detector, or none that qcore reads, or not of the stated family.
             UsageError: The family is open, or a tensor to cut at is not there.
         """
         formats = OnnxFormat()
-        if formats.form(content).encoding != "float":
-            raise FileError("the ONNX file is quantized already", hint="give the float file it was made from")
+        said = metadata.of_texts(_texts(content), names=not options.get("names"))
         graph = cut(content, options.get("input"), options.get("output"))
-        graph = normalised(sized(graph, options.get("imgsz")))
-        stored = None if options.get("names") else _stored_names(content)
-        contract, notes = describe(*formats.signature(graph), options=options, stored=stored)
-        return Model(Form("onnx", encoding="float", precision="f32"), graph, contract, notes)
+        try:
+            graph = formats.prepared(sized(graph, options.get("imgsz"), said.size))
+        except UsageError:
+            if not options.get("imgsz"):
+                refused(graph)
+            raise
+        contract, notes = describe(network(graph, *formats.signature(graph)), options=options, said=said)
+        return Model(formats.form(graph), graph, contract, notes)
+
+
+def refused(graph: onnx.ModelProto) -> None:
+    """Raise FileError where a graph of an open size is nothing that qcore reads at any size."""
+    formats = OnnxFormat()
+    try:
+        trial = formats.prepared(sized(graph, None, TRIAL))
+        recognise(network(trial, *formats.signature(trial)))
+    except UsageError:
+        return
+
+
+def _texts(content: onnx.ModelProto) -> dict[str, str]:
+    return {entry.key: entry.value for entry in content.metadata_props}
 
 
 def cut(content: onnx.ModelProto, first: str | None, last: str | None) -> onnx.ModelProto:
@@ -70,41 +90,35 @@ def cut(content: onnx.ModelProto, first: str | None, last: str | None) -> onnx.M
     return made
 
 
-def sized(graph: onnx.ModelProto, wanted: Any) -> onnx.ModelProto:
-    """The graph with a fixed input `[B, 3, H, W]`; a dynamic batch becomes 1.
+def sized(graph: onnx.ModelProto, wanted: Any, usual: tuple[int, int] | None = None) -> onnx.ModelProto:
+    """The graph with a fixed picture as its input; a dynamic batch becomes 1.
+
+    Args:
+        graph: Its first input is the picture.
+        wanted: Height and width, or one number for both; None for none.
+        usual: Height and width of a dynamic input for which none is wanted.
 
     Raises:
         UsageError: The size is open and was not given, or is fixed and another was given.
     """
     made = onnx.ModelProto()
     made.CopyFrom(graph)
-    dims = made.graph.input[0].type.tensor_type.shape.dim
+    stored = {tensor.name for tensor in made.graph.initializer}
+    pictures = [value for value in made.graph.input if value.name not in stored]
+    dims = pictures[0].type.tensor_type.shape.dim if pictures else []
     if len(dims) != 4:
         return made
     if not dims[0].dim_value:
         dims[0].dim_value = 1
+    axes = (1, 2) if layout([dim.dim_value or dim.dim_param for dim in dims]) == "NHWC" else (2, 3)
     sizes = (wanted, wanted) if isinstance(wanted, int) else wanted
-    for dim, size in zip(dims[2:], sizes or (None, None), strict=True):
-        if dim.dim_value and size and dim.dim_value != int(size):
+    for place, axis in enumerate(axes):
+        dim, size = dims[axis], int(sizes[place]) if sizes else None
+        if dim.dim_value and size and dim.dim_value != size:
             raise UsageError(f"the graph's input is fixed to {dim.dim_value}, not {size}", hint="leave --imgsz out")
+        size = size or (usual[place] if usual else None)
         if not dim.dim_value and size is None:
             raise UsageError("the graph's input has no fixed size", hint="say it with --imgsz HEIGHT WIDTH")
-        dim.dim_value = dim.dim_value or int(size)
+        dim.dim_value = dim.dim_value or size
     del made.graph.value_info[:]
     return made
-
-
-def _stored_names(content: onnx.ModelProto) -> list[str] | None:
-    """Names that exporters write into the metadata, as the text of a dict or list.
-
-    Raises:
-        FileError: There are names, and they cannot be told.
-    """
-    hint = "give them with --loader-option names=FILE, one a line"
-    for entry in content.metadata_props:
-        if entry.key == "names":
-            try:
-                return class_names(parsed(entry.value), "metadata of the ONNX file", hint=hint) or None
-            except ValueError as error:
-                raise FileError(f"metadata of the ONNX file: the class names: {error}", hint=hint) from error
-    return None

@@ -14,6 +14,7 @@ from qcore.contract import Tensor
 from qcore.errors import NoRoute
 from qcore.model import Model
 from qcore.protocols import Progress
+from qcore_plugins.heads.outputs import JOINED, Joined
 
 OUTPUTS = ("counts", "boxes", "scores", "classes")
 """int64 `[B, 1]`, float32 `[B, N, 4]` left, top, right, bottom in input pixels, float32 `[B, N]`, int64 `[B, N]`; what
@@ -38,7 +39,8 @@ class AppendNms:
         graph = _Graph(model.module)
         boxes, scores = _decoded(graph, contract.outputs)
         classes = len(contract.classes)
-        rows = int(contract.outputs[0].shape[2 if contract.outputs[0].meaning == "boxes-classes" else 1])
+        layout = JOINED.get(contract.outputs[0].meaning or "", Joined(rows=True))
+        rows = int(contract.outputs[0].shape[1 if layout.rows else 2])
         batch = contract.inputs[0].shape[0]
         kept = _suppressed(graph, boxes, scores, rows, classes, batch, params)
         said = {name: params[name] for name in ("confidence", "iou", "max_detections") if name in params}
@@ -106,15 +108,16 @@ def _decoded(graph: _Graph, outputs: Sequence[Tensor]) -> tuple[str, str]:
     said = [(output.meaning, output.stage) for output in outputs]
     if said == [("boxes", "decoded"), ("scores", "decoded")]:
         return graph.free(outputs[0].name), graph.free(outputs[1].name)
-    if said == [("boxes-objectness-classes", "decoded")]:
-        whole = outputs[0].name
-        scores = graph.add("Mul", graph.slice(whole, 5, 2**31 - 1, 2), graph.slice(whole, 4, 5, 2))
-    elif said == [("boxes-classes", "decoded")]:
-        whole = graph.add("Transpose", outputs[0].name, perm=[0, 2, 1])
-        scores = graph.slice(whole, 4, 2**31 - 1, 2)
-    else:
+    layout = JOINED.get(outputs[0].meaning or "") if len(said) == 1 and said[0][1] == "decoded" else None
+    if layout is None:
         listed = ", ".join(f"{output.name} ({output.meaning}, {output.stage})" for output in outputs)
         raise NoRoute(f"suppression needs a decoded head, this graph gives {listed}", hint="export it with --head nms")
+    whole = outputs[0].name if layout.rows else graph.add("Transpose", outputs[0].name, perm=[0, 2, 1])
+    scores = graph.slice(whole, layout.before, 2**31 - 1, 2)
+    if layout.objectness:
+        scores = graph.add("Mul", scores, graph.slice(whole, 4, 5, 2))
+    if layout.corners:
+        return graph.slice(whole, 0, 4, 2), scores
     centre = graph.slice(whole, 0, 2, 2)
     half = graph.add("Mul", graph.slice(whole, 2, 4, 2), graph.constant(0.5, np.float32))
     return graph.add("Concat", graph.add("Sub", centre, half), graph.add("Add", centre, half), axis=2), scores

@@ -23,6 +23,7 @@ def qcore_backends() -> Iterator[qcore.BackendSpec]:
             qcore.Form("onnx", encoding="qdq", profile="onnxruntime"),
             qcore.Form("onnx", encoding="float"),
             qcore.Form("onnx", encoding="qdq"),
+            qcore.Form("onnx", encoding="native"),
         ),
         options=(
             qcore.Option("threads", "CPU threads; 0 leaves the runtime's own choice", 0, int),

@@ -76,7 +76,7 @@ class OnnxRuntimeBackend:
         except Exception as error:
             line = str(error).strip().splitlines()[0]
             raise FileError(f"{model.notes.get('file', 'model')}: ONNX Runtime refuses it ({line})") from error
-        precision = "int8" if quantized else str(model.form.precision)
+        precision = "int8" if model.form.encoding != "float" else str(model.form.precision)
         kind = "vnni" if exact else machine.kind()
         return OnnxRuntimeSession(session, precision, kind, lambda: _executed(model, settings))
 

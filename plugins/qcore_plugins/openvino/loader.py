@@ -8,41 +8,72 @@ from typing import Any
 
 import openvino
 
-from qcore.errors import FileError, UsageError
-from qcore.forms import Form
+from qcore.errors import UsageError
 from qcore.model import Model
+from qcore_plugins.exported import metadata
 from qcore_plugins.exported.description import describe
+from qcore_plugins.exported.recognition import recognise
+from qcore_plugins.layers.contracts import layout
 from qcore_plugins.openvino.convert import whole_silu
 from qcore_plugins.openvino.format import OpenVinoFormat
+from qcore_plugins.openvino.network import network
+
+TRIAL = (640, 640)
+"""Height and width at which a model of an open size is looked at."""
 
 
 class OpenVinoLoader:
-    """A float model with its family's contract."""
+    """A model with the contract of its head."""
 
-    def matches(self, content: openvino.Model) -> str | None:  # noqa: ARG002
-        """None: what a file without a contract means, a person has to say, with `--loader openvino`."""
-        return None
+    def matches(self, content: openvino.Model) -> str | None:
+        """Files whose writer has said what they are; of others, a person has to say it, with `--loader openvino`."""
+        info = _section(content, metadata.MODEL_INFO)
+        return metadata.writer_of_model_info(info) if info else metadata.writer(_texts(content))
 
     def load(self, content: openvino.Model, *, options: Mapping[str, Any]) -> Model:
         """The model with a contract.
 
-        Options: `family` (found from the output shapes where only one has them), `names` (a file, one name a line),
-        `imgsz` (of a dynamic input).
+        Options: `family` (by default the head is recognised), `names` (a file, see `classes.text.from_file`), `imgsz`
+        (of a dynamic input).
 
         Raises:
-            FileError: The model is no detector of the family, or is quantized already.
+            FileError: The model is no detector, or none that qcore reads, or not of the stated family.
             UsageError: The family or the input size is open.
         """
         formats = OpenVinoFormat()
-        if formats.form(content).encoding != "float":
-            raise FileError("the OpenVINO file is quantized already", hint="give the float file it was made from")
+        info, named = _section(content, metadata.MODEL_INFO), bool(options.get("names"))
+        said = (
+            metadata.of_model_info(info, names=not named)
+            if info
+            else metadata.of_texts(_texts(content), names=not named)
+        )
         model = content.clone()
-        _sized(model, options.get("imgsz"))
-        whole_silu(model)
-        contract, notes = describe(*formats.signature(model), options=options, stored=None)
+        try:
+            _sized(model, options.get("imgsz") or said.size)
+        except UsageError:
+            if not options.get("imgsz"):
+                _sized(model, TRIAL)
+                recognise(network(model, *formats.signature(model)))
+            raise
+        form = formats.form(model)
+        if form.encoding == "float":
+            whole_silu(model)
+        contract, notes = describe(network(model, *formats.signature(model)), options=options, said=said)
         provenance = {**contract.provenance, "tools": {"openvino": openvino.__version__}}
-        form = Form("openvino", encoding="float", precision="f32")
         return Model(form, model, replace(contract, provenance=provenance), notes)
+
+
+def _texts(content: openvino.Model) -> dict[str, str]:
+    """The metadata of the ONNX file that a model was converted from, which OpenVINO keeps."""
+    return {key: str(value) for key, value in _section(content, "framework").items()}
+
+
+def _section(content: openvino.Model, name: str) -> dict[str, Any]:
+    """A section of rt_info; empty where there is none."""
+    if not content.has_rt_info([name]):
+        return {}
+    found = content.get_rt_info([name]).value
+    return {str(key): getattr(value, "value", value) for key, value in found.items()} if isinstance(found, dict) else {}
 
 
 def _sized(model: openvino.Model, wanted: Any) -> None:
@@ -51,7 +82,9 @@ def _sized(model: openvino.Model, wanted: Any) -> None:
     if shape.is_static or len(shape) != 4:
         return
     sizes = (wanted, wanted) if isinstance(wanted, int) else wanted
-    for axis, size in ((0, 1), *zip((2, 3), sizes or (None, None), strict=True)):
+    known = [dim.get_length() if dim.is_static else "" for dim in shape]
+    axes = (1, 2) if layout(known) == "NHWC" else (2, 3)
+    for axis, size in ((0, 1), *zip(axes, sizes or (None, None), strict=True)):
         if shape[axis].is_dynamic and size is None:
             raise UsageError("the model's input has no fixed size", hint="say it with --imgsz HEIGHT WIDTH")
         if shape[axis].is_dynamic:

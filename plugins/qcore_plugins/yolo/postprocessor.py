@@ -16,6 +16,7 @@ from qcore.errors import UsageError
 from qcore_plugins.detections import Detections
 from qcore_plugins.heads.outputs import reader, suppressed_names
 from qcore_plugins.heads.quantities import quantities
+from qcore_plugins.layers.contracts import layout
 from qcore_plugins.parameters import parse
 from qcore_plugins.yolo import scripts
 from qcore_plugins.yolo.nms import suppress
@@ -115,7 +116,7 @@ class Yolo:
 
     def quantities(self, outputs: Mapping[str, Any], tensor: np.ndarray) -> dict[str, Any]:
         """Boxes, objectness and class scores in the outputs for an input tensor, each with the name of every place."""
-        height, width = tensor.shape[-2:]
+        height, width = tensor.shape[1:3] if layout(tensor.shape) == "NHWC" else tensor.shape[2:]
         return quantities(self._outputs, outputs, (height, width), self.names)
 
     def source(self) -> str:

@@ -54,7 +54,7 @@ def describe(
         picture.shape,
         said,
         class_names(names, int(scores[0].shape[2])),
-        preprocess={**LETTERBOX, **PIPELINES["coco"]},
+        preprocess={**LETTERBOX, **(PIPELINES["coco"] if 640 in picture.shape else {})},
         postprocess=POSTPROCESS,
         protocols=PROTOCOLS,
     )

@@ -5,8 +5,6 @@ import pytest
 from onnx import TensorProto, helper
 
 import qcore
-from qcore.contract import Tensor
-from qcore_plugins.exported.description import guess
 
 
 @pytest.fixture
@@ -16,32 +14,6 @@ def bare(exported, tmp_path):
     del model.metadata_props[:]
     onnx.save(model, str(tmp_path / "bare.onnx"))
     return tmp_path / "bare.onnx"
-
-
-def outputs(*shapes):
-    return [Tensor(f"out{index}", "float32", shape) for index, shape in enumerate(shapes)]
-
-
-@pytest.mark.parametrize(
-    ("size", "shapes", "family"),
-    [
-        ((640, 640), [(1, 25200, 85)], "yolov5"),
-        ((736, 1280), [(1, 57960, 6)], "yolov5"),
-        ((640, 640), [(1, 84, 8400)], "yolov9"),
-        ((480, 640), [(1, 29, 6300)], "yolov9"),
-        ((640, 640), [(1, 8400, 4), (1, 8400, 80)], "yolonas"),
-        ((640, 640), [(1, 8400, 1), (1, 8400, 4)], "yolonas"),
-    ],
-)
-def test_the_family_is_told_from_shapes(size, shapes, family):
-    assert guess([Tensor("images", "float32", (1, 3, *size))], outputs(*shapes)) == family
-
-
-@pytest.mark.parametrize("shapes", [[(1, 300, 6)], [(1, 8400, 4), (1, 8400, 4)], [("N", 7)], [(1, 8400, 84)]])
-def test_what_is_ambiguous_is_refused(shapes):
-    with pytest.raises(qcore.UsageError, match="which family this is cannot be told") as caught:
-        guess([Tensor("images", "float32", (1, 3, 640, 640))], outputs(*shapes))
-    assert "family=" in caught.value.hint
 
 
 def test_without_the_loader_a_bare_file_is_refused(bare):
@@ -91,9 +63,17 @@ def test_a_graph_with_pre_and_postprocessing_is_cut(bare, exported, pictures):
         qcore.pipeline("onnx", weights=bare, input="nowhere", output=out).build()
 
 
-def test_a_quantized_file_is_refused(int8):
-    with pytest.raises(qcore.FileError, match="quantized already"):
-        qcore.load(int8, loader="onnx")
+def test_a_quantized_file_runs_and_is_not_quantized_again(int8, pictures, tmp_path):
+    """Its contract taken out, so that its head is recognised."""
+    model = onnx.load(str(int8))
+    del model.metadata_props[:]
+    onnx.save(model, str(tmp_path / "int8.onnx"))
+    bare = qcore.pipeline("onnx", weights=tmp_path / "int8.onnx")
+    picture = pictures / "images" / "0000.png"
+    after = bare.build()(picture)
+    assert after.xyxy.tolist() == qcore.pipeline(weights=int8).build()(picture).xyxy.tolist()
+    with pytest.raises(qcore.NoRoute):
+        bare.quantize("onnxruntime", calibration=pictures / "images").to("onnxruntime").build()
 
 
 def test_a_checkpoint_nobody_takes_is_described(tmp_path):

@@ -13,6 +13,10 @@ from qcore.snippets import joined, template
 READERS = {
     (("boxes-objectness-classes", "decoded"),): ("objectness", ("OUTPUT",)),
     (("boxes-classes", "decoded"),): ("together", ("OUTPUT",)),
+    (("boxes-classes-rows", "decoded"),): ("rows", ("OUTPUT",)),
+    (("corners-classes", "decoded"),): ("corners", ("OUTPUT",)),
+    (("corners-classes-rows", "decoded"),): ("corner_rows", ("OUTPUT",)),
+    (("corners-score-class", "decoded"),): ("labelled", ("OUTPUT",)),
     (("boxes", "decoded"), ("scores", "decoded")): ("apart", ("BOXES", "SCORES")),
 }
 """Meaning and stage of the outputs -> template, and its constants that name them."""
