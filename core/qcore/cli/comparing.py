@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from qcore.cli import reporting
 from qcore.cli.about import about
-from qcore.cli.arguments import pairs
+from qcore.cli.arguments import add_cpu, pairs
 from qcore.cli.console import Output
 from qcore.errors import UsageError
 from qcore.report import Report, Section, Table, Verdict
@@ -30,6 +30,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backend", action="append", default=[], metavar="B", help="runtime: one for both files, or one for each"
     )
+    add_cpu(parser, "kind of CPU to run the files as")
     parser.add_argument(
         "--protocol", metavar="NAME", help="protocol of the contracts; the first one where the data has labels"
     )
@@ -84,6 +85,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
             accept=options.accept,
             max_drop=options.max_drop,
             foreign=own,
+            cpu=options.cpu,
             progress=output.progress,
         )
     report = made(found, options)

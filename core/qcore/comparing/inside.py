@@ -27,13 +27,14 @@ CLIPPED, NOTED, LEVELS = 0.02, 0.1, 8
 """A range is too small that cuts this part of the values where noise is too much, or the second where it is not: some
 per cent of far negative values may be cut on purpose. It is too coarse if it has fewer steps than that."""
 EXACT = 200.0
+FIRST = "first layer that differs"
 ALIKE = 0.98
 """Cosine from which a layer's values explain those of the other."""
 
 
 def rung(reference: Side, candidate: Side, tensors: Sequence[Any]) -> Rung:
     """Layer by layer on some input tensors, where both models take them and can be looked into."""
-    if not _takes(candidate, tensors[0]):
+    if not takes(candidate, tensors[0]):
         refused = f"CANDIDATE takes no {tensors[0].dtype} tensors of {list(tensors[0].shape[1:])} as REF does"
         return Rung("inside the graph", "none", refused)
     opened = []
@@ -83,7 +84,7 @@ def rung(reference: Side, candidate: Side, tensors: Sequence[Any]) -> Rung:
     )
 
 
-def _takes(side: Side, tensor: Any) -> bool:
+def takes(side: Side, tensor: Any) -> bool:
     """Whether a model takes a tensor of batch 1, made for another one."""
     wanted = side.contract.inputs[0]
     sizes = zip(wanted.shape[1:], tensor.shape[1:], strict=False)
@@ -174,7 +175,7 @@ def _first(name: str, ratio: float, one: Any, other: Any, *, quantized: bool) ->
     hint = f"leave it float: qcore quantize ... --exclude {name}"
     if not quantized:
         hint = "neither is quantized: its weights are others, or what lies between it and the layer before"
-    yield Cause(f"first layer that differs: {name}", text, hint)
+    yield Cause(f"{FIRST}: {name}", text, hint)
 
 
 def _centred(values: Any) -> Any:

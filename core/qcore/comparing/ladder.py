@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from qcore.comparing import contracts, inside, preprocessing
+from qcore import machine
+from qcore.comparing import contracts, inside, preprocessing, saturation
+from qcore.comparing.inside import FIRST, takes
 from qcore.comparing.protocols import Comparison
 from qcore.comparing.rung import Cause, Rung
 from qcore.comparing.side import Side
@@ -25,6 +27,9 @@ STEPS = ("contract", "preprocessing", "raw tensors", "inside the graph")
 LOOKED = 8
 """Inputs whose raw tensors are compared; half of them inside the graph."""
 MAX_DROP = 0.01
+BEHIND = "behind the last layers"
+VAGUE = (BEHIND, FIRST)
+"""Causes that say where numbers differ, not why."""
 RESULTS = "results"
 """Name of the step that is not asked where no evaluator compares results."""
 OWN = "OWN CODE"
@@ -74,6 +79,7 @@ def compare(
     accept: Sequence[str] = (),
     max_drop: float = MAX_DROP,
     foreign: Callable[[Any, Any], Any] | None = None,
+    cpu: str = machine.THIS,
     progress: Progress | None = None,
 ) -> Compared:
     """Climb the ladder, all of it: later steps tell how much an earlier difference matters.
@@ -90,10 +96,12 @@ def compare(
         max_drop: How much lower the main figure on labelled data may be where that is beyond the noise.
         foreign: Own preprocessing to compare with the reference's instead of the candidate's:
             (item, item as read) -> tensor.
+        cpu: Kind of CPU to compute as, one of `machine.CPUS`; for the models whose backends can.
         progress: Shown over the inputs.
 
     Raises:
-        UsageError: A step to accept that is none, or inputs that cannot be laid side by side.
+        UsageError: A step to accept that is none, inputs that cannot be laid side by side, or no backend that computes
+            as another CPU.
         FileError: No input can be read.
     """
     shown = progress or Silent()
@@ -106,7 +114,12 @@ def compare(
         raise UsageError(f"no step is called {unknown[0]!r}", hint=f"there are: {', '.join(steps)}")
     if task is not None and task.labelled and protocol is None:
         protocol = _shared_protocol(contracts_)
-    one, other = (Side.build(name, pipeline.following(protocol)) for name, pipeline in loaded)
+    one, other = (Side.build(name, pipeline.following(protocol), cpu) for name, pipeline in loaded)
+    if cpu != machine.THIS and not any("cpu" in side.pipeline.backend_options for side in (one, other)):
+        names = " and ".join(dict.fromkeys(side.predictor.backend for side in (one, other)))
+        raise UsageError(
+            f"--cpu {cpu}: {names} cannot compute as another CPU", hint="--backend onnxruntime or openvino"
+        )
     items: Sequence[Any] = task.items if task and task.labelled else one.predictor.preprocessor.expand(data)
     if limit is not None:
         items = list(islice(items, limit))
@@ -168,7 +181,7 @@ def _explained(tensors: Rung, within: Rung, sources: Sequence[Cause]) -> Rung:
         return replace(tensors, causes=sources) if first else tensors
     text = "every layer inside is above its threshold, the outputs are not: what is behind the last layers differs"
     hint = "compare the ends of both graphs: decoding, sigmoid, anchors, order of channels"
-    return replace(tensors, causes=[Cause("behind the last layers", text, hint)])
+    return replace(tensors, causes=[Cause(BEHIND, text, hint)])
 
 
 def _accepted(rung: Rung) -> Rung:
@@ -224,7 +237,7 @@ class _Inputs:
 
 def _run(
     one: Side, other: Side, task: Comparison | None, inputs: _Inputs, count: int, progress: Progress
-) -> Iterator[Rung]:
+) -> list[Rung]:
     sizes = [side.contract.inputs[0].shape[0] for side in (one, other)]
     size = max([1, *(each for each in sizes if isinstance(each, int))])
     raw_tensors = Tensors(one, other)
@@ -242,10 +255,41 @@ def _run(
     with progress.step("looking inside the graphs"):
         within = inside.rung(one, other, kept)
     sources = [each.cause for each in contracts.provenance(one.contract, other.contract)]
-    yield _explained(raw_tensors.rung(), within, sources)
-    yield within
+    rungs = [_explained(raw_tensors.rung(), within, sources), within]
     if task is None:
-        yield Rung(RESULTS, "none", f"no evaluator compares results of {count} inputs of these tasks")
-        return
-    with progress.step("comparing results"):
-        yield from task.rungs()
+        rungs.append(Rung(RESULTS, "none", f"no evaluator compares results of {count} inputs of these tasks"))
+    else:
+        with progress.step("comparing results"):
+            rungs += task.rungs()
+    return _saturated(rungs, other, kept)
+
+
+def _saturated(rungs: list[Rung], candidate: Side, tensors: Sequence[Any]) -> list[Rung]:
+    """The steps with what saturation explains of those that fail, before causes that only say where numbers differ.
+
+    Where none fails, layers whose sums are wrong are still noted: other inputs may show them.
+    """
+    if not tensors:
+        return rungs
+    found = saturation.lossy(
+        candidate.pipeline.loaded,  # type: ignore[arg-type]
+        candidate.predictor.session,
+        candidate.predictor.backend,
+        [candidate.fed(tensor) for tensor in tensors if takes(candidate, tensor)],
+        plugins=candidate.pipeline.plugins,
+    )
+    cause = saturation.cause(found, "CANDIDATE")
+    if cause is None:
+        return rungs
+    first = min(found.values()) < saturation.WRONG
+
+    def told(rung: Rung) -> Rung:
+        causes = [each for each in rung.causes if not each.name.startswith(VAGUE)]
+        return replace(rung, causes=[cause, *causes] if first else [*causes, cause])
+
+    if any(rung.verdict == "fail" for rung in rungs):
+        return [told(rung) if rung.verdict == "fail" else rung for rung in rungs]
+    tensors_, within, *results = rungs
+    if first and within.verdict == "pass":
+        within = replace(within, verdict="note", summary=f"{cause.name}; {within.summary}", causes=(cause,))
+    return [tensors_, within, *results]

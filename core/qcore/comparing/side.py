@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from qcore.comparing.saturation import options
 from qcore.contract import Contract
 from qcore.forms import Form
+from qcore.machine import THIS
 from qcore.pipelines import Pipeline
 from qcore.predictor import Predictor
 from qcore.protocols import Arrays
@@ -45,11 +47,13 @@ class Side:
     predictor: Predictor
 
     @classmethod
-    def build(cls, name: str, pipeline: Pipeline) -> Side:
-        """Load and compile; errors as in `Pipeline.build`."""
+    def build(cls, name: str, pipeline: Pipeline, cpu: str = THIS) -> Side:
+        """Load and compile, to compute as a kind of CPU if the backend can; errors as in `Pipeline.build`."""
         this = pipeline.load()
         if this.backend is None:
             this = this.to(this.default_backend())
+        assert this.backend is not None  # noqa: S101 - set above
+        this = replace(this, backend_options={**this.backend_options, **options(this.backend, cpu)})
         this = replace(this, loaded=this.model(), quantization=None, head=None, precision=None, target=None)
         return cls(name, this, this.build())
 

@@ -12,7 +12,11 @@ import onnxruntime
 
 from qcore.comparing.protocols import Quantized
 from qcore.model import Model
+from qcore_plugins.onnxfile.integers import integer_layers
+from qcore_plugins.onnxfile.literal import Inner
 from qcore_plugins.onnxfile.view import Scale, View
+from qcore_plugins.quantization.integers import losses
+from qcore_plugins.quantization.products import KERNELS
 
 COMPUTING = {"DynamicQuantizeLinear", "MatMulInteger", "ConvInteger"}
 """Operations that choose a range when the model runs, or that stand behind one that does."""
@@ -74,6 +78,14 @@ class OnnxInside:
         made = [_rounded(layer, scale) for scale in view.quantized(layer)]
         found += [replace(each, low=-math.inf) if each and self._unseen(layer, each.low) else each for each in made]
         return [each for each in found if each]
+
+    def saturation(self, inputs: Sequence[Mapping[str, np.ndarray]], backend: str) -> dict[str, float]:
+        """What sums lose on CPUs without VNNI, in dB by layer."""
+        if backend not in KERNELS:
+            return {}
+        layers = integer_layers(self._view, backend)
+        found = losses(layers, Inner(self._proto).run, inputs, backend)
+        return {layer: loss.decibels for layer, loss in found.items()}
 
     def _unseen(self, layer: str, low: float) -> bool:
         """Whether only a SiLU reads a tensor, and makes less than a step of its own of what lies below."""

@@ -10,6 +10,10 @@ from openvino import opset13 as ops
 
 from qcore.comparing.protocols import Quantized
 from qcore.model import Model
+from qcore_plugins.irfile.integers import integer_layers
+from qcore_plugins.irfile.literal import Inner
+from qcore_plugins.quantization.integers import losses
+from qcore_plugins.quantization.products import KERNELS
 
 WEIGHTED = {"Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul"}
 
@@ -43,6 +47,13 @@ class OpenVinoInside:
     def quantized(self, layer: str) -> list[Quantized]:  # noqa: ARG002
         """Nothing: what OpenVINO rounds is decided when it compiles."""
         return []
+
+    def saturation(self, inputs: Sequence[Mapping[str, np.ndarray]], backend: str) -> dict[str, float]:
+        """What sums lose on CPUs without VNNI, in dB by layer."""
+        if backend not in KERNELS:
+            return {}
+        found = losses(integer_layers(self._model), Inner(self._model).run, inputs, backend)
+        return {layer: loss.decibels for layer, loss in found.items()}
 
 
 def _layer(op: openvino.Node) -> list[tuple[str, tuple[int, ...]]]:

@@ -1,0 +1,69 @@
+"""Whether the CPU explains a difference: without VNNI, sums of int8 products saturate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from qcore import machine
+from qcore.comparing.rung import Cause
+from qcore.manager import Plugins
+from qcore.model import Model
+from qcore.protocols import Arrays
+from qcore.specs import BackendSpec, ProbeSpec
+from qcore.wording import counted
+
+LOSSY, WRONG = 40.0, 20.0
+"""Signal-to-noise ratio of a layer's sums in dB below which results are worse, and below which they are wrong."""
+NAMED = 3
+HINT = (
+    "quantize with -q saturation=selective, or with everywhere, which rules it out; a file of another tool is exact on "
+    "ONNX Runtime with --backend-option x64quantprecision=true"
+)
+
+
+def options(backend: BackendSpec, cpu: str) -> dict[str, str]:
+    """The option that lets a backend compute as a kind of CPU, if it has one; empty for the CPU at hand."""
+    able = cpu != machine.THIS and any(option.name == "cpu" for option in backend.options)
+    return {"cpu": cpu} if able else {}
+
+
+def lossy(
+    model: Model, session: Any, backend: str, inputs: Sequence[Arrays], *, plugins: Plugins
+) -> Mapping[str, float]:
+    """Layers whose sums saturate where a session runs, the worst first: name -> signal-to-noise ratio in dB.
+
+    Args:
+        model: As it was compiled.
+        session: Of that model; its attribute `cpu` says as which kind of CPU it computes.
+        backend: Name of the backend that compiled it.
+        inputs: Tensors by name, an inference each.
+        plugins: Where probes come from.
+    """
+    if not machine.saturates(getattr(session, "cpu", None)):
+        return {}
+    found: dict[str, float] = {}
+    for spec in plugins.specs(ProbeSpec):
+        if not spec.problems() and any(form.accepts(model.form) for form in spec.accepts):
+            inside = spec.create().open(model)
+            if hasattr(inside, "saturation"):
+                found |= inside.saturation(inputs, backend)
+    return {name: ratio for name, ratio in sorted(found.items(), key=lambda pair: pair[1]) if ratio < LOSSY}
+
+
+def cause(found: Mapping[str, float], name: str = "the model") -> Cause | None:
+    """What saturation explains; None where no layer loses by it.
+
+    Args:
+        found: As `lossy` gives it.
+        name: Of the model, in the line.
+    """
+    if not found:
+        return None
+    layers = [f"{layer} ({ratio:.1f} dB)" for layer, ratio in list(found.items())[:NAMED]]
+    more = f" and {counted(len(found) - NAMED, 'more layer')}" if len(found) > NAMED else ""
+    text = (
+        f"{name} ran as on a CPU without VNNI (qcore doctor), where sums of int8 products saturate: "
+        f"{', '.join(layers)}{more}"
+    )
+    return Cause(f"saturating sums: {next(iter(found))}", text, HINT)
