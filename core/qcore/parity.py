@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
+from qcore.comparing import saturation
 from qcore.comparing.contracts import SUPPRESSED
 from qcore.comparing.ranks import rank_correlation
 from qcore.comparing.side import Seen, seen
@@ -49,6 +50,7 @@ class Parity:
         unproved: Why this proves nothing; empty where it proves that the file does what the network does.
         hint: What would prove it.
         executed: What the compiled model computes in integers; None where the runtime does not tell.
+        cpu: Kind of CPU that it ran as, as in `machine.kind`; None where the runtime does not tell.
     """
 
     backend: str
@@ -60,6 +62,7 @@ class Parity:
     unproved: str = ""
     hint: str = ""
     executed: Executed | None = None
+    cpu: str | None = None
 
     def document(self) -> dict[str, Any]:
         """As plain data, for JSON."""
@@ -67,6 +70,7 @@ class Parity:
         return {
             "inputs": self.inputs,
             "backend": self.backend,
+            "cpu": self.cpu,
             **self.figures,
             "proved": not self.unproved,
             "unproved": self.unproved,
@@ -127,8 +131,12 @@ def check(
         model.contract,
     )
     verdicts = comparison.run(inputs, (progress or Silent()), backend.name)
-    _require(verdicts, comparison.tensors, backend.name)
-    return _told(backend.name, comparison, verdicts, getattr(session, "executed", None))
+    try:
+        _require(verdicts, comparison.tensors, backend.name)
+    except CheckFailed as error:
+        raise saturation.explaining(error, model, comparison.candidate, inputs, plugins=plugins) from None
+    done = _told(backend.name, comparison, verdicts, getattr(session, "executed", None))
+    return replace(done, cpu=getattr(session, "cpu", None))
 
 
 def _faint(contract: Contract, session: Session, name: str, plugins: Plugins, faint: Mapping[str, Any]) -> Predictor:

@@ -149,3 +149,17 @@ def test_instructions_that_the_environment_masks_count(monkeypatch):
     assert another.here() == "avx2"
     monkeypatch.setenv(another.VARIABLE, "AVX512_CORE_VNNI")
     assert another.here() == "vnni"
+
+
+@pytest.mark.parametrize("where", ["onnxruntime", "openvino"])
+def test_probes_measure_what_sums_lose(where):
+    """White, 120 and 16 channels: 32767 of each 61200 are left, 6.7 dB."""
+    from qcore_plugins.onnx.probe import OnnxInside
+    from qcore_plugins.openvino.probe import OpenVinoInside
+
+    for weight, ratio in ((120, pytest.approx(6.7, abs=0.1)), (64, None)):
+        model, shape = quantized(weight)
+        inside = OnnxInside(model.module) if where == "onnxruntime" else OpenVinoInside(as_openvino(model).module)
+        found = inside.saturation([{"x": np.ones(shape, np.float32)}], where)
+        assert list(found.values()) == ([] if ratio is None else [ratio])
+        assert inside.saturation([], "tensorrt") == {}

@@ -149,6 +149,7 @@ def _quantize(command: Any) -> argparse.ArgumentParser:
         help="where the file will run (repeatable); by default every installed one with a profile for it",
     )
     quantize.add_argument("--target", metavar="PROFILE", help="profile to write for instead of the backend's own")
+    add_cpu(quantize, "kind of CPU that the parity check runs the file as")
     _calibration(quantize)
     quantize.add_argument(
         "-q", "--quantizer-option", action="append", default=[], metavar="NAME=VALUE", help="setting of the quantizer"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from qcore import machine
 from qcore.errors import CheckFailed, MissingDependency, NoRoute, UsageError
 from qcore.wording import counted
 
@@ -32,14 +33,16 @@ class Proof:
         output: Where notes go.
         pipeline: With the float model loaded.
         inputs: What the preprocessor reads.
+        cpu: Kind of CPU to run as where the backend can, one of `machine.CPUS`.
     """
 
     output: Output
     pipeline: Pipeline
     inputs: Sequence[Any]
+    cpu: str = machine.THIS
 
     @classmethod
-    def begun(cls, output: Output, pipeline: Pipeline, judge: Judge | None) -> Proof:
+    def begun(cls, output: Output, pipeline: Pipeline, judge: Judge | None, cpu: str = machine.THIS) -> Proof:
         """On the calibration inputs, and on those of labelled data where there are any.
 
         Raises:
@@ -50,7 +53,7 @@ class Proof:
         assert pipeline.loaded is not None  # noqa: S101 - the command has loaded it
         given = pipeline.calibration_items()
         labelled = judge.items(pipeline.loaded.contract) if judge else ()
-        return cls(output, pipeline, [*given[:INPUTS], *labelled, *given[INPUTS:]])
+        return cls(output, pipeline, [*given[:INPUTS], *labelled, *given[INPUTS:]], cpu)
 
     def of(self, ended: Pipeline, target: Target, model: Model) -> list[Parity]:
         """On the runtime that the file is for, and on the backend that was asked for where that is another.
@@ -93,6 +96,7 @@ class Proof:
             NoRoute: No converter leads there.
         """
         from qcore import parity
+        from qcore.comparing.saturation import options
 
         made = backend.create()
         if hasattr(made, "ready"):
@@ -106,6 +110,7 @@ class Proof:
             self.inputs,
             plugins=ended.plugins,
             original=self._original,
+            options=backend.settings(options(backend, self.cpu)),
             progress=self.output.progress,
         )
 
@@ -157,7 +162,7 @@ def told(parities: Sequence[Parity], model: Model) -> list[str]:
     """Lines for people."""
     lines = []
     for parity in parities:
-        where = f"{counted(parity.inputs, 'input')} on {parity.backend}"
+        where = f"{counted(parity.inputs, 'input')} on {parity.backend}{_as_cpu(parity)}"
         lines.append(f"as the quantized network on {where}: {parity.summary}")
         if parity.against_float:
             lines.append(f"as the float model: {parity.against_float['summary']}")
@@ -167,6 +172,11 @@ def told(parities: Sequence[Parity], model: Model) -> list[str]:
             lines.append(share(parity))
             lines += [warning] if (warning := slow(parity, model)) else []
     return lines
+
+
+def _as_cpu(parity: Parity) -> str:
+    """Which CPU it ran as, if that is not the one at hand."""
+    return f" as a CPU of kind {parity.cpu}" if parity.cpu not in (None, machine.kind()) else ""
 
 
 def share(parity: Parity) -> str:

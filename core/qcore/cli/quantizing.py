@@ -61,6 +61,7 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
         **_settings(options, pipeline),
     )
     targets = _targets(options, pipeline)
+    _require_cpu(options.cpu, targets)
     plans = [target.of(pipeline).plan(target.goal) for target in targets]
     refuse_unused(pipeline.conversion, plans)
     for plan in plans:
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     output_directory(options.out)
     page = Page(options, pipeline) if reporting.ready(options, pipeline.plugins) else None
     pipeline = pipeline.load()
-    proof = proving.Proof.begun(output, pipeline, judge)
+    proof = proving.Proof.begun(output, pipeline, judge, options.cpu)
     done = pipeline.quantized()
     several = len(targets) > 1
     try:
@@ -85,6 +86,18 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     if page:
         reporting.keep(page.made(written, document), options, output, pipeline.plugins)
     return 0
+
+
+def _require_cpu(cpu: str, targets: Sequence[Target]) -> None:
+    """Refuse a kind of CPU that no target's backend computes as."""
+    from qcore.comparing.saturation import options
+    from qcore.machine import THIS
+
+    if cpu != THIS and not any(options(target.backend, cpu) for target in targets):
+        names = ", ".join(target.name for target in targets)
+        raise UsageError(
+            f"--cpu {cpu}: {names} cannot compute as another CPU", hint="--backend onnxruntime or openvino"
+        )
 
 
 def _judge(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> Judge | None:

@@ -7,19 +7,21 @@ from typing import Any
 
 from qcore import machine
 from qcore.comparing.rung import Cause
+from qcore.errors import CheckFailed
 from qcore.manager import Plugins
 from qcore.model import Model
+from qcore.predictor import Predictor
 from qcore.protocols import Arrays
 from qcore.specs import BackendSpec, ProbeSpec
 from qcore.wording import counted
 
+INPUTS = 4
+"""On how many inputs sums are computed."""
 LOSSY, WRONG = 40.0, 20.0
 """Signal-to-noise ratio of a layer's sums in dB below which results are worse, and below which they are wrong."""
 NAMED = 3
-HINT = (
-    "quantize with -q saturation=selective, or with everywhere, which rules it out; a file of another tool is exact on "
-    "ONNX Runtime with --backend-option x64quantprecision=true"
-)
+SELECTIVE = "quantize with -q saturation=selective, or with saturation=everywhere, which rules it out"
+EXACT = "a file of another tool is exact on ONNX Runtime with --backend-option x64quantprecision=true"
 
 
 def options(backend: BackendSpec, cpu: str) -> dict[str, str]:
@@ -66,4 +68,26 @@ def cause(found: Mapping[str, float], name: str = "the model") -> Cause | None:
         f"{name} ran as on a CPU without VNNI (qcore doctor), where sums of int8 products saturate: "
         f"{', '.join(layers)}{more}"
     )
-    return Cause(f"saturating sums: {next(iter(found))}", text, HINT)
+    return Cause(f"saturating sums: {next(iter(found))}", text, f"{SELECTIVE}; {EXACT}")
+
+
+def explaining(
+    error: CheckFailed, model: Model, predictor: Predictor, items: Sequence[Any], *, plugins: Plugins
+) -> CheckFailed:
+    """A failure, with the CPU and the layers where saturation explains it.
+
+    Args:
+        error: What failed.
+        model: As it was compiled.
+        predictor: Around its session.
+        items: What its preprocessor reads; the first ones are used.
+        plugins: Where probes come from.
+    """
+    size = model.contract.inputs[0].shape[0]
+    batch = size if isinstance(size, int) else 1
+    raws = (predictor.preprocessor.read(item) for item in items[:INPUTS])
+    inputs = [predictor.prepare([raw], batch)[0] for raw in raws]
+    explained = cause(lossy(model, predictor.session, predictor.backend, inputs, plugins=plugins), "the file")
+    if explained is None:
+        return error
+    return CheckFailed(f"{error.message}; {explained.text}", hint=f"nothing was written; {SELECTIVE}")
