@@ -88,12 +88,19 @@ class Network:
             weight: Makes the module of a weighted operation's weight.
         """
         self.open_silus(placement.tensors)
+        plain = {
+            self.nodes[name]
+            for known in self.graph.nodes
+            if known.name in placement.plain
+            for name in known.outputs
+            if name in self.nodes
+        }
         made: dict[str, str] = {}
         for name, group in placement.tensors.items():
             if group not in made:
                 made[group] = f"quantizers.{len(made)}_{group.replace('.', '_')}"
                 _add(self.module, made[group], activation(group))
-            self._behind(self.nodes[name], made[group])
+            self._behind(self.nodes[name], made[group], plain)
         for node in placement.weighted:
             path = f"weight_quantizers.{node.outputs[0].replace('.', '_')}"
             _add(self.module, path, weight(node))
@@ -103,10 +110,11 @@ class Network:
         self.module.graph.lint()
         self.module.recompile()
 
-    def _behind(self, node: fx.Node, path: str) -> None:
+    def _behind(self, node: fx.Node, path: str, plain: Collection[fx.Node]) -> None:
         with self.module.graph.inserting_after(node):
             quantized = self.module.graph.call_module(path, (node,))
-        node.replace_all_uses_with(quantized, delete_user_cb=lambda user: user is not quantized)
+        kept = {quantized, *plain}
+        node.replace_all_uses_with(quantized, delete_user_cb=lambda user: user not in kept)
 
     def giving(self, names: Iterable[str]) -> fx.GraphModule:
         """The part of the network that makes the named tensors, sharing weights and quantizers with the whole."""

@@ -28,7 +28,7 @@ from qcore_plugins.quantization.options import leave_float, left_float
 from qcore_plugins.quantization.placement import Placement, candidates, place
 from qcore_plugins.quantization.profiles import ONNXRUNTIME, OPENVINO, TENSORRT
 from qcore_plugins.quantization.ranges import completed, watched
-from qcore_plugins.quantization.table import OUTPUT_CHANNELS, Range, ScaleTable, weight_scales
+from qcore_plugins.quantization.table import Range, ScaleTable, weight_scales
 
 TRAINED_FOR = replace(OPENVINO, share_add=TENSORRT.share_add)
 """The placement to train with: where the strictest profile shares a scale, the others may as well."""
@@ -57,8 +57,8 @@ class Kit(Protocol):
         """A quantizer of activations: int8, symmetric."""
         ...
 
-    def fixed_weight(self, amax: np.ndarray, axis: int) -> nn.Module:
-        """A quantizer of weights, `amax` of the weight's number of dimensions."""
+    def fixed_weight(self, amax: np.ndarray, axis: int | None) -> nn.Module:
+        """A quantizer of weights, `amax` of the weight's number of dimensions; without an axis for the whole weight."""
         ...
 
     def amaxes(self, network: nn.Module) -> dict[str, torch.Tensor | None]:
@@ -165,10 +165,8 @@ class TorchQuantizer:
             return made if made is not None else self.kit.fixed(joined[group].largest)
 
         def weight(node: Node) -> nn.Module:
-            axis = OUTPUT_CHANNELS[node.op]
-            shape = [1] * network.weight(node).dim()
-            shape[axis] = -1
-            return self.kit.fixed_weight(table.weights[str(node.weight)].scale.reshape(shape) * 127, axis)
+            known = table.weights[str(node.weight)]
+            return self.kit.fixed_weight(known.spread(network.weight(node).dim()) * 127, known.axis)
 
         network.insert(placement, activation, weight)
         return network

@@ -12,7 +12,7 @@ from qcore_plugins.exporter.onnx import Exported
 from qcore_plugins.fakequant.network import Network
 from qcore_plugins.quantization.placement import place
 from qcore_plugins.quantization.profiles import Profile
-from qcore_plugins.quantization.table import LIMITS, OUTPUT_CHANNELS, ScaleTable
+from qcore_plugins.quantization.table import LIMITS, ScaleTable, WeightScale
 
 
 class _Activation(nn.Module):
@@ -25,13 +25,15 @@ class _Activation(nn.Module):
 
 
 class _Weight(nn.Module):
-    def __init__(self, scale: np.ndarray, axis: int) -> None:
+    def __init__(self, known: WeightScale) -> None:
         super().__init__()
-        self.axis = axis
-        self.register_buffer("scale", torch.from_numpy(np.asarray(scale, np.float32)))
+        self.axis = known.axis
+        self.register_buffer("scale", torch.from_numpy(np.asarray(known.scale, np.float32)))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         zeros = torch.zeros_like(self.scale, dtype=torch.int32)
+        if self.axis is None:
+            return torch.fake_quantize_per_tensor_affine(x, self.scale[0], zeros[0], -127, 127)
         return torch.fake_quantize_per_channel_affine(x, self.scale, zeros, self.axis, -127, 127)
 
 
@@ -89,6 +91,6 @@ def fake_quantized(
     network.insert(
         placement,
         activation,
-        lambda node: _Weight(table.weights[str(node.weight)].scale, OUTPUT_CHANNELS[node.op]),
+        lambda node: _Weight(table.weights[str(node.weight)]),
     )
     return network

@@ -10,7 +10,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from qcore_plugins.quantization.graph import MOVING, WEIGHTED, Graph, Node
+from qcore_plugins.quantization.graph import MOVING, WEIGHTED, Graph, Node, layout
+from qcore_plugins.quantization.operations import attributes_of
 
 QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 FLOATS = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
@@ -239,6 +240,8 @@ class View:
             return name.removesuffix("_quantized").removesuffix("_f16") if self.is_constant(name) else None
 
         read = [self._through(self.behind(name)) for name in node.input if name]
+        weight = self.value(self.behind(node.input[1])) if constant(1) else None
+        more = {} if weight is None or weight.ndim < 2 else layout(node.op_type, weight, attributes_of(node))
         return Node(
             name=self.name(node),
             op=node.op_type,
@@ -246,6 +249,7 @@ class View:
             outputs=tuple(name for name in node.output if name),
             weight=constant(1),
             bias=constant(2),
+            **more,
         )
 
     def _through(self, name: str) -> str:

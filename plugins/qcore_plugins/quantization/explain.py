@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from qcore_plugins.quantization.graph import AVERAGING, MOVING, WEIGHTED, Graph, Node
+from qcore_plugins.quantization.graph import WEIGHTED, Graph, Node
 from qcore_plugins.quantization.placement import Placement
 from qcore_plugins.quantization.profiles import Profile
 
@@ -52,24 +52,29 @@ def explained(
 
 def _rule(graph: Graph, profile: Profile, node: Node, excluded: Collection[str]) -> str | None:
     learned = node.op in WEIGHTED and node.weight is not None
+    beyond = node.variants & profile.float_variants
     if node.name in graph.tail:
         return "decode: behind the last weighted operations" if learned else None
     if learned and node.name in excluded:
         return "left float on demand"
     if learned and node.name in graph.last and not profile.last_layer:
         return f"last before the decode: float under {profile.name}"
-    if learned:
+    if learned and not beyond:
         return "weighted: inputs per tensor, weights per channel"
+    return (
+        f"{min(beyond)}: float, {profile.name} computes it wrong in integers"
+        if beyond
+        else _other(graph, profile, node)
+    )
+
+
+def _other(graph: Graph, profile: Profile, node: Node) -> str | None:
     if node.outputs[0] in graph.silus:
         return "SiLU kept whole" if profile.whole_silu else "SiLU: every part quantized"
-    return _other(profile, node)
-
-
-def _other(profile: Profile, node: Node) -> str | None:
     if node.op == "Concat":
         return "branches share a scale" if profile.share_concat else "branches have scales of their own"
     if node.op in {"Add", "Sum"} and len(node.inputs) > 1:
         return "sum: both inputs, " + ("one scale" if profile.share_add else "scales of their own")
-    if node.op in AVERAGING:
+    if node.averages:
         return "averages: input and output share a scale"
-    return "moves values: has the scale of what it reads" if node.op in MOVING else None
+    return "moves values: has the scale of what it reads" if node.moves else None

@@ -12,6 +12,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from qcore_plugins.quantization.operations import names_inside, names_read
+
 SMALLEST = 2.0**-14
 """Smallest normal number of float16: a scale below it loses digits, or becomes 0."""
 SINGLE = {"Resize": {1, 2}}
@@ -47,9 +49,13 @@ class _Half:
 
     def converted(self) -> onnx.ModelProto:
         graph = self.proto.graph
-        outputs = {value.name for value in graph.output}
+        branching = [
+            node for node in graph.node if any(entry.HasField("g") or entry.graphs for entry in node.attribute)
+        ]
+        outputs = {value.name for value in graph.output} | {name for node in branching for name in names_inside(node)}
         for node in graph.node:
-            in_half = (node.name or node.output[0]) not in self.single and node.op_type not in MAKING
+            single = (node.name or node.output[0]) in self.single or node.op_type in MAKING or node in branching
+            in_half = not single
             for place, name in enumerate(node.input):
                 node.input[place] = self._read(node, place, name, in_half)
             _retyped(node, in_half)
@@ -59,7 +65,7 @@ class _Half:
                 self._hand_out(node, outputs)
         del graph.node[:]
         graph.node.extend(self.nodes)
-        read = {name for node in graph.node for name in node.input}
+        read = {*names_read(graph.node), *outputs}
         kept = [tensor for tensor in graph.initializer if tensor.name in read]
         del graph.initializer[:]
         graph.initializer.extend([*kept, *self.halved.values()])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from qcore.errors import UsageError
-from qcore_plugins.quantization.graph import AVERAGING, MOVING, WEIGHTED, Graph, Node
+from qcore_plugins.quantization.graph import MOVING, WEIGHTED, Graph, Node
 from qcore_plugins.quantization.profiles import Profile
 
 SELECTING = MOVING - {"Concat"}
@@ -21,10 +21,12 @@ class Placement:
     Attributes:
         tensors: Tensor -> the group whose scale it has; groups are named after their first tensor.
         weighted: Operations whose weights are quantized.
+        plain: Names of the operations that read float values even of quantized tensors.
     """
 
     tensors: dict[str, str]
     weighted: tuple[Node, ...]
+    plain: frozenset[str] = frozenset()
 
     def groups(self) -> dict[str, list[str]]:
         """Group -> its tensors."""
@@ -42,22 +44,46 @@ def place(graph: Graph, profile: Profile, excluded: Iterable[str] = ()) -> Place
         profile: Of the runtime.
         excluded: Names of further operations to leave float.
     """
-    float_ = frozenset(excluded)
-    left = (graph.tail if profile.last_layer else graph.tail | graph.last) | float_ | _serving_none(graph, float_)
+    plain = frozenset(excluded) | _beyond(graph, profile)
+    left = (graph.tail if profile.last_layer else graph.tail | graph.last) | plain | _serving_none(graph, plain)
     body = [node for node in graph.nodes if node.name not in left]
-    weighted = tuple(node for node in body if node.op in WEIGHTED and node.weight)
     shared = _Shared()
     chosen = _every_output(graph, body, shared) if profile.every_output else _inputs(graph, body, shared)
     if profile.whole_silu:
         chosen -= _inside_silu(graph, chosen)
     for node in body:
         if profile.share_concat and node.op == "Concat":
-            shared.join(*node.inputs, *node.outputs)
-        if profile.share_add and _is_sum(node):
-            shared.join(*node.inputs)
+            shared.join(*graph.read(node), *graph.made(node))
+        if profile.share_add and _is_sum(graph, node):
+            shared.join(*graph.read(node))
     ordered = [name for name in _tensors(graph) if name in chosen and name in graph.floats]
     first: dict[str, str] = {}
-    return Placement({name: first.setdefault(shared.find(name), name) for name in ordered}, weighted)
+    tensors = {name: first.setdefault(shared.find(name), name) for name in ordered}
+    weighted = tuple(
+        node
+        for node in body
+        if node.op in WEIGHTED and node.weight and (node.inputs[0] in tensors or _moved_integers(graph, node, tensors))
+    )
+    return Placement(tensors, weighted, plain)
+
+
+def _beyond(graph: Graph, profile: Profile) -> frozenset[str]:
+    """Names of the operations that the runtime does not compute right in integers, and which therefore stay float."""
+    return frozenset(node.name for node in graph.nodes if node.variants & profile.float_variants)
+
+
+def _moved_integers(graph: Graph, node: Node, tensors: Mapping[str, str]) -> bool:
+    """Whether what a node reads first are quantized values that were only moved since."""
+    waiting = [node.inputs[0]]
+    while waiting:
+        name = waiting.pop()
+        maker = graph.producers.get(name)
+        if name in tensors:
+            continue
+        if maker is None or not maker.moves:
+            return False
+        waiting += graph.read(maker)
+    return True
 
 
 def _serving_none(graph: Graph, excluded: frozenset[str]) -> frozenset[str]:
@@ -103,10 +129,10 @@ def matching(graph: Graph, patterns: Sequence[str]) -> frozenset[str]:
 
 def _every_output(graph: Graph, body: list[Node], shared: _Shared) -> set[str]:
     """All that the body reads and makes; what a moving operation makes has the scale of what it reads."""
-    chosen = {name for node in body for name in (*node.inputs, *node.outputs)}
+    chosen = {name for node in body for name in (*graph.read(node), *graph.made(node))}
     for node in body:
-        if node.op in SELECTING:
-            shared.join(*node.inputs, *node.outputs)
+        if node.op in SELECTING and not node.makes_values:
+            shared.join(*graph.read(node), *graph.made(node))
     return chosen - set(graph.outputs)
 
 
@@ -115,30 +141,30 @@ def _inputs(graph: Graph, body: list[Node], shared: _Shared) -> set[str]:
     bodied = {node.name for node in body}
     chosen: set[str] = set()
     seen: set[str] = set()
-    waiting = [name for node in body if _needs_integers(node) for name in node.inputs]
+    waiting = [name for node in body if _needs_integers(graph, node) for name in graph.read(node)]
     while waiting:
         name = waiting.pop()
         if name in seen:
             continue
         seen.add(name)
         maker = graph.producers.get(name)
-        if maker and maker.op in MOVING | AVERAGING and maker.name in bodied:
-            if maker.op in SELECTING | AVERAGING:
-                shared.join(*maker.inputs, name)
-            if maker.op in AVERAGING:
+        if maker and (maker.moves or maker.averages) and maker.name in bodied:
+            if maker.op != "Concat":
+                shared.join(*graph.read(maker), name)
+            if maker.averages:
                 chosen.add(name)
-            waiting += maker.inputs
+            waiting += graph.read(maker)
         else:
             chosen.add(name)
     return chosen
 
 
-def _needs_integers(node: Node) -> bool:
-    return (node.op in WEIGHTED and node.weight is not None) or _is_sum(node)
+def _needs_integers(graph: Graph, node: Node) -> bool:
+    return (node.op in WEIGHTED and node.weight is not None) or _is_sum(graph, node)
 
 
-def _is_sum(node: Node) -> bool:
-    return node.op in {"Add", "Sum"} and len(node.inputs) > 1
+def _is_sum(graph: Graph, node: Node) -> bool:
+    return node.op in {"Add", "Sum"} and len(graph.read(node)) > 1
 
 
 def _inside_silu(graph: Graph, chosen: set[str]) -> set[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from qcore_plugins.quantization.operations import COUNTING_PADS, ROUNDING_UP, STACKED
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -20,6 +22,7 @@ class Profile:
         last_layer: Quantize the last weighted operations before the decode.
         integer_bias: Store biases as int32 in units of input scale times weight scale.
         half: Store what is not quantized, but for the decode, as float16.
+        float_variants: Operations that the runtime computes wrong in integers, as `operations.variants` calls them.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Profile:
     last_layer: bool
     integer_bias: bool
     half: bool = False
+    float_variants: frozenset[str] = frozenset()
 
 
 ONNXRUNTIME = Profile(
@@ -44,9 +48,13 @@ ONNXRUNTIME = Profile(
     share_add=False,
     last_layer=False,
     integer_bias=True,
+    float_variants=frozenset({"Softmax", STACKED, ROUNDING_UP}),
 )
 """ONNX Runtime on a CPU runs a convolution in int8 only if its output is quantized too, and loses .02 AP where
-activations are symmetric."""
+activations are symmetric.
+
+It refuses a scale per column of a stack of matrices, rounds an average pool's size up only in float, and gives 0 for a
+Softmax whose results are all small."""
 
 OPENVINO = Profile(
     name="openvino",
@@ -58,9 +66,13 @@ OPENVINO = Profile(
     share_add=False,
     last_layer=False,
     integer_bias=False,
+    float_variants=frozenset({COUNTING_PADS}),
 )
 """Uint8 around 128 is the same numbers as int8 around 0, which OpenVINO 2026.4 computes wrongly on CPUs with VNNI and
 without AMX: YOLOv5n has AP .007 there instead of .30 (docs/check-foreign.md).
+
+An average pool that counts zeros around its input is wrong at the border unless the zero point is 0
+(pytorch/pytorch#28260 is the same fault elsewhere).
 
 The last convolutions stay float: on the 343 pictures that YOLOv5n was calibrated with, AP is .2651 so and .2639 with
 them in int8 (float .2682), for 7 % of the time."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from qcore_plugins.quantization.graph import AVERAGING, MOVING, Graph
+from qcore_plugins.quantization.graph import Graph
 from qcore_plugins.quantization.placement import candidates
 from qcore_plugins.quantization.table import Range
 
@@ -17,7 +17,7 @@ ONNX Runtime on 48 of the pictures it was calibrated with: KL of the scores from
 
 def watched(graph: Graph) -> list[str]:
     """Every tensor that some profile may quantize, but for those that hold moved values only."""
-    moved = {name for node in graph.nodes if node.op in MOVING | AVERAGING for name in node.outputs}
+    moved = {name for node in graph.nodes if node.moves or node.averages for name in node.outputs}
     return [name for name in candidates(graph) if name not in moved]
 
 
@@ -32,10 +32,11 @@ def completed(graph: Graph, seen: Mapping[str, Range]) -> dict[str, Range]:
     for name in graph.gated() & set(found):
         found[name] = replace(found[name], low=max(found[name].low, min(SILU_FLOOR, found[name].high)))
     for node in graph.nodes:
-        moves = node.op in MOVING | AVERAGING and node.name not in graph.tail
-        if moves and all(name in found for name in node.inputs):
-            joined = found[node.inputs[0]]
-            for name in node.inputs[1:]:
+        read = graph.read(node)
+        follows = (node.moves or node.averages) and node.name not in graph.tail
+        if follows and read and all(name in found for name in read):
+            joined = found[read[0]]
+            for name in read[1:]:
                 joined = joined.joined(found[name])
-            found.update(dict.fromkeys(node.outputs, joined))
+            found.update(dict.fromkeys(graph.made(node), joined))
     return found

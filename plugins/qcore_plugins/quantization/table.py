@@ -73,12 +73,18 @@ class WeightScale:
     """Scales of a weight tensor.
 
     Attributes:
-        axis: Of the output channels.
+        axis: Of the output channels; None where one scale serves the whole weight.
         scale: One number a channel; the zero point is 0 and the type int8.
     """
 
-    axis: int
+    axis: int | None
     scale: np.ndarray
+
+    def spread(self, dims: int) -> np.ndarray:
+        """The scale in a shape that multiplies a weight of so many dimensions."""
+        if self.axis is None:
+            return self.scale.reshape(())
+        return self.scale.reshape([-1 if place == self.axis else 1 for place in range(dims)])
 
 
 @dataclass(frozen=True)
@@ -169,12 +175,20 @@ class ScaleTable:
         """The table of `to_dict`, checked anew.
 
         Raises:
-            CheckFailed: As `make`.
+            CheckFailed: As `make`, or scales lie on another axis than the output channels.
         """
+        from qcore_plugins.quantization.graph import from_onnx
+
         weights = {
-            name: WeightScale(int(found["axis"]), np.array(found["scale"], np.float32))
+            name: WeightScale(found["axis"], np.array(found["scale"], np.float32))
             for name, found in said["weights"].items()
         }
+        for name, axis in channel_axes(from_onnx(graph)).items():
+            if name in weights and weights[name].axis != axis:
+                raise CheckFailed(
+                    f"weight {name} has scales on axis {weights[name].axis}, its output channels are on axis {axis}",
+                    hint="the table is of an earlier release: quantize again",
+                )
         ranges = {name: Range(*found) for name, found in said["ranges"].items()}
         return cls.make(graph, ranges, weights, needed=(), excluded=said.get("excluded", ()))
 
@@ -187,28 +201,38 @@ class ScaleTable:
 _HINT = "calibrate with more pictures, and with pictures like those the model will see"
 
 
-OUTPUT_CHANNELS = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1, "Gemm": 1}
-"""Axis of the output channels in each operation's weight."""
-
-
 def weight_scales(graph: Graph, proto: onnx.ModelProto) -> dict[str, WeightScale]:
     """Scales of every weight that can be quantized."""
     from onnx import numpy_helper
 
     constants = {tensor.name: tensor for tensor in proto.graph.initializer}
-    return {
-        str(node.weight): weight_scale(numpy_helper.to_array(constants[str(node.weight)]), OUTPUT_CHANNELS[node.op])
-        for node in graph.weighted
-        if node.weight in constants
-    }
+    found = {}
+    for name, axis in channel_axes(graph).items():
+        if name in constants:
+            found[name] = weight_scale(numpy_helper.to_array(constants[name]), axis)
+    return found
 
 
-def weight_scale(weight: np.ndarray, axis: int) -> WeightScale:
+def channel_axes(graph: Graph) -> dict[str, int | None]:
+    """Weight -> axis of its output channels; None where several operations use it along different ones."""
+    found: dict[str, int | None] = {}
+    for node in graph.weighted:
+        name = str(node.weight)
+        found[name] = node.axis if found.get(name, node.axis) == node.axis else None
+    return found
+
+
+def weight_scale(weight: np.ndarray, axis: int | None) -> WeightScale:
     """Symmetric scales, max |w| / 127 a channel. A channel of zeros gets 1: any scale gives its zeros.
 
     Args:
         weight: The float tensor.
-        axis: Of the output channels.
+        axis: Of the output channels; None for one scale.
     """
-    largest = np.abs(weight).max(axis=tuple(place for place in range(weight.ndim) if place != axis)) / 127
+    others = None if axis is None else tuple(place for place in range(weight.ndim) if place != axis)
+    largest = np.atleast_1d(np.abs(weight).max(axis=others)) / 127
     return WeightScale(axis, np.where(largest == 0, 1.0, largest).astype(np.float32))
+
+
+OUTPUT_CHANNELS = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1, "Gemm": 1}
+"""Axis of the output channels in each operation's weight."""

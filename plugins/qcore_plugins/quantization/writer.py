@@ -8,6 +8,7 @@ from onnx import helper, numpy_helper
 
 from qcore_plugins.quantization.graph import from_onnx
 from qcore_plugins.quantization.half import SMALLEST, half
+from qcore_plugins.quantization.operations import attributes_of, names_read
 from qcore_plugins.quantization.placement import Placement, place
 from qcore_plugins.quantization.profiles import Profile
 from qcore_plugins.quantization.table import Range, ScaleTable, WeightScale
@@ -34,9 +35,13 @@ class _Writer:
         self.table, self.profile, self.placement = table, profile, placement
         self.proto = onnx.ModelProto()
         self.proto.CopyFrom(table.graph)
-        self.constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in self.proto.graph.initializer}
+        graph = self.proto.graph
+        self.constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+        self.taken = {*self.constants, *names_read(graph.node), *(name for node in graph.node for name in node.output)}
+        self.taken |= {value.name for value in graph.input}
         self.added: dict[str, np.ndarray] = {}
         self.scales: dict[str, float] = {}
+        self.stored: dict[tuple[str, float, bytes], str] = {}
 
     def written(self) -> onnx.ModelProto:
         graph = self.proto.graph
@@ -46,11 +51,12 @@ class _Writer:
         weights = {node.name: node for node in self.placement.weighted}
         nodes: list[onnx.NodeProto] = [node for value in graph.input for node in pairs.get(value.name, ())]
         for node in graph.node:
-            planned = weights.get(node.name or node.output[0])
+            label = node.name or node.output[0]
             source = node.input[0] if node.input else ""
-            for place_, name in enumerate(node.input):
-                node.input[place_] = renamed.get(name, name)
-            if planned is not None:
+            if label not in self.placement.plain:
+                for place_, name in enumerate(node.input):
+                    node.input[place_] = renamed.get(name, name)
+            if label in weights:
                 nodes += self._weights(node, source)
             nodes.append(node)
             nodes += [made for name in node.output for made in pairs.get(name, ())]
@@ -59,54 +65,72 @@ class _Writer:
         self._store()
         return self.proto
 
+    def _free(self, name: str) -> str:
+        """A name for a tensor that the graph does not have yet."""
+        while name in self.taken:
+            name += "_"
+        self.taken.add(name)
+        return name
+
     def _pair(self, name: str, found: Range) -> tuple[onnx.NodeProto, onnx.NodeProto]:
         scale, point = found.quantization(self.profile.activation, self.profile.symmetric)
         if self.profile.half:
             scale = float(np.float16(max(scale, SMALLEST)))
         self.scales[name] = float(np.float32(scale))
-        self.added[f"{name}_scale"] = np.array(scale, np.float32)
-        self.added[f"{name}_zero_point"] = np.array(point, DTYPES[self.profile.activation])
-        said = [f"{name}_scale", f"{name}_zero_point"]
+        said = [self._free(f"{name}_scale"), self._free(f"{name}_zero_point")]
+        self.added[said[0]] = np.array(scale, np.float32)
+        self.added[said[1]] = np.array(point, DTYPES[self.profile.activation])
+        quantized_, back = self._free(f"{name}_quantized"), self._free(f"{name}_dequantized")
         return (
-            helper.make_node("QuantizeLinear", [name, *said], [f"{name}_quantized"], f"{name}_quantize"),
-            helper.make_node(
-                "DequantizeLinear", [f"{name}_quantized", *said], [f"{name}_dequantized"], f"{name}_dequantize"
-            ),
+            helper.make_node("QuantizeLinear", [name, *said], [quantized_], f"{name}_quantize"),
+            helper.make_node("DequantizeLinear", [quantized_, *said], [back], f"{name}_dequantize"),
         )
 
     def _weights(self, node: onnx.NodeProto, source: str) -> list[onnx.NodeProto]:
         """Int8 weights, and int32 bias where the profile has one, each behind a DequantizeLinear."""
         name = node.input[1]
-        known = self.table.weights[name]
+        bias = self.constants.get(node.input[2]) if len(node.input) > 2 else None
+        factor, bias = _unscaled(node, bias)
+        weight, known = self.constants[name] * np.float32(factor), self.table.weights[name]
+        known = WeightScale(known.axis, known.scale * abs(np.float32(factor)))
         if self.profile.half:
             known = WeightScale(known.axis, np.maximum(known.scale, SMALLEST).astype(np.float16).astype(np.float32))
-        integer = self.profile.integer_bias and len(node.input) > 2 and node.input[2] in self.constants
-        if integer:
-            known = roomy(known, self.constants[name], self.constants[node.input[2]], self.scales[source])
-        self.added[f"{name}_quantized"] = quantized(self.constants[name], known.scale, known.axis)
-        self.added[f"{name}_scale"] = known.scale.astype(np.float32)
-        self.added[f"{name}_zero_point"] = np.zeros(known.scale.shape, np.int8)
-        made = [self._dequantize(name, known.axis)]
-        node.input[1] = f"{name}_dequantized"
-        if integer:
-            bias = f"{node.input[2]}_{node.output[0]}"  # a bias may serve several nodes, its scale cannot
-            unit = (self.scales[source] * known.scale.astype(np.float64)).astype(np.float32)
-            steps = np.rint(self.constants[node.input[2]] / unit.astype(np.float64))
-            self.added[f"{bias}_quantized"] = np.clip(steps, -(2**31), 2**31 - 1).astype(np.int32)
-            self.added[f"{bias}_scale"] = unit
-            self.added[f"{bias}_zero_point"] = np.zeros(unit.shape, np.int32)
-            made.append(self._dequantize(bias, 0))
-            node.input[2] = f"{bias}_dequantized"
+        channels = None
+        if self.profile.integer_bias and bias is not None and source in self.scales:
+            channels = channel_bias(node.op_type, bias, weight, known)
+        if channels is not None:
+            known = roomy(known, weight, channels, self.scales[source])
+        key = name, factor, known.scale.tobytes()
+        made = []
+        if key not in self.stored:
+            made.append(self._dequantized(name, quantized(weight, known.scale, known.axis), known.scale, known.axis))
+            self.stored[key] = made[0].output[0]
+        node.input[1] = self.stored[key]
+        if channels is not None:
+            unit = np.resize(self.scales[source] * known.scale.astype(np.float64), channels.size).astype(np.float32)
+            steps = np.clip(np.rint(channels / unit.astype(np.float64)), -(2**31), 2**31 - 1).astype(np.int32)
+            own = f"{node.input[2]}_{node.output[0]}"  # a bias may serve several nodes, its scale cannot
+            made.append(self._dequantized(own, steps, unit, 0))
+            node.input[2] = made[-1].output[0]
+        elif bias is not None and bias is not self.constants[node.input[2]]:
+            node.input[2] = own = self._free(f"{node.input[2]}_{node.output[0]}")
+            self.added[own] = bias
         return made
 
-    def _dequantize(self, name: str, axis: int) -> onnx.NodeProto:
-        given = [f"{name}_quantized", f"{name}_scale", f"{name}_zero_point"]
-        return helper.make_node("DequantizeLinear", given, [f"{name}_dequantized"], f"{name}_dequantize", axis=axis)
+    def _dequantized(self, name: str, steps: np.ndarray, scale: np.ndarray, axis: int | None) -> onnx.NodeProto:
+        """Store integers; the node that makes floats of them."""
+        given = [self._free(f"{name}_{part}") for part in ("quantized", "scale", "zero_point")]
+        scale = scale.astype(np.float32) if axis is not None else scale.astype(np.float32).reshape(())
+        points = np.zeros(scale.shape, steps.dtype)
+        self.added.update(zip(given, (steps, scale, points), strict=True))
+        back = self._free(f"{name}_dequantized")
+        along = {} if axis is None else {"axis": axis}
+        return helper.make_node("DequantizeLinear", given, [back], back.replace("_dequantized", "_dequantize"), **along)
 
     def _store(self) -> None:
         """Replace float constants that nothing reads any more by the integers."""
         graph = self.proto.graph
-        read = {name for node in graph.node for name in node.input}
+        read = {*names_read(graph.node), *(value.name for value in graph.output)}
         kept = [tensor for tensor in graph.initializer if tensor.name in read]
         del graph.initializer[:]
         graph.initializer.extend(kept)
@@ -114,21 +138,58 @@ class _Writer:
         del graph.value_info[:]
 
 
+def _unscaled(node: onnx.NodeProto, bias: np.ndarray | None) -> tuple[float, np.ndarray | None]:
+    """What the weight of a node is to be multiplied by, and its bias, so that a Gemm has no factors any more.
+
+    ONNX Runtime's integers add the bias as stored, and leave it out of the units that a factor changes.
+    """
+    said = attributes_of(node) if node.op_type == "Gemm" else {}
+    alpha, beta = said.get("alpha", 1.0), said.get("beta", 1.0)
+    fixed = bias is not None or len(node.input) < 3
+    dropped = {"alpha", "beta"} if fixed else {"alpha"}
+    kept = [entry for entry in node.attribute if node.op_type != "Gemm" or entry.name not in dropped]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+    return alpha, bias if bias is None or beta == 1 else bias * np.float32(beta)
+
+
+def channel_bias(op: str, bias: np.ndarray, weight: np.ndarray, known: WeightScale) -> np.ndarray | None:
+    """A bias as one number for each output channel; None where it has others, or is different from row to row.
+
+    Args:
+        op: Kind of the operation.
+        bias: Of any shape that the operation takes.
+        weight: Of the operation.
+        known: Scales of the weight.
+    """
+    if op != "Gemm" or known.axis is None:
+        return bias if bias.ndim == 1 and bias.size % known.scale.size == 0 else None
+    count = weight.shape[known.axis]
+    flat = bias.reshape(-1)
+    if bias.size == 1:
+        return np.broadcast_to(flat, (count,))
+    return flat if flat.size == count and bias.shape[-1] == count else None
+
+
 def roomy(known: WeightScale, weight: np.ndarray, bias: np.ndarray, unit: float) -> WeightScale:
     """Weight scales whose product with the input's scale can hold the bias in int32 and does not round it away.
 
     Only channels of weights that are nearly or all 0 are changed: there a scale follows from the bias alone.
+
+    Args:
+        known: The scales.
+        weight: What they are of.
+        bias: A number for each output channel; channels of several groups may share a scale.
+        unit: Scale of the input.
     """
-    size = np.abs(bias.astype(np.float64))
+    size = np.abs(bias.astype(np.float64)).reshape(-1, known.scale.size).max(axis=0)
     scale = np.maximum(known.scale.astype(np.float64), size / (unit * 2**30))
-    others = tuple(place for place in range(weight.ndim) if place != known.axis)
+    others = None if known.axis is None else tuple(place for place in range(weight.ndim) if place != known.axis)
     dead = (np.abs(weight).max(axis=others) == 0) & (size > 0)
     return WeightScale(known.axis, np.where(dead, size / (unit * 2**20), scale).astype(np.float32))
 
 
-def quantized(weight: np.ndarray, scale: np.ndarray, axis: int) -> np.ndarray:
+def quantized(weight: np.ndarray, scale: np.ndarray, axis: int | None) -> np.ndarray:
     """Int8 weights: round half to even of weight / scale, within -127..127 so that the range is symmetric."""
-    shape = [1] * weight.ndim
-    shape[axis] = -1
-    steps = np.rint(weight.astype(np.float64) / scale.astype(np.float64).reshape(shape))
-    return np.clip(steps, -127, 127).astype(np.int8)
+    known = WeightScale(axis, scale.astype(np.float64))
+    return np.clip(np.rint(weight.astype(np.float64) / known.spread(weight.ndim)), -127, 127).astype(np.int8)
