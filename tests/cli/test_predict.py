@@ -307,6 +307,16 @@ def test_a_picture_that_the_data_does_not_name(run, exported, pictures, tmp_path
     assert {row["image_id"] for row in json.loads((tmp_path / "o.json").read_text())} == {number(pictures, "0001.png")}
 
 
+def test_data_that_was_written_on_windows(run, exported, pictures, tmp_path):
+    document = json.loads((pictures / "instances.json").read_text())
+    for entry in document["images"]:
+        entry["file_name"] = f"D:\\set\\{entry['file_name']}"
+    (tmp_path / "data.json").write_text(json.dumps(document), encoding="utf-8-sig")
+    arguments = ("--format", "coco", "--data", tmp_path / "data.json", "-o", tmp_path / "o.json")
+    assert run("predict", exported, pictures / "images" / "0001.png", *arguments)[0] == 0
+    assert {row["image_id"] for row in json.loads((tmp_path / "o.json").read_text())} == {number(pictures, "0001.png")}
+
+
 def test_classes_that_the_data_does_not_have_are_left_out_and_said(run, exported, pictures, tmp_path):
     document = json.loads((pictures / "instances.json").read_text())
     document["categories"] = [entry for entry in document["categories"] if entry["name"] != "star"]

@@ -128,10 +128,18 @@ class CocoLabels:
             raise FileError(f"{self._path}: its boxes are between 0 and 1, expected pixels", hint=FORMAT)
         sized = np.array([self._sizes[entry.image] is not None for entry in entries], bool)
         limits = np.array([self._sizes[entry.image] or (0, 0) for entry in entries], np.float64).reshape(-1, 2)
-        boxes, limits = boxes[sized], limits[sized]
-        others = {CORNERS: boxes, CENTRE: from_centre(boxes)}
-        if written := other_layout(from_corner(boxes), limits, others):
-            raise FileError(f"{self._path}: its boxes seem to be {written}; expected {CORNER}", hint=FORMAT)
+        judge_layout(self._path, boxes[sized], limits[sized])
+
+
+def judge_layout(path: Path, boxes: np.ndarray, limits: np.ndarray) -> None:
+    """Whether boxes `[N, 4]` are left, top, width, height, in pictures of `limits` `[N, 2]`, width and height.
+
+    Raises:
+        FileError: They clearly are something else.
+    """
+    others = {CORNERS: boxes, CENTRE: from_centre(boxes)}
+    if written := other_layout(from_corner(boxes), limits, others):
+        raise FileError(f"{path}: its boxes seem to be {written}; expected {CORNER}", hint=FORMAT)
 
 
 def _boxes(entries: Sequence[Entry]) -> np.ndarray:

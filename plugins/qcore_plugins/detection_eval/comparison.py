@@ -106,7 +106,7 @@ class DetectionComparison:
     def rungs(self) -> Iterator[Rung]:
         """Steps `detections` and `accuracy`."""
         if self._dataset is not None:
-            self._dataset.oddities.tell()
+            self._dataset.finish()
         yield self._detections()
         yield self._accuracy()
 
@@ -210,7 +210,11 @@ class DetectionComparison:
             f"AP {before:.4f} -> {after:.4f}: {change:+.4f} ({low:+.4f} to {high:+.4f}), {told}",
             causes,
             f"no loss of AP beyond the noise that is greater than {self._max_drop:g}",
-            {**figures, "pictures": one.pictures},
+            {
+                **figures,
+                "pictures": one.pictures,
+                "oddities": self._dataset.oddities.document() if self._dataset else {},
+            },
             [Table(columns, rows, "Accuracy, with 95 % paired bootstrap intervals of the change over pictures")],
         )
 

@@ -13,7 +13,7 @@ from qcore.errors import FileError
 from qcore_plugins import classes
 from qcore_plugins.classes import text
 from qcore_plugins.detection_eval import oddities
-from qcore_plugins.detection_eval.coco import CocoLabels
+from qcore_plugins.detection_eval.coco import CocoLabels, judge_layout
 from qcore_plugins.detection_eval.label_files import LabelFiles
 from qcore_plugins.detection_eval.labels import Labels, outside
 from qcore_plugins.detection_eval.oddities import Oddities
@@ -48,6 +48,7 @@ class Dataset:
         places = np.array([self.names.index(name) for name in names], np.int64)
         self.items = [replace(item, labels=_renumbered(item.labels, places)) for item in items]
         self.oddities = odd
+        self._unsized: list[tuple[np.ndarray, tuple[int, int]]] = []
 
     def labels(self, item: Item, size: tuple[int, int]) -> Labels:
         """The labels of one picture of that height and width, in its pixels."""
@@ -60,11 +61,23 @@ class Dataset:
             example = f"{item.path} is {width}x{height}, not {item.size[0]:g}x{item.size[1]:g}"
             self.oddities.add(oddities.RESIZED, example)
         elif item.size == (0, 0):
-            beyond = outside(labels.xyxy, np.array([(width, height)] * len(labels.xyxy)).reshape(-1, 2))
-            self.oddities.add(oddities.BEYOND, str(item.path), int(beyond.sum()))
+            self._unsized += [(box, (width, height)) for box in labels.xyxy]
         sides = labels.xyxy[:, 2:] - labels.xyxy[:, :2]
         self.oddities.add(oddities.TINY, f"in {item.path}", int((sides.max(1, initial=0) < 1).sum()))
         return labels
+
+    def finish(self) -> None:
+        """Judge what only the sizes of the pictures show, when all labels were taken; then tell of it.
+
+        Raises:
+            FileError: Boxes of a COCO json that were written in another layout.
+        """
+        if self._unsized:
+            xyxy, limits = (np.array(part, np.float64) for part in zip(*self._unsized, strict=True))
+            judge_layout(self.oddities.source, np.concatenate((xyxy[:, :2], xyxy[:, 2:] - xyxy[:, :2]), 1), limits)
+            beyond = outside(xyxy, limits)
+            self.oddities.add(oddities.BEYOND, "in the pictures that the json gives no size", int(beyond.sum()))
+        self.oddities.tell()
 
     def __iter__(self) -> Iterator[Item]:
         """The pictures in a stable order."""
@@ -106,6 +119,7 @@ def _coco(path: Path, images: Path | None) -> Dataset:
     keys: dict[Path, list[str]] = {}
     for file, key in zip(files, labels.images, strict=True):
         keys.setdefault(file, []).append(key)
+    keys = {file: list(dict.fromkeys(same)) for file, same in keys.items()}
     odd.remark(*lists.once(files, path)[1])
     items = [Item(file, labels.labels(found), labels.size(found[0]) or (0, 0)) for file, found in keys.items()]
     return Dataset(labels.names, items, odd)

@@ -10,6 +10,7 @@ from qcore.errors import FileError, UsageError
 from qcore.progress import Skipping
 from qcore.protocols import Progress
 from qcore.report import Section
+from qcore_plugins.detection_eval import fit
 from qcore_plugins.detection_eval.agreement import FAINT, agreement
 from qcore_plugins.detection_eval.bootstrap import Matches
 from qcore_plugins.detection_eval.collected import Collected
@@ -104,7 +105,9 @@ class DetectionEvaluator:
             if raw is not None:
                 collected.add(item.path, found, dataset.labels(item, raw.shape[:2]), raw.shape[:2])
         skipping.end()
-        dataset.oddities.tell()
+        lines = fit.remarks(collected.found, collected.labels, dataset.names)
+        dataset.oddities.remark(*(f"{data}: {line}" for line in lines))
+        dataset.finish()
         return collected, skipped, dataset.oddities
 
 

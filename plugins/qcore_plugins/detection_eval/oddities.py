@@ -39,7 +39,7 @@ class Oddities:
     """Counts by kind with the first example of each, and other remarks."""
 
     def __init__(self, source: Path) -> None:
-        self._source = source
+        self.source = source
         self._found: dict[str, tuple[int, str]] = {}
         self._remarks: list[str] = []
         self._told = 0
@@ -73,7 +73,7 @@ class Oddities:
         for kind, (count, example) in self._found.items():
             if kind not in self._kinds_told:
                 thing, matter = PHRASES[kind]
-                lines.append(f"{self._source}: {counted(count, thing)} {matter}, e.g. {example}")
+                lines.append(f"{self.source}: {counted(count, thing)} {matter}, e.g. {example}")
         self._kinds_told |= set(self._found)
         for line in lines:
             warnings.warn(line, AssumptionWarning, stacklevel=3)

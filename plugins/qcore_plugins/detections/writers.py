@@ -12,9 +12,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from qcore.errors import AssumptionWarning, FileError, UsageError
-from qcore.files import json_array, output_directory, read_text, replacing
+from qcore.files import json_array, output_directory, replacing, require
 from qcore_plugins.detections import Detections
 from qcore_plugins.detections.conversions import to_coco
+from qcore_plugins.pictures.places import posix
+from qcore_plugins.pictures.texts import read_text
 
 
 class Writer(Protocol):
@@ -49,12 +51,12 @@ class _Known:
         self._data = data
         self._images: dict[str, list[Mapping[str, Any]]] = {}
         for entry in images:
-            self._images.setdefault(PurePath(entry["file_name"]).name, []).append(entry)
+            self._images.setdefault(_path(entry).name, []).append(entry)
 
     def __call__(self, name: str, _: np.ndarray) -> Any:
         parts = PurePath(name).parts
         named = self._images.get(parts[-1], [])
-        fitting = [entry for entry in named if PurePath(entry["file_name"]).parts == parts[-_depth(entry) :]]
+        fitting = [entry for entry in named if _path(entry).parts == parts[-len(_path(entry).parts) :]]
         chosen = fitting or named
         if len(chosen) != 1:
             problem = "has no picture of this name" if not chosen else "has several pictures of this name"
@@ -62,8 +64,8 @@ class _Known:
         return chosen[0]["id"]
 
 
-def _depth(entry: Mapping[str, Any]) -> int:
-    return len(PurePath(entry["file_name"]).parts)
+def _path(entry: Mapping[str, Any]) -> PurePath:
+    return PurePath(posix(entry["file_name"]))
 
 
 class _Coco:
@@ -110,7 +112,7 @@ def coco(path: Path, inputs: Sequence[str] | None, data: Path | None, *, names: 
 
 def _read(data: Path, names: Sequence[str]) -> tuple[list[Mapping[str, Any]], dict[int, int]]:
     try:
-        document = json.loads(read_text(data))
+        document = json.loads(read_text(require(data)))
         images = [{"id": entry["id"], "file_name": entry["file_name"]} for entry in document["images"]]
         there = {str(entry["name"]): entry["id"] for entry in document["categories"]}
     except (ValueError, KeyError, TypeError) as error:

@@ -72,7 +72,7 @@ def told(path):
         warnings.simplefilter("always")
         dataset = read(path)
         labels = [dataset.labels(item, (HEIGHT, WIDTH)) for item in dataset]
-        dataset.oddities.tell()
+        dataset.finish()
     assert len(caught) <= 4
     odd = dataset.oddities.document()
     rows = [
@@ -297,6 +297,7 @@ def test_annotations_that_cannot_be_are_named(coco, change, message):
         coco([{**annotation(*BOXES[0]), **change}])
 
 
+@pytest.mark.parametrize("sized", [True, False])
 @pytest.mark.parametrize(
     ("written", "message"),
     [
@@ -308,9 +309,10 @@ def test_annotations_that_cannot_be_are_named(coco, change, message):
     ],
     ids=["corners", "centre", "fractions"],
 )  # fmt: skip
-def test_coco_boxes_in_another_layout_are_refused(coco, written, message):
+def test_coco_boxes_in_another_layout_are_refused(coco, written, message, sized):
+    image = {"id": 5, "file_name": "0.png", **({"width": WIDTH, "height": HEIGHT} if sized else {})}
     with pytest.raises(qcore.FileError, match=message):
-        coco([{**annotation(*box), "bbox": written(*box[1:])} for box in BOXES])
+        coco([{**annotation(*box), "bbox": written(*box[1:])} for box in BOXES], images=[image])
 
 
 def test_ids_that_stand_for_two_things_are_refused(coco):
@@ -321,11 +323,12 @@ def test_ids_that_stand_for_two_things_are_refused(coco):
 
 
 def test_a_picture_under_two_ids_is_one_picture(coco):
-    both = [{"id": number, "file_name": "0.png"} for number in (5, 6)]
+    both = [{"id": number, "file_name": "0.png"} for number in (5, 6, 6)]
     halves = [annotation(*box, image_id=5 + number % 2) for number, box in enumerate(BOXES)]
-    rows, _, odd = coco(halves, images=both)
+    rows, counts, odd = coco(halves, images=both)
+    assert counts == {}
     assert sorted(rows) == sorted(tuple(map(float, box)) for box in BOXES)
-    assert "1 picture listed more than once" in odd["remarks"][0]
+    assert "2 pictures listed more than once" in odd["remarks"][0]
 
 
 def test_pictures_of_another_size_than_the_json_says_are_told(coco):

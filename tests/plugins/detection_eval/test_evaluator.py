@@ -1,6 +1,7 @@
 """Figures on small sets whose result can be worked out by hand; both data layouts give the same."""
 
 import json
+from contextlib import nullcontext
 
 import cv2
 import numpy as np
@@ -108,6 +109,27 @@ def test_crowds_do_not_count(data):
 def test_class_names_are_matched_not_numbers(data):
     swapped = {name: [(*row[:5], 1 - row[5]) for row in found] for name, found in RIGHT.items()}
     assert evaluate(Fixed(swapped, ("dog", "cat")), data / "instances.json")["AP"] == pytest.approx(1)
+
+
+def test_labels_whose_classes_or_pictures_are_others_are_told(tmp_path):
+    (tmp_path / "images").mkdir()
+    cv2.imwrite(str(tmp_path / "images" / "a.png"), np.zeros((100, 200, 3), np.uint8))
+    (tmp_path / "data.yaml").write_text("val: images\nnames: [cat, dog, bird]\n")
+    boxes = [(place, place, place + 20, place + 20) for place in range(0, 48, 4)]
+    lines = [f"0 {(x + 10) / 200} {(y + 10) / 100} 0.1 0.2\n" for x, y, *_ in boxes]
+    (tmp_path / "images" / "a.txt").write_text("".join(lines))
+    names = ("cat", "dog", "bird")
+
+    def remarks(shift, kind):
+        rows = [(x + shift, y, right + shift, bottom, 0.9, kind) for x, y, right, bottom in boxes]
+        with pytest.warns(qcore.AssumptionWarning) if shift or kind else nullcontext():
+            figures = evaluate(Fixed({"a.png": rows}, names), tmp_path / "data.yaml")
+        return figures["oddities"].get("remarks", [])
+
+    assert remarks(0, 0) == []
+    (remark,) = remarks(0, 1)
+    assert remark.startswith(f"{tmp_path / 'data.yaml'}: 12 of 12 labels are found as another class, e.g. cat as dog;")
+    assert "none of the 12 labels overlaps a detection" in remarks(100, 0)[0]
 
 
 def test_classes_can_be_renamed_and_those_the_model_lacks_are_left_out(data):

@@ -114,6 +114,16 @@ def test_what_a_source_stands_for(tmp_path):
     assert len(box.expand(black)) == 1
 
 
+def test_files_that_name_pictures_are_sources(pictures, tmp_path):
+    box = letterbox()
+    everything = box.expand(pictures / "images")
+    assert box.expand(pictures / "instances.json") == everything
+    (tmp_path / "some.txt").write_text(f"{everything[3]}\n{everything[1]}\n")
+    assert box.expand(str(tmp_path / "some.txt")) == [everything[3], everything[1]]
+    (tmp_path / "data.yaml").write_text(f"train: {pictures / 'images'}\nnames: [a]\n")
+    assert box.expand([tmp_path / "data.yaml", everything[0]]) == [*everything, everything[0]]
+
+
 def test_sources_that_are_none(tmp_path):
     box = letterbox()
     with pytest.raises(qcore.FileError, match="no picture in this folder"):
