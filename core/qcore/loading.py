@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from qcore.contract import Contract, Tensor
-from qcore.errors import AssumptionWarning, FileError, PluginError, UsageError
+from qcore.errors import AssumptionWarning, FileError, PluginError, QcoreError, UsageError
 from qcore.files import publish, require
 from qcore.forms import Form
 from qcore.manager import Plugins
@@ -110,14 +110,18 @@ def load(
     spec = choose_loader(opened, plugins, loader)
     known = {option.name for option in spec.options}
     return_options = {name: value for name, value in options.items() if value is not None or name in known}
-    model = _loaded(opened, spec, spec.settings(return_options))
+    model = loaded(opened, spec, spec.settings(return_options))
     if "assumed" in model.notes:
         warnings.warn(f"{path}: assumed: {model.notes['assumed']}", AssumptionWarning, stacklevel=2)
     return model.evolve(notes={"file": str(path), "loader": spec.name, **model.notes})
 
 
-def _loaded(opened: Opened, spec: LoaderSpec, settings: Mapping[str, Any]) -> Model:
-    """What a loader makes of a file; its errors name the file."""
+def loaded(opened: Opened, spec: LoaderSpec, settings: Mapping[str, Any]) -> Model:
+    """What a loader makes of a file.
+
+    Raises:
+        FileError: It is not what the loader reads; the message names the file.
+    """
     try:
         model: Model = spec.create().load(opened.content, options=settings)
     except FileError as error:
@@ -159,7 +163,8 @@ def choose_loader(opened: Opened, plugins: Plugins, loader: Any = None) -> Loade
     if missing := [spec for spec in candidates if spec.problems()]:
         missing[0].load()
     if opened.spec.suffix:
-        raise no_contract(opened.path)
+        _refused_by_name(opened, installed)
+        raise no_contract(opened.path, [spec.name for spec in installed])
     names = ", ".join(sorted(spec.name for spec in candidates)) or "none"
     inside = f", {opened.format.about(opened.content)}" if hasattr(opened.format, "about") else ""
     raise FileError(
@@ -192,12 +197,42 @@ def describe(
     return made
 
 
-def no_contract(path: Path) -> FileError:
-    """The refusal of an exported file that carries no contract."""
+def _refused_by_name(opened: Opened, loaders: Sequence[LoaderSpec]) -> None:
+    """Raise what a loader says of a file that it could not read either; nothing where some could.
+
+    Raises:
+        FileError: No detector, or none that is read: a contract would not help.
+    """
+    refusals = []
+    for spec in loaders:
+        try:
+            loaded(opened, spec, spec.settings({}))
+        except FileError as error:
+            refusals.append(error)
+        except QcoreError:
+            return
+        else:
+            return
+    if refusals:
+        raise refusals[0]
+
+
+def no_contract(path: Path, loaders: Sequence[str] = ()) -> FileError:
+    """The refusal of an exported file that carries no contract.
+
+    Args:
+        path: The file.
+        loaders: Those that recognise the heads of such files.
+    """
+    if loaders:
+        return FileError(
+            f"{path}: no contract inside, so nobody has said how its pictures are prepared",
+            hint=f"--loader {loaders[0]} takes the preprocessing that is usual for its head and says which; "
+            f"qcore contract attach {path} -o DIR writes it into a copy",
+        )
     return FileError(
         f"{path}: no contract inside, so its preprocessing and outputs are unknown",
-        hint=f"qcore contract attach {path} --family FAMILY --names names.txt, or export it again with qcore export; "
-        f"to quantize it, qcore list-plugins --kind loader shows which loader reads such files",
+        hint=f"qcore contract attach {path} --family FAMILY --names names.txt, or export it again with qcore export",
     )
 
 

@@ -178,6 +178,12 @@ def _no_route(
     by = f" with quantizer {quantizer.name}" if quantizer else ""
     reached = sorted({str(form) for form, quantized, _ in seen if quantized})
     wanted = ", ".join(map(str, backend.accepts)) if backend else str(goal)
+    quantized = start.encoding not in (None, "float")
+    if not reached and quantizer and quantized and all(form.encoding == "float" for form in quantizer.accepts):
+        return NoRoute(
+            f"the model is quantized already, {start}; quantizer {quantizer.name} starts from a float model",
+            hint="quantize the float model that it was made from",
+        )
     if not reached and quantizer:
         return NoRoute(
             f"no route from {start} to quantizer {quantizer.name}, "

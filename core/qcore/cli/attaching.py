@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from qcore.contract import Contract, Tensor
-from qcore.errors import FileError, UsageError
+from qcore.errors import AssumptionWarning, FileError, UsageError
 from qcore.files import publish, read_text, sha256
-from qcore.loading import describe, open_file
+from qcore.loading import Opened, describe, loaded, open_file, prepared
 from qcore.manager import Plugins
 from qcore.model import Model
-from qcore.specs import PostprocessorSpec, PreprocessorSpec
+from qcore.specs import LoaderSpec, PostprocessorSpec, PreprocessorSpec
 
 
 def attach(
@@ -23,7 +24,8 @@ def attach(
     *,
     document: str | None = None,
     family: str | None = None,
-    names: tuple[str, ...] | None = None,
+    names: str | None = None,
+    imgsz: Any = None,
     preprocess: Mapping[str, Any] | None = None,
     in_place: bool = False,
 ) -> list[Path]:
@@ -36,13 +38,14 @@ def attach(
         source: An exported file.
         directory: Where the copy goes; the file's own folder replaces it.
         document: Path of a contract as JSON.
-        family: Or the loader whose conventions the file follows.
-        names: Class names.
+        family: Or the loader whose conventions the file follows; without either, the loader of such files finds out.
+        names: File with class names; by default those that the exported file holds.
+        imgsz: Height and width of a dynamic input.
         preprocess: Parameters of the preprocessor that differ from the family's.
         in_place: Whether the file itself may be replaced.
 
     Raises:
-        FileError: The contract does not fit the graph.
+        FileError: The contract does not fit the graph, or what the graph gives is not what it says.
         UsageError: The format keeps no contract, or the loader cannot describe exported files.
     """
     if not in_place and (directory / source.name).resolve() == source.resolve():
@@ -52,12 +55,15 @@ def attach(
         raise UsageError(
             f"{source}: a {opened.spec.name} file, only exported files carry a contract", hint=f"qcore export {source}"
         )
-    inputs, outputs = opened.format.signature(opened.content)
+    inputs, outputs = opened.format.signature(prepared(opened))
     if document:
         contract = Contract.from_json(read_text(document), source=document)
     else:
-        contract = describe(str(family), inputs, outputs, names=names, plugins=plugins)
-        said = {"family": family, "source": {"file": source.name, "sha256": sha256(source)}}
+        contract = _recognised(opened, plugins, family, names, imgsz)
+        said = {
+            "family": family or contract.provenance.get("family"),
+            "source": {"file": source.name, "sha256": sha256(source)},
+        }
         contract = replace(contract, provenance={**contract.provenance, **said})
     contract = replace(contract, preprocess=contract.preprocess.updated(preprocess or {}))
     check(contract, inputs, outputs, source)
@@ -67,6 +73,23 @@ def attach(
     )
     model = Model(opened.format.form(opened.content), opened.content, contract, {})
     return publish(directory, lambda staging: opened.format.write(model, staging / source.name))
+
+
+def _recognised(opened: Opened, plugins: Plugins, family: str | None, names: str | None, imgsz: Any) -> Contract:
+    """The contract that the loader of such files finds; that of the family alone where there is no such loader."""
+    format_name = opened.spec.name
+    specs = [spec for spec in plugins.specs(LoaderSpec) if spec.format == format_name and not spec.problems()]
+    spec = next((spec for spec in specs if "family" in {option.name for option in spec.options}), None)
+    if spec is None:
+        if family is None:
+            raise UsageError(f"{opened.path}: nothing recognises the head of a {format_name} file", hint="add --family")
+        lines = [line.strip() for line in read_text(names).splitlines() if line.strip()] if names else None
+        return describe(family, *opened.format.signature(opened.content), names=lines, plugins=plugins)
+    given = {"family": family, "names": names, "imgsz": imgsz}
+    model = loaded(opened, spec, spec.settings({name: value for name, value in given.items() if value is not None}))
+    if "assumed" in model.notes:
+        warnings.warn(f"{opened.path}: assumed: {model.notes['assumed']}", AssumptionWarning, stacklevel=2)
+    return model.contract
 
 
 def check(contract: Contract, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...], source: Path) -> None:

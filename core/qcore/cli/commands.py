@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import qcore
 from qcore.cli.arguments import PRECISIONS, conversion, pairs, refuse_unused
@@ -29,9 +29,7 @@ def begin(options: argparse.Namespace, output: Output) -> Pipeline:
 
     settings = pairs(options.loader_option, "--loader-option")
     if options.imgsz:
-        if len(options.imgsz) > 2:
-            raise UsageError(f"--imgsz takes one number or two, not {len(options.imgsz)}")
-        settings["imgsz"] = options.imgsz[0] if len(options.imgsz) == 1 else tuple(options.imgsz)
+        settings["imgsz"] = imgsz(options.imgsz)
     plugins = host(options)
     made_by_converters = {spec.produces.head for spec in plugins.specs(ConverterSpec)} - {None}
     ending = options.head if options.head in made_by_converters else None
@@ -230,6 +228,19 @@ def check(options: argparse.Namespace, output: Output) -> int:
     return run(options, output, host(options))
 
 
+def imgsz(values: list[int] | None) -> Any:
+    """One number for both sides, or height and width; None for none.
+
+    Raises:
+        UsageError: More than two.
+    """
+    if not values:
+        return None
+    if len(values) > 2:
+        raise UsageError(f"--imgsz takes one number or two, not {len(values)}")
+    return values[0] if len(values) == 1 else tuple(values)
+
+
 def contract_show(options: argparse.Namespace, output: Output) -> int:
     """`qcore contract show`."""
     from qcore.loading import no_contract, open_file
@@ -246,25 +257,19 @@ def contract_attach(options: argparse.Namespace, output: Output) -> int:
     """`qcore contract attach`."""
     from qcore.cli.attaching import attach
 
-    if bool(options.contract) == bool(options.family):
-        raise UsageError("give --family (with --names) or --contract", hint="qcore contract attach --help")
+    if options.contract and (options.family or options.names or options.imgsz):
+        raise UsageError("--contract says everything: leave --family, --names and --imgsz out")
     if bool(options.out) == bool(options.in_place):
         raise UsageError("give -o DIR for a copy, or --in-place", hint="qcore contract attach --help")
-    names = _names(options.names) if options.names else None
     written = attach(
         host(options),
         Path(options.model),
         Path(options.out) if options.out else Path(options.model).parent,
         document=options.contract,
         family=options.family,
-        names=names,
+        names=options.names,
+        imgsz=imgsz(options.imgsz),
         preprocess=pairs(options.preprocess, "--preprocess"),
         in_place=options.in_place,
     )
     return _written(written, output)
-
-
-def _names(path: str) -> tuple[str, ...]:
-    from qcore.files import read_text
-
-    return tuple(line.strip() for line in read_text(path).splitlines() if line.strip())

@@ -307,8 +307,11 @@ def _contract(command: Any, subparsers: Any, style: Any) -> None:
     )
     attach.add_argument("model", help="an exported file")
     attach.add_argument("--contract", metavar="JSON", help="a whole contract as a JSON file")
-    attach.add_argument("--family", metavar="LOADER", help="loader whose conventions the file follows")
-    attach.add_argument("--names", metavar="FILE", help="class names, one a line")
+    attach.add_argument("--family", metavar="FAMILY", help="family whose outputs the file has (default: recognised)")
+    attach.add_argument(
+        "--names", metavar="FILE", help="text file with one class name per line (default: the file's own)"
+    )
+    attach.add_argument("--imgsz", type=int, nargs="+", metavar="PX", help="height and width of a dynamic input")
     attach.add_argument(
         "--preprocess",
         action="append",

@@ -77,7 +77,7 @@ def _seen(network: Network, names: Sequence[str]) -> Head | None:
 
 
 def _fitting(names: Sequence[str], head: Head, source: str) -> Sequence[str]:
-    return class_names(names, source, count=head.classes, hint=NAMES_HINT)
+    return class_names(list(names) or None, source, count=head.classes, hint=NAMES_HINT)
 
 
 def _assumed(family: str, pixels: str, head: Head | None, said: Said, names: Sequence[str]) -> str:

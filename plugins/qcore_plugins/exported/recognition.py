@@ -66,6 +66,24 @@ def recognise(network: Network, *, named: int | None = None) -> Head:
     raise UsageError(f"unknown detection head with the outputs {shapes(outputs)}", hint=OPEN)
 
 
+def unreadable(network: Network) -> None:
+    """Raise where a network at a size that is only tried is nothing that qcore reads at any size.
+
+    Raises:
+        FileError: As in `recognise`; not for a network that does not run at that size.
+    """
+    if name := unsupported(network):
+        raise refusal(name)
+    try:
+        _ = network.sample
+    except FileError:
+        return
+    try:
+        recognise(network)
+    except UsageError:
+        return
+
+
 def refusal(name: str, *, hint: str | None = None) -> FileError:
     """The error for a network that is known and not supported."""
     return FileError(

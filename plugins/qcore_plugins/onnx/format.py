@@ -41,8 +41,10 @@ class OnnxFormat:
         import onnx
         from google.protobuf.message import DecodeError
 
+        from qcore_plugins.onnxfile.normal import in_order
+
         try:
-            model = onnx.load(str(path))
+            model = in_order(onnx.load(str(path)))
             onnx.checker.check_model(_with_shapes(model))
         except (DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
             line = str(error).strip().splitlines()[0]

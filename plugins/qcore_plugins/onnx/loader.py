@@ -7,11 +7,11 @@ from typing import Any
 
 import onnx
 
-from qcore.errors import UsageError
+from qcore.errors import FileError, UsageError
 from qcore.model import Model
 from qcore_plugins.exported import metadata
 from qcore_plugins.exported.description import describe
-from qcore_plugins.exported.recognition import recognise
+from qcore_plugins.exported.recognition import unreadable
 from qcore_plugins.layers.contracts import layout
 from qcore_plugins.onnx.format import OnnxFormat
 from qcore_plugins.onnx.network import network
@@ -44,20 +44,21 @@ class OnnxLoader:
             graph = formats.prepared(sized(graph, options.get("imgsz"), said.size))
         except UsageError:
             if not options.get("imgsz"):
-                refused(graph)
+                _tried(graph)
             raise
         contract, notes = describe(network(graph, *formats.signature(graph)), options=options, said=said)
         return Model(formats.form(graph), graph, contract, notes)
 
 
-def refused(graph: onnx.ModelProto) -> None:
+def _tried(graph: onnx.ModelProto) -> None:
     """Raise FileError where a graph of an open size is nothing that qcore reads at any size."""
     formats = OnnxFormat()
     try:
         trial = formats.prepared(sized(graph, None, TRIAL))
-        recognise(network(trial, *formats.signature(trial)))
-    except UsageError:
+        made = network(trial, *formats.signature(trial))
+    except FileError:
         return
+    unreadable(made)
 
 
 def _texts(content: onnx.ModelProto) -> dict[str, str]:

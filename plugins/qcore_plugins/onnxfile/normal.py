@@ -48,6 +48,38 @@ def normalised(proto: onnx.ModelProto) -> onnx.ModelProto:
     return made
 
 
+def in_order(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """The same graph with every node behind those whose results it reads, which runtimes do not ask for.
+
+    Converters to float16 append casts to the end. A graph in order, or with a circle, is handed back as it is.
+    """
+    nodes = list(proto.graph.node)
+    makers = {name: place for place, node in enumerate(nodes) for name in node.output if name}
+    needed = [{makers[name] for name in _read([node]) if name in makers} for node in nodes]
+    if all(place > max(before, default=-1) for place, before in enumerate(needed)):
+        return proto
+    order: list[int] = []
+    done: set[int] = set()
+    waiting = list(range(len(nodes)))[::-1]
+    while waiting:
+        place = waiting[-1]
+        open_ = sorted(needed[place] - done, reverse=True)
+        if place in done or not open_:
+            waiting.pop()
+            if place not in done:
+                done.add(place)
+                order.append(place)
+        elif len(waiting) > 2 * len(nodes):
+            return proto
+        else:
+            waiting += open_
+    made = onnx.ModelProto()
+    made.CopyFrom(proto)
+    del made.graph.node[:]
+    made.graph.node.extend(nodes[place] for place in order)
+    return made
+
+
 def is_normal(proto: onnx.ModelProto) -> bool:
     """Whether `normalised` would have nothing to do: nothing is left that a step before running could compute."""
     graph = proto.graph

@@ -8,11 +8,11 @@ from typing import Any
 
 import openvino
 
-from qcore.errors import UsageError
+from qcore.errors import FileError, UsageError
 from qcore.model import Model
 from qcore_plugins.exported import metadata
 from qcore_plugins.exported.description import describe
-from qcore_plugins.exported.recognition import recognise
+from qcore_plugins.exported.recognition import unreadable
 from qcore_plugins.layers.contracts import layout
 from qcore_plugins.openvino.convert import whole_silu
 from qcore_plugins.openvino.format import OpenVinoFormat
@@ -52,8 +52,7 @@ class OpenVinoLoader:
             _sized(model, options.get("imgsz") or said.size)
         except UsageError:
             if not options.get("imgsz"):
-                _sized(model, TRIAL)
-                recognise(network(model, *formats.signature(model)))
+                _tried(model)
             raise
         form = formats.form(model)
         if form.encoding == "float":
@@ -61,6 +60,16 @@ class OpenVinoLoader:
         contract, notes = describe(network(model, *formats.signature(model)), options=options, said=said)
         provenance = {**contract.provenance, "tools": {"openvino": openvino.__version__}}
         return Model(form, model, replace(contract, provenance=provenance), notes)
+
+
+def _tried(model: openvino.Model) -> None:
+    """Raise FileError where a model of an open size is nothing that qcore reads at any size."""
+    trial = model.clone()
+    try:
+        _sized(trial, TRIAL)
+    except FileError:
+        return
+    unreadable(network(trial, *OpenVinoFormat().signature(trial)))
 
 
 def _texts(content: openvino.Model) -> dict[str, str]:
@@ -89,4 +98,10 @@ def _sized(model: openvino.Model, wanted: Any) -> None:
             raise UsageError("the model's input has no fixed size", hint="say it with --imgsz HEIGHT WIDTH")
         if shape[axis].is_dynamic:
             shape[axis] = int(size)
-    model.reshape(shape)
+    try:
+        model.reshape(shape)
+    except RuntimeError as error:
+        sides = "x".join(str(shape[axis].get_length()) for axis in axes)
+        raise FileError(
+            f"the model cannot run at {sides}", hint="give the size it was exported for with --imgsz"
+        ) from error

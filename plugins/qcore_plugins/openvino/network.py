@@ -9,6 +9,7 @@ import numpy as np
 import openvino
 
 from qcore.contract import Tensor
+from qcore.errors import FileError
 from qcore_plugins.exported.network import Network, with_layout
 
 LAST = {"Convolution", "GroupConvolution"}
@@ -70,5 +71,9 @@ class _Runner:
         if self._compiled is None:
             config = {"INFERENCE_PRECISION_HINT": "f32"}
             self._compiled = openvino.Core().compile_model(self._model, "CPU", config)
-        given = self._compiled(dict(inputs))
+        try:
+            given = self._compiled(dict(inputs))
+        except RuntimeError as error:
+            line = str(error).strip().splitlines()[-1]
+            raise FileError(f"OpenVINO cannot run the model ({line})") from error
         return {name: np.array(given[self._compiled.output(name)]) for name in self._outputs}

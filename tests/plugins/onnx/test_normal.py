@@ -8,7 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import qcore
 from qcore_plugins.onnx.format import OnnxFormat
-from qcore_plugins.onnxfile.normal import fixed, inferred, is_normal, normalised
+from qcore_plugins.onnxfile.normal import fixed, in_order, inferred, is_normal, normalised
 from qcore_plugins.quantization.graph import from_onnx
 
 RNG = np.random.default_rng(0)
@@ -175,3 +175,26 @@ def test_a_damaged_file_is_still_refused(tmp_path):
     onnx.save(proto, tmp_path / "model.onnx")
     with pytest.raises(qcore.FileError, match="not a valid ONNX file"):
         OnnxFormat().open(tmp_path / "model.onnx")
+
+
+def test_nodes_out_of_order_are_put_in_order():
+    nodes = [
+        helper.make_node("Relu", ["two"], ["out"], "last"),
+        helper.make_node("Abs", ["images"], ["one"], "first"),
+        helper.make_node("Neg", ["one"], ["two"], "second"),
+    ]
+    proto = model(nodes, {}, out=[1, 3, 16, 16])
+    made = in_order(proto)
+    assert [found.name for found in made.graph.node] == ["first", "second", "last"]
+    assert in_order(made) is made
+    onnx.checker.check_model(made)
+
+
+@pytest.mark.parametrize(
+    ("operator", "encoding"),
+    [("ConvInteger", "native"), ("QLinearConv", "native"), ("DynamicQuantizeLinear", "native"), ("Conv", "float")],
+)
+def test_integer_operators_are_quantized(operator, encoding):
+    proto = conv(**{"conv.weight": WEIGHT})
+    proto.graph.node[0].op_type = operator
+    assert OnnxFormat().form(proto).encoding == encoding
