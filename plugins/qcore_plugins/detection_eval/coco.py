@@ -28,6 +28,8 @@ from qcore_plugins.detection_eval.oddities import Oddities
 
 HINT = "--data takes COCO json (images, annotations, categories) or a YOLO data.yaml"
 FORMAT = "COCO boxes are left, top, width, height in pixels"
+ROUNDING = (0.51, 0.51, 1.01, 1.01)
+"""Of whole pixels, on corner and size."""
 
 
 class CocoLabels:
@@ -82,7 +84,7 @@ class CocoLabels:
             np.array([entry.crowd for entry in entries], bool),
             np.array([entry.area for entry in entries], np.float64),
         )
-        kept, near = distinct(labels)
+        kept, near = distinct(labels, ROUNDING)
         if removed := sorted(set(range(len(entries))) - set(kept.tolist())):
             self._odd.add(oddities.DUPLICATES, entries[removed[0]].name, len(removed))
         self._odd.add(oddities.NEAR, f"image {images[0]}", near)

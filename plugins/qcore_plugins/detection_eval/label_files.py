@@ -26,6 +26,9 @@ from qcore_plugins.detection_eval.labels import (
 from qcore_plugins.detection_eval.oddities import Oddities
 from qcore_plugins.pictures.texts import read_text
 
+ROUNDING = (0.00076,) * 4
+"""Of three digits, on centre and size."""
+
 
 def places(picture: Path) -> list[Path]:
     """Where the label file of a picture may be, the usual place first.
@@ -104,7 +107,7 @@ class LabelFiles:
         boxes = np.array([line.box for line in lines], np.float64).reshape(-1, 4)
         kinds = np.array([line.kind for line in lines], np.int64)
         labels = Labels(from_centre(boxes), kinds, np.zeros(len(lines), bool), boxes[:, 2] * boxes[:, 3])
-        kept, near = distinct(labels)
+        kept, near = distinct(labels, ROUNDING)
         if removed := sorted(set(range(len(lines))) - set(kept.tolist())):
             self.oddities.add(oddities.DUPLICATES, f"{file}: line {lines[removed[0]].number}", len(removed))
         self.oddities.add(oddities.NEAR, str(file), near)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,6 +49,9 @@ DOUBT = 0.1
 FEW = 2
 """So many at least."""
 COINCIDE = 0.95
+"""IoU above which two labels are hardly two things."""
+ROUNDED = 0.8
+"""IoU of labels that differ by rounding: small boxes overlap less."""
 
 
 def outside(xyxy: np.ndarray, limits: np.ndarray) -> np.ndarray:
@@ -74,16 +77,21 @@ def other_layout(xyxy: np.ndarray, limits: np.ndarray, others: Mapping[str, np.n
     return None
 
 
-def distinct(labels: Labels) -> tuple[np.ndarray, int]:
-    """Places of the labels without later equal ones, and how many of those nearly coincide with another one."""
-    rows = np.column_stack((labels.class_id, labels.crowd, labels.xyxy)).astype(np.float32)
-    kept = np.sort(np.unique(rows, axis=0, return_index=True)[1]) if len(rows) else np.zeros(0, np.int64)
-    near = 0
-    for kind in np.unique(labels.class_id[kept]):
-        boxes = labels.xyxy[kept][(labels.class_id[kept] == kind) & ~labels.crowd[kept]]
-        if len(boxes) > 1:
-            near += int(np.triu(_overlaps(boxes) > COINCIDE, 1).any(0).sum())
-    return kept, near
+def distinct(labels: Labels, rounding: Sequence[float]) -> tuple[np.ndarray, int]:
+    """Places of the labels without later ones that are equal, and how many of those nearly coincide with another one.
+
+    Args:
+        labels: Of one picture.
+        rounding: How far each side of a box may be off where the same label was written with fewer digits.
+    """
+    boxes, count = labels.xyxy, len(labels.xyxy)
+    same = (labels.class_id[:, None] == labels.class_id) & (labels.crowd[:, None] == labels.crowd)
+    earlier = same & np.tri(count, k=-1, dtype=bool)
+    overlaps = _overlaps(boxes)
+    rounded = (np.abs(boxes[:, None] - boxes[None]) <= rounding).all(-1) & (overlaps >= ROUNDED)
+    repeated = (earlier & rounded).any(1)
+    near = earlier & (overlaps > COINCIDE) & ~labels.crowd & ~repeated
+    return np.flatnonzero(~repeated), int((near.any(1) & ~repeated).sum())
 
 
 def _overlaps(boxes: np.ndarray) -> np.ndarray:

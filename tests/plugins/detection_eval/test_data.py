@@ -104,6 +104,17 @@ def test_label_files_give_the_boxes_once(yolo, text, odd):
     assert counts == odd
 
 
+def test_labels_written_twice_with_fewer_digits_are_duplicates(yolo, coco):
+    boxes = [(kind, *(side + 0.37 for side in box)) for kind, *box in BOXES]
+    lines = [line(*box) for box in boxes]
+    short = [f"{text[0]} {' '.join(f'{float(word):.3f}' for word in text.split()[1:])}\n" for text in lines]
+    rows, counts, _ = yolo("".join(lines + short))
+    assert (len(rows), counts) == (5, {"duplicate_labels": 5})
+    whole = [annotation(kind, *map(round, sides)) for kind, *sides in boxes]
+    rows, counts, _ = coco([*(annotation(*box) for box in boxes), *whole])
+    assert (len(rows), counts) == (5, {"duplicate_labels": 5})
+
+
 def test_boxes_that_only_nearly_coincide_are_told_and_kept(yolo):
     rows, counts, _ = yolo(LINES + line(0, 20, 10.5, 60, 50))
     assert len(rows) == 6
