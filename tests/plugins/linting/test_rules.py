@@ -24,7 +24,7 @@ def found(host, tmp_path):
     def ask(model, target, rule=None):
         path = tmp_path / "model.onnx"
         onnx.save(model, path)
-        report = checking.check(path, target, plugins=host)
+        report = checking.check(path, target, plugins=host, cpu="vnni")  # what it says of others is tested apart
         return [one for one in report.findings if rule in (None, one.rule)]
 
     return ask
@@ -492,6 +492,7 @@ def test_onnxruntime_really_takes_the_axis_for_granted(graph, axis, right):
     """The rule ORT003 stands as long as this does: optimized and not, the same file gives other numbers."""
     g = graph(np.uint8, 128)
     y = g.conv(g.quantized("x"), "c", weight=g.weight("c", (4, 4, 1, 1), axis=axis))
+    g.stored["c.weight_quantized"] //= 2  # sums of such weights saturate on no CPU
     g.stored["c.weight_scale"] = np.array([0.001, 0.01, 0.03, 0.0005], np.float32)
     g.node("Identity", [g.quantized(y, 0.05)], "out")
     model = g.model().SerializeToString()
