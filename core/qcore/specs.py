@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from qcore.errors import MissingDependency, PluginError, UsageError
 from qcore.forms import Form
+from qcore.wording import meant
 
 DISTRIBUTION = "qcore-quant"
 """Name of this distribution on the package index; every install hint is made from it."""
@@ -92,7 +93,10 @@ class Option:
         except (KeyError, TypeError, ValueError):
             raise UsageError(f"option {self.name}: {value!r} is not a {self.type.__name__}") from None
         if self.choices and parsed not in self.choices:
-            raise UsageError(f"option {self.name}: {parsed!r} is not one of {', '.join(map(str, self.choices))}")
+            names = [str(choice) for choice in self.choices]
+            raise UsageError(
+                f"option {self.name}: {parsed!r} is not one of {', '.join(names)}{meant(str(parsed), names)}"
+            )
         return parsed
 
 
@@ -168,7 +172,7 @@ class Spec:
         known = {option.name: option for option in self.options}
         if unknown := sorted(set(given) - set(known)):
             raise UsageError(
-                f"{self.kind} {self.name} has no option {', '.join(unknown)}",
+                f"{self.kind} {self.name} has no option {', '.join(unknown)}{meant(unknown[0], known)}",
                 hint=f"it has: {', '.join(known)}" if known else "it takes none",
             )
         return {name: option.parse(given[name]) if name in given else option.default for name, option in known.items()}

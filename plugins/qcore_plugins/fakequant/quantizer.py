@@ -24,14 +24,16 @@ from qcore_plugins.fakequant.simulated import SimulatedSession, simulated
 from qcore_plugins.fakequant.simulated import fake_quantized as simulation
 from qcore_plugins.fakequant.training import Settings, Trained, train
 from qcore_plugins.quantization.graph import Node, from_onnx
+from qcore_plugins.quantization.narrowing import narrowed
 from qcore_plugins.quantization.options import leave_float, left_float
 from qcore_plugins.quantization.placement import Placement, candidates, place
 from qcore_plugins.quantization.profiles import ONNXRUNTIME, OPENVINO, TENSORRT
 from qcore_plugins.quantization.ranges import completed, watched
 from qcore_plugins.quantization.table import Range, ScaleTable, weight_scales
 
-TRAINED_FOR = replace(OPENVINO, share_add=TENSORRT.share_add)
-"""The placement to train with: where the strictest profile shares a scale, the others may as well."""
+TRAINED_FOR = replace(OPENVINO, share_add=TENSORRT.share_add, symmetric=TENSORRT.symmetric)
+"""The placement to train with: where the strictest profile shares a scale, the others may as well. Symmetric, as the
+packages' quantizers are; the steps of asymmetric ranges are smaller."""
 TRAINED_FOR_TOO = ONNXRUNTIME
 """Every other step runs the densest placement, whose asymmetric ranges the packages' quantizers do not have."""
 SETTINGS = {"entropy": {"stride": 8}}
@@ -100,6 +102,7 @@ class TorchQuantizer:
             excluded=left_float(graph, options),
             simulate=partial(simulated, exported),
         )
+        table = narrowed(table, calibration, options["saturation"], progress)
         said: dict[str, Any] = {}
         if options["qat"]:
             table, done = self._trained(model, exported, table, calibration, options, progress, device)
@@ -202,7 +205,7 @@ class TorchQuantizer:
             batch=options["batch"],
             rate=options["rate"],
             seed=options["seed"],
-            ranges=(options["scales"], options["method"], str(options["percentile"])),
+            ranges=(options["scales"], options["method"], str(options["percentile"]), options["saturation"]),
             state=Path(options["state"]) if options["state"] else None,
         )
         torch.manual_seed(settings.seed)
@@ -210,7 +213,7 @@ class TorchQuantizer:
         placements = {profile: place(graph, profile, table.excluded) for profile in (TRAINED_FOR, TRAINED_FOR_TOO)}
         taught = {profile: Taught(table, placement, profile) for profile, placement in placements.items()}
         own = taught if options["scales"] == "learned" else {}
-        student = self.fake_quantized(exported, table, placements[TRAINED_FOR], own.get(TRAINED_FOR))
+        student = self.fake_quantized(exported, table.under(TRAINED_FOR), placements[TRAINED_FOR], own.get(TRAINED_FOR))
         dense, teacher = simulation(exported, table, TRAINED_FOR_TOO, own.get(TRAINED_FOR_TOO)), Network.of(exported)
         for network in (student, dense, teacher):
             network.module.to(device)
@@ -230,6 +233,7 @@ class TorchQuantizer:
             table.weights,
             needed=candidates(student.graph),
             excluded=table.excluded,
+            narrowed=table.narrowed,
             simulate=partial(simulated, after),
         )
         return fixed, done

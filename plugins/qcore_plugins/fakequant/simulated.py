@@ -78,7 +78,7 @@ def fake_quantized(
         profile: Likewise.
         own: Makes the quantizers of some groups itself, and gives None for the others.
     """
-    network = Network.of(exported)
+    network, table = Network.of(exported), table.under(profile)
     placement = place(network.graph, profile, table.excluded)
     joined = table.joined(placement)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import qcore
 from qcore_plugins.fakequant import REQUIRES
-from qcore_plugins.quantization.options import CALIBRATING, LEAVING_FLOAT, TRAINING
+from qcore_plugins.quantization.options import CALIBRATING, LEAVING_FLOAT, SATURATION, TRAINING
 
 _REQUIRES = (
     qcore.Requirement("modelopt", "nvidia-modelopt", ">=0.40", extra="modelopt"),
@@ -23,5 +23,5 @@ def qcore_quantizers() -> Iterator[qcore.QuantizerSpec]:
         requires=_REQUIRES,
         accepts=(qcore.Form("torch", encoding="float"),),
         produces=qcore.Form("table", encoding="ranges"),
-        options=(*LEAVING_FLOAT, *CALIBRATING, *TRAINING),
+        options=(*LEAVING_FLOAT, SATURATION, *CALIBRATING, *TRAINING),
     )

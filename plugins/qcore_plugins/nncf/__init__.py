@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import qcore
-from qcore_plugins.quantization.options import LEAVING_FLOAT
+from qcore_plugins.quantization.options import LEAVING_FLOAT, SATURATION
 
 
 @qcore.hookimpl
@@ -21,6 +21,7 @@ def qcore_quantizers() -> Iterator[qcore.QuantizerSpec]:
         produces=qcore.Form("openvino", encoding="native", symmetric=False),
         options=(
             *LEAVING_FLOAT,
+            SATURATION,
             qcore.Option("preset", "symmetry of activations", "mixed", str, ("mixed", "performance")),
             qcore.Option(
                 "ranges",

@@ -10,7 +10,9 @@ import openvino
 
 from qcore.contract import Contract
 from qcore_plugins.irfile.literal import CONFIG, unfused
-from qcore_plugins.quantization.graph import Graph
+from qcore_plugins.nncf.graph import OPERATIONS
+from qcore_plugins.quantization.graph import WEIGHTED, Graph
+from qcore_plugins.quantization.saturation import NARROW
 
 
 class LiteralSession:
@@ -47,3 +49,18 @@ def explained(model: Any, graph: Graph, excluded: Collection[str]) -> tuple[dict
         rule = "left float on demand" if node.name in excluded else "NNCF's choice"
         rows.append({"layer": node.layer, "operation": node.op, "quantized": "yes" if done else "no", "rule": rule})
     return tuple(rows)
+
+
+def narrowed(model: Any) -> frozenset[str]:
+    """Names of the operations whose int8 weights lie within +-64."""
+    found = set()
+    for op in model.get_ordered_ops():
+        if OPERATIONS.get(op.get_type_name(), op.get_type_name()) not in WEIGHTED:
+            continue
+        source = op.input_value(1).get_node()
+        while source.get_type_name() in {"Multiply", "Subtract", "Convert", "Reshape"}:
+            source = source.input_value(0).get_node()
+        stored = source.get_type_name() == "Constant" and source.get_element_type() == openvino.Type.i8
+        if stored and int(np.abs(source.get_data().astype(np.int16)).max()) <= NARROW:
+            found.add(op.get_friendly_name())
+    return frozenset(found)

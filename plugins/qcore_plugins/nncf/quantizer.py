@@ -14,8 +14,9 @@ from typing import Any
 from qcore.model import Model
 from qcore.protocols import CalibrationData, Progress
 from qcore_plugins.nncf.graph import from_openvino
-from qcore_plugins.nncf.literal import explained, literal
+from qcore_plugins.nncf.literal import explained, literal, narrowed
 from qcore_plugins.quantization.explain import layers
+from qcore_plugins.quantization.narrowing import enumerated
 from qcore_plugins.quantization.options import left_float
 
 
@@ -26,6 +27,10 @@ def _import() -> Any:
 
     nncf.set_log_level(logging.ERROR)
     return nncf
+
+
+OVERFLOW = {"selective": "FIRST_LAYER", "everywhere": "ENABLE", "ignore": "DISABLE"}
+"""Value of the option `saturation` -> NNCF's `OverflowFix`; its choice of layers is by place, not measured."""
 
 
 class NncfQuantizer:
@@ -43,6 +48,7 @@ class NncfQuantizer:
         excluded = left_float(graph, options)
         tail = sorted(graph.tail | excluded)
         preset = {"mixed": nncf.QuantizationPreset.MIXED, "performance": nncf.QuantizationPreset.PERFORMANCE}
+        fix = nncf.quantization.advanced_parameters.OverflowFix[OVERFLOW[options["saturation"]]]
         estimators = nncf.quantization.range_estimator.RangeEstimatorParametersSet
         with contextlib.redirect_stdout(io.StringIO()):  # NNCF draws bars of its own there
             made = nncf.quantize(
@@ -53,9 +59,13 @@ class NncfQuantizer:
                 fast_bias_correction=not options["bias_correction"],
                 ignored_scope=nncf.IgnoredScope(names=tail, validate=False),
                 advanced_parameters=nncf.AdvancedQuantizationParameters(
-                    activations_range_estimator_params=getattr(estimators, options["ranges"].upper())
+                    activations_range_estimator_params=getattr(estimators, options["ranges"].upper()),
+                    overflow_fix=fix,
                 ),
             )
+        narrow = narrowed(made)
+        if narrow:
+            progress.say(f"weights kept within +-64 for CPUs without VNNI: {enumerated(layers(graph, narrow))}")
         tools = {**dict(model.contract.provenance.get("tools", {})), "nncf": nncf.__version__}
         contract = replace(
             model.contract,
@@ -64,6 +74,11 @@ class NncfQuantizer:
                 "tools": tools,
                 "quantization": {
                     "float_tail": len(graph.tail),
+                    "saturation": {
+                        "mode": options["saturation"],
+                        "overflow_fix": str(fix.value),
+                        "narrowed": layers(graph, narrow),
+                    },
                     **({"left_float": layers(graph, excluded)} if excluded else {}),
                 },
             },

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import qcore
 from qcore.machine import CPUS
-from qcore_plugins.quantization.options import LEAVING_FLOAT
+from qcore_plugins.quantization.options import LEAVING_FLOAT, SATURATION
 
 _RUNTIME = qcore.Requirement("onnxruntime", "onnxruntime", ">=1.20")
 _ONNX = qcore.Requirement("onnx", "onnx", ">=1.17")
@@ -50,6 +50,7 @@ def qcore_quantizers() -> Iterator[qcore.QuantizerSpec]:
         produces=qcore.Form("table", encoding="ranges"),
         options=(
             *LEAVING_FLOAT,
+            SATURATION,
             qcore.Option(
                 "method",
                 "how ranges are taken from the pictures",

@@ -13,6 +13,7 @@ from qcore.model import Model
 from qcore.protocols import CalibrationData, Progress
 from qcore_plugins.quantization.calibration import ranges
 from qcore_plugins.quantization.graph import from_onnx
+from qcore_plugins.quantization.narrowing import narrowed
 from qcore_plugins.quantization.options import leave_float, left_float
 from qcore_plugins.quantization.placement import candidates
 from qcore_plugins.quantization.table import ScaleTable, weight_scales
@@ -38,6 +39,7 @@ class OnnxRuntimeQuantizer:
         table = ScaleTable.make(
             model.module, found, weight_scales(graph, model.module), needed=tensors, excluded=left_float(graph, options)
         )
+        table = narrowed(table, calibration, options["saturation"], progress)
         tools = {**dict(model.contract.provenance.get("tools", {})), "onnxruntime": onnxruntime.__version__}
         contract = replace(model.contract, provenance={**model.contract.provenance, "tools": tools})
         return model.evolve(

@@ -12,7 +12,7 @@ def qcore_converters() -> Iterator[qcore.ConverterSpec]:
     """The converters `qdq-onnxruntime`, `qdq-openvino` and `qdq-tensorrt`."""
     for profile, activation, symmetric, precision, summary in (
         ("onnxruntime", "u8", False, "f32", "every operation, asymmetric uint8"),
-        ("openvino", "u8", True, "f32", "SiLU whole, uint8 around 128"),
+        ("openvino", "u8", False, "f32", "SiLU whole, asymmetric uint8"),
         ("tensorrt", "s8", True, "f16", "SiLU whole, int8 around 0, the rest in float16"),
     ):
         yield qcore.ConverterSpec(

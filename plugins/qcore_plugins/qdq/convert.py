@@ -13,6 +13,7 @@ from qcore.protocols import Progress
 from qcore_plugins.quantization.explain import explained, layers
 from qcore_plugins.quantization.graph import from_onnx
 from qcore_plugins.quantization.literal import literal
+from qcore_plugins.quantization.narrowing import recorded
 from qcore_plugins.quantization.placement import place
 from qcore_plugins.quantization.profiles import ONNXRUNTIME, OPENVINO, TENSORRT, Profile
 from qcore_plugins.quantization.writer import write
@@ -36,6 +37,8 @@ class TableToQdq:
             "table_sha256": table.sha256(),
             **({"left_float": layers(graph, table.excluded)} if table.excluded else {}),
         }
+        if profile.name in table.narrowed:
+            said["saturation"] = recorded(table.narrowed[profile.name], placement.weighted)
         contract = replace(model.contract, provenance={**model.contract.provenance, "quantization": said})
         form = Form(
             "onnx",

@@ -168,6 +168,21 @@ class Graph:
         )
 
     @cached_property
+    def first(self) -> frozenset[str]:
+        """Names of the first weighted operations: what they read comes from the inputs without another on the way."""
+        behind: set[str] = set()
+        for node in self.nodes:
+            if (node.op in WEIGHTED and node.weight) or any(
+                self.producers[name].name in behind for name in node.inputs if name in self.producers
+            ):
+                behind.add(node.name)
+        return frozenset(
+            node.name
+            for node in self.weighted
+            if not any(self.producers[name].name in behind for name in node.inputs if name in self.producers)
+        )
+
+    @cached_property
     def weighted(self) -> tuple[Node, ...]:
         """The operations that can be quantized: weighted ones that are not part of the decode."""
         return tuple(node for node in self.nodes if node.op in WEIGHTED and node.weight and node.name not in self.tail)

@@ -38,6 +38,14 @@ def leave_float(model: Model, layers: Sequence[str]) -> Model:
     return model.evolve(module=table.excluding(matching(from_onnx(table.graph), layers)))
 
 
+SATURATION = Option(
+    "saturation",
+    "for CPUs without VNNI, keep weights within +-64: of the layers that saturate, of all (less accurate), or of none",
+    "selective",
+    str,
+    ("selective", "everywhere", "ignore"),
+)
+
 CALIBRATING = (
     Option("method", "how ranges follow from the inputs", "percentile", str, ("percentile", "entropy", "mse", "max")),
     Option("percentile", "share of the values inside the range, for that method", 99.999, float),

@@ -116,25 +116,32 @@ class Products:
         total = (first + second) * BRIGHTEST
         return np.nonzero(((total > HIGHEST) | (total < LOWEST)) & (first * second > 0))
 
-    def columns(self, values: np.ndarray, point: int, places: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
+    def columns(
+        self, values: np.ndarray, point: int, places: np.ndarray | None = None, unit: float | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """What each output reads: as stored, and less the zero point, both [outputs, groups, places, channels].
 
         Args:
             values: The input as uint8: [batch, channels, ...] of a convolution, [..., channels] otherwise.
             point: Its zero point, which is also what padding holds.
             places: Which of the outputs, counted over batch and spatial axes; None for all.
+            unit: Scale of the input, if `values` are its real values.
         """
+
+        def stored(real: np.ndarray) -> np.ndarray:
+            return real if unit is None else np.clip(np.rint(real / unit) + point, 0, BRIGHTEST).astype(np.uint8)
+
         if self.op in {"Gemm", "MatMul"}:
             values = values.T if self.turned else values
             raw = values.reshape(-1, values.shape[-1])
-            raw = (raw if places is None else raw[places])[:, None, None, :]
+            raw = stored(raw if places is None else raw[places])[:, None, None, :]
             return raw, raw.astype(np.int32) - point
         index, inside = self._reading(values.shape, places)
-        raw = np.moveaxis(values, 1, -1)[index]
-        raw = np.where(inside[..., None], raw, 0 if self.op == "ConvTranspose" else point)
+        raw = stored(np.moveaxis(values, 1, -1)[index])
+        raw = np.where(inside[..., None], raw, np.uint8(0 if self.op == "ConvTranspose" else point))
         centred = np.where(inside[..., None], raw.astype(np.int32) - point, 0)
         shape = (*inside.shape, self.group, -1)
-        return tuple(each.reshape(shape).transpose(0, 2, 1, 3) for each in (raw, centred))
+        return raw.reshape(shape).transpose(0, 2, 1, 3), centred.reshape(shape).transpose(0, 2, 1, 3)
 
     def outputs(self, shape: Sequence[int]) -> int:
         """Number of outputs of a channel, for an input of that shape."""

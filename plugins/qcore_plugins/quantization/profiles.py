@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qcore_plugins.quantization.operations import COUNTING_PADS, ROUNDING_UP, STACKED
+from qcore_plugins.quantization.products import MLAS, ONEDNN
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Profile:
         integer_bias: Store biases as int32 in units of input scale times weight scale.
         half: Store what is not quantized, but for the decode, as float16.
         float_variants: Operations that the runtime computes wrong in integers, as `operations.variants` calls them.
+        kernels: What multiplies on CPUs without VNNI, where sums of int8 products saturate: a name of
+            `quantization.products`, or empty for runtimes that add exactly.
     """
 
     name: str
@@ -36,6 +39,7 @@ class Profile:
     integer_bias: bool
     half: bool = False
     float_variants: frozenset[str] = frozenset()
+    kernels: str = ""
 
 
 ONNXRUNTIME = Profile(
@@ -49,6 +53,7 @@ ONNXRUNTIME = Profile(
     last_layer=False,
     integer_bias=True,
     float_variants=frozenset({"Softmax", STACKED, ROUNDING_UP}),
+    kernels=MLAS,
 )
 """ONNX Runtime on a CPU runs a convolution in int8 only if its output is quantized too, and loses .02 AP where
 activations are symmetric.
@@ -59,7 +64,7 @@ Softmax whose results are all small."""
 OPENVINO = Profile(
     name="openvino",
     activation="u8",
-    symmetric=True,
+    symmetric=False,
     every_output=False,
     whole_silu=True,
     share_concat=True,
@@ -67,9 +72,13 @@ OPENVINO = Profile(
     last_layer=False,
     integer_bias=False,
     float_variants=frozenset({COUNTING_PADS}),
+    kernels=ONEDNN,
 )
-"""Uint8 around 128 is the same numbers as int8 around 0, which OpenVINO 2026.4 computes wrongly on CPUs with VNNI and
-without AMX: YOLOv5n has AP .007 there instead of .30 (docs/check-foreign.md).
+"""Asymmetric: a SiLU gives -0.28 and more, so a zero point of 128 wastes nearly half of the steps and makes nearly
+every stored value large, which saturates on CPUs without VNNI: YOLOv5n has AP .10 there, and .27 with asymmetric
+activations. Uint8: OpenVINO 2026.4 computes int8 activations wrongly on CPUs with VNNI and without AMX: AP .007 instead
+of .30 (docs/check-foreign.md). Uint8 is right there with every zero point that was tried; on CPUs with AMX only NNCF's
+files were measured, whose activations are asymmetric uint8 too.
 
 An average pool that counts zeros around its input is wrong at the border unless the zero point is 0
 (pytorch/pytorch#28260 is the same fault elsewhere).

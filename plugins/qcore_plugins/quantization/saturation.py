@@ -84,6 +84,7 @@ def measure(
     *,
     scale: np.ndarray | float = 1.0,
     places: np.ndarray | None = None,
+    unit: float | None = None,
 ) -> Loss:
     """What clipping does to an operation on one input; of several kernels, the worst.
 
@@ -92,11 +93,14 @@ def measure(
         values: Likewise.
         point: Likewise.
         kernels: Likewise.
-        scale: Of the weights: one number, or one for each output channel.
+        scale: Of the weights: one number, or one for each output channel, or channel of a group.
         places: As in `Products.columns`.
+        unit: Likewise.
     """
-    raw, centred = products.columns(values, point, places)
-    signal = float(((_exact(products, centred) * scale) ** 2).sum())
+    raw, centred = products.columns(values, point, places, unit)
+    exact = _exact(products, centred)
+    scale = np.resize(scale, exact.shape[1])
+    signal = float(((exact * scale) ** 2).sum())
     losses = [Loss(signal)]
     for order in products.orders(kernels, point):
         change, ratio = _clipping(products, raw, order)
@@ -131,12 +135,12 @@ def _clipping(products: Products, raw: np.ndarray, order: str) -> tuple[np.ndarr
     if not group.size or not len(raw):
         return change, 0.0
     weights = pairs(products.rows, order)[group, channel, pair].astype(np.int32)
-    values = pairs(raw, order)
+    values = pairs(raw, order).astype(np.int32)
     target, largest = group * channels + channel, 0
     step = max(1, CHUNK // len(raw))
     for start in range(0, len(target), step):
         part = slice(start, start + step)
-        total = (values[:, group[part], pair[part]].astype(np.int32) * weights[part]).sum(-1)
+        total = (values[:, group[part], pair[part]] * weights[part]).sum(-1)
         largest = max(largest, int(np.abs(total).max()))
         ends = np.flatnonzero(np.diff(target[part], prepend=-1))
         change[:, target[part][ends]] += np.add.reduceat(np.clip(total, LOWEST, HIGHEST) - total, ends, axis=1)

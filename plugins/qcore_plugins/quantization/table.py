@@ -86,6 +86,40 @@ class WeightScale:
             return self.scale.reshape(())
         return self.scale.reshape([-1 if place == self.axis else 1 for place in range(dims)])
 
+    def narrowed(self, weight: np.ndarray) -> WeightScale:
+        """Scales 127/64 as large, or larger where trained weights need it to stay within +-64."""
+        largest = np.abs(weight).max(axis=tuple(place for place in range(weight.ndim) if place != self.axis))
+        return WeightScale(self.axis, np.maximum(self.scale * (127 / 64), largest / 64).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """Which weights a profile keeps within +-64, so that sums of int8 products do not saturate on CPUs without VNNI.
+
+    Attributes:
+        mode: Value of the option `saturation`.
+        weights: Names of those weights.
+        losses: Weight -> signal-to-noise ratio in dB and largest sum of a pair as a part of what int16 holds, measured
+            with 8 bits; empty where nothing was measured.
+        inputs: How many inputs were measured.
+    """
+
+    mode: str
+    weights: frozenset[str] = frozenset()
+    losses: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    inputs: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        losses = {name: list(loss) for name, loss in sorted(self.losses.items())}
+        return {"mode": self.mode, "weights": sorted(self.weights), "losses": losses, "inputs": self.inputs}
+
+    @classmethod
+    def from_dict(cls, said: Mapping[str, Any]) -> Narrowing:
+        """The inverse of `to_dict`."""
+        losses = {name: (float(decibels), float(ratio)) for name, (decibels, ratio) in said["losses"].items()}
+        return cls(said["mode"], frozenset(said["weights"]), losses, int(said["inputs"]))
+
 
 @dataclass(frozen=True)
 class ScaleTable:
@@ -94,8 +128,9 @@ class ScaleTable:
     Attributes:
         graph: The float ONNX graph.
         ranges: Of activations.
-        weights: Of weights.
+        weights: Of weights, with which they reach +-127.
         excluded: Names of the operations that stay float.
+        narrowed: Profile -> which weights reach +-64 only.
         simulate: Gives, for a profile, a session that runs the fake-quantized network this table was made from; None
             where there is no such network.
     """
@@ -104,6 +139,7 @@ class ScaleTable:
     ranges: Mapping[str, Range]
     weights: Mapping[str, WeightScale]
     excluded: frozenset[str] = frozenset()
+    narrowed: Mapping[str, Narrowing] = field(default_factory=dict)
     simulate: Callable[[ScaleTable, Profile], Session] | None = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -115,6 +151,7 @@ class ScaleTable:
         *,
         needed: Iterable[str],
         excluded: Iterable[str] = (),
+        narrowed: Mapping[str, Narrowing] | None = None,
         simulate: Callable[[ScaleTable, Profile], Session] | None = None,
     ) -> ScaleTable:
         """A table that can be written: nothing missing, every scale a finite number above zero.
@@ -125,6 +162,7 @@ class ScaleTable:
             weights: Of weights.
             needed: Tensors that must have a range.
             excluded: Operations that stay float.
+            narrowed: See the attribute.
             simulate: See the attribute.
 
         Raises:
@@ -143,11 +181,22 @@ class ScaleTable:
         for name, weight in weights.items():
             if not np.isfinite(weight.scale).all() or (weight.scale <= 0).any():
                 raise CheckFailed(f"weight {name} has a scale that is not a number above 0", hint=_HINT)
-        return cls(graph, dict(ranges), dict(weights), frozenset(excluded), simulate)
+        return cls(graph, dict(ranges), dict(weights), frozenset(excluded), dict(narrowed or {}), simulate)
 
     def excluding(self, names: Iterable[str]) -> ScaleTable:
         """The same table with more operations left float."""
         return replace(self, excluded=self.excluded | frozenset(names))
+
+    def under(self, profile: Profile) -> ScaleTable:
+        """The table that a profile is written from: weights that it narrows have scales with which they reach +-64."""
+        chosen = self.narrowed[profile.name].weights & set(self.weights) if profile.name in self.narrowed else ()
+        if not chosen:
+            return self
+        from onnx import numpy_helper
+
+        stored = {tensor.name: tensor for tensor in self.graph.graph.initializer if tensor.name in chosen}
+        narrow = {name: self.weights[name].narrowed(numpy_helper.to_array(stored[name])) for name in chosen}
+        return replace(self, weights={**self.weights, **narrow}, narrowed={})
 
     def joined(self, placement: Placement) -> dict[str, Range]:
         """Group of a placement -> the range of all its tensors."""
@@ -168,6 +217,11 @@ class ScaleTable:
                 for name, weight in sorted(self.weights.items())
             },
             "excluded": sorted(self.excluded),
+            **(
+                {"narrowed": {name: each.to_dict() for name, each in sorted(self.narrowed.items())}}
+                if self.narrowed
+                else {}
+            ),
         }
 
     @classmethod
@@ -190,7 +244,8 @@ class ScaleTable:
                     hint="the table is of an earlier release: quantize again",
                 )
         ranges = {name: Range(*found) for name, found in said["ranges"].items()}
-        return cls.make(graph, ranges, weights, needed=(), excluded=said.get("excluded", ()))
+        narrowed = {name: Narrowing.from_dict(each) for name, each in said.get("narrowed", {}).items()}
+        return cls.make(graph, ranges, weights, needed=(), excluded=said.get("excluded", ()), narrowed=narrowed)
 
     def sha256(self) -> str:
         """Of the canonical JSON."""

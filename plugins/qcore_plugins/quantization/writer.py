@@ -25,7 +25,7 @@ def write(table: ScaleTable, profile: Profile) -> onnx.ModelProto:
         table: Ranges for every tensor the profile quantizes; `ScaleTable.make` has checked them.
         profile: Of the runtime.
     """
-    graph = from_onnx(table.graph)
+    graph, table = from_onnx(table.graph), table.under(profile)
     made = _Writer(table, profile, place(graph, profile, table.excluded)).written()
     return half(made, graph.tail) if profile.half else made
 

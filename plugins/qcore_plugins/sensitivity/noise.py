@@ -109,7 +109,7 @@ def _alone(
 ) -> Iterator[onnx.NodeProto]:
     """The operation on the float network's own input, with that and the weight quantized."""
     made, source = node.outputs[0], node.inputs[0]
-    scale, point = table.ranges[source].quantization("u8", symmetric=True)
+    scale, point = table.ranges[source].quantization(OPENVINO.activation, OPENVINO.symmetric)
     said = [f"{made}/scale", f"{made}/point"]
     graph.initializer.append(numpy_helper.from_array(np.array(scale, np.float32), said[0]))
     graph.initializer.append(numpy_helper.from_array(np.array(point, np.uint8), said[1]))

@@ -1,15 +1,19 @@
 """Networks in PyTorch and ONNX speak of the same tensors, and fake quantization is the same in all of them."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
 import torch
 
 from qcore_plugins.fakequant.network import Network
+from qcore_plugins.fakequant.quantizer import TRAINED_FOR
 from qcore_plugins.fakequant.simulated import fake_quantized
 from qcore_plugins.quantization.literal import literal
 from qcore_plugins.quantization.placement import place
 from qcore_plugins.quantization.profiles import ONNXRUNTIME, OPENVINO, TENSORRT
+from qcore_plugins.quantization.table import Narrowing
 from qcore_plugins.quantization.writer import write
 
 
@@ -72,9 +76,17 @@ def test_the_simulated_table_is_what_the_written_graph_says(exported, table, dat
 
 
 def test_the_packages_quantizers_give_what_the_table_says(exported, table, quantizer, data):
+    """With every weight within +-64, which training sees as the file will have it."""
     feeds = batch(data, 1)
-    network = quantizer.fake_quantized(exported, table, place(Network.of(exported).graph, OPENVINO))
-    assert same(from_network(network, feeds), from_network(fake_quantized(exported, table, OPENVINO), feeds))
+    narrow = replace(table, narrowed={TRAINED_FOR.name: Narrowing("everywhere", frozenset(table.weights))})
+    placement = place(Network.of(exported).graph, TRAINED_FOR)
+    wide, got = (
+        quantizer.fake_quantized(exported, each.under(TRAINED_FOR), placement)
+        for each in (replace(table, narrowed={}), narrow)
+    )
+    assert same(from_network(got, feeds), from_network(fake_quantized(exported, narrow, TRAINED_FOR), feeds))
+    before, after = (quantizer.kit.amaxes(each.module.get_submodule("weight_quantizers")) for each in (wide, got))
+    assert all(torch.allclose(after[path], amax * 127 / 64) for path, amax in before.items())
 
 
 def test_branches_that_share_a_scale_share_a_quantizer(exported, table, quantizer):
