@@ -169,7 +169,8 @@ def choose_loader(opened: Opened, plugins: Plugins, loader: Any = None) -> Loade
     inside = f", {opened.format.about(opened.content)}" if hasattr(opened.format, "about") else ""
     raise FileError(
         f"{opened.path}: a {opened.spec.name} file that no loader recognises (there are: {names}){inside}",
-        hint="qcore list-plugins shows the loaders; a plugin can add one",
+        hint=(hasattr(opened.format, "advice") and opened.format.advice(opened.content))
+        or "qcore list-plugins shows the loaders; a plugin can add one",
     )
 
 

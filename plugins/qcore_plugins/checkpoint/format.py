@@ -40,21 +40,15 @@ class CheckpointFormat:
 
     def about(self, content: Any) -> str:
         """What is inside, in a few words, for errors about files that no loader takes."""
-        from collections.abc import Mapping
+        from qcore_plugins.checkpoint.advice import about
 
-        from qcore_plugins.checkpoint.standins import StandIn
-        from qcore_plugins.checkpoint.stored import stored
+        return about(content)
 
-        if found := stored(content):
-            blocks = sorted({str(row[2]) for part in ("backbone", "head") for row in found.config[part]})
-            kind = found.source.qualified if found.source else f"family {found.family!r}"
-            return f"{kind} with the head {found.head} and the blocks {', '.join(blocks)}"
-        if isinstance(content.data, StandIn):
-            return f"a pickled {content.data.qualified}"
-        if isinstance(content.data, Mapping):
-            keys = [str(key) for key in content.data]
-            return f"a dictionary with the keys {', '.join(keys[:5])}{', ...' if len(keys) > 5 else ''}"
-        return f"a {type(content.data).__name__}"
+    def advice(self, content: Any) -> str | None:
+        """What to do with such a file, or None."""
+        from qcore_plugins.checkpoint.advice import advice
+
+        return advice(content)
 
     def form(self, content: Any) -> Form:  # noqa: ARG002
         """Data for a loader, not a model yet."""

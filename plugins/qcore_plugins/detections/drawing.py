@@ -24,7 +24,7 @@ RATE = 25.0
 
 def draw(picture: np.ndarray, found: Detections) -> np.ndarray:
     """A copy of a BGR picture `[H, W, 3]` with boxes, names and confidences; the most confident ones on top."""
-    canvas = picture.copy()
+    canvas = np.ascontiguousarray(picture[..., :3]).copy() if picture.ndim == 3 else picture.copy()
     height, width = canvas.shape[:2]
     style = labels.Style.of(height, width)
     colours = [colour(int(index)) for index in found.class_id]

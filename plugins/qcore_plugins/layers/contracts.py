@@ -55,12 +55,19 @@ def contract(
         task="detection",
         inputs=(Tensor("images", "float32", tuple(shape), "NCHW"),),
         outputs=tuple(outputs),
-        preprocess=Step("letterbox", preprocess),
+        preprocess=Step("letterbox", {**preprocess, **_channels(shape)}),
         postprocess=Step("yolo", postprocess),
         classes=tuple(names),
         protocols=protocols,
         provenance=provenance or {},
     )
+
+
+def _channels(shape: Sequence[int | str]) -> dict[str, str]:
+    """Order of the channels where there are not three: grey, or as the arrays have them."""
+    if len(shape) != 4 or 3 in (shape[1], shape[3]) or not isinstance(shape[1], int):
+        return {}
+    return {"channels": "gray" if 1 in (shape[1], shape[3]) else "given"}
 
 
 def input_size(wanted: Any, stride: int) -> tuple[int, int]:

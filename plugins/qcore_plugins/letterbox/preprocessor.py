@@ -16,8 +16,9 @@ from qcore.contract import Tensor
 from qcore.errors import UsageError
 from qcore.snippets import template
 from qcore_plugins import pictures
+from qcore_plugins.letterbox import channels
 from qcore_plugins.parameters import parse
-from qcore_plugins.pictures.videos import Frame, Video, recording
+from qcore_plugins.pictures.videos import Video, recording
 
 ROUNDING = {"round": round, "ceil": lambda value: math.ceil(round(value, 6)), "int": int}
 """`ceil` sees 640.0000001, which 1080 * (640 / 1080) could give, as 640."""
@@ -35,7 +36,7 @@ class Parameters:
         upscale: Whether smaller pictures grow.
         pad: `center` splits the padding over both sides, `bottom-right` puts it at the end.
         pad_value: Grey level of the padding, 0..255.
-        channels: Order of the channels in the tensor, `RGB` or `BGR`.
+        channels: Order of the channels in the tensor, `RGB` or `BGR`; `gray` for one, `given` for other numbers.
         scale: Factor on pixel values; None leaves 0..255.
         picture_aspect: True width / height of pictures that were stored stretched; None for square pixels.
         rect: Pad only to the next multiple of `stride`, so that the tensor has the picture's aspect ratio.
@@ -60,7 +61,7 @@ class Parameters:
         "rounding": tuple(ROUNDING),
         "interpolation": ("linear", "area-down"),
         "pad": ("center", "bottom-right"),
-        "channels": ("RGB", "BGR"),
+        "channels": ("RGB", "BGR", "gray", "given"),
     }
 
     @classmethod
@@ -142,6 +143,7 @@ class Letterbox:
         if len(inputs) != 1 or not (isinstance(height, int) and isinstance(width, int)):
             raise UsageError(f"letterbox wants one input [B, 3, H, W] with a fixed size, not {list(shape)}")
         self.size = height, width
+        self.count = channels.count(inputs[0], self.params.channels)
         self._batch = shape[0] if isinstance(shape[0], int) else 1
         self.dtype = np.dtype(inputs[0].dtype)
         if self.dtype.kind != "f" and self.params.scale is not None:
@@ -162,10 +164,14 @@ class Letterbox:
         if isinstance(source, np.ndarray):
             return [source]
         if isinstance(source, (str, Path)):
-            return pictures.listed(Path(source))
+            arrays = [] if self.count in channels.PICTURES else channels.arrays(Path(source))
+            return arrays or pictures.listed(Path(source))
         if isinstance(source, Iterable):
             return [item for part in source for item in self.expand(part)]
-        raise UsageError(f"a {type(source).__name__} is no picture", hint="give a path, a folder, or arrays [H, W, 3]")
+        raise UsageError(
+            f"a {type(source).__name__} is no picture",
+            hint="give a path, a folder, or arrays [H, W, channels]",
+        )
 
     def recording(self, source: Any) -> Video | None:
         """The video or camera that a source is, or None.
@@ -178,14 +184,17 @@ class Letterbox:
     def read(self, item: Any) -> np.ndarray:
         """One picture, `[H, W, 3]` uint8 in BGR order, EXIF orientation applied; arrays are taken as they are.
 
+        A model of other than 1 or 3 channels takes arrays `[H, W, C]` only.
+
         Raises:
-            FileError: Not a picture, or a frame that cannot be decoded.
+            FileError: Not a picture, one of another number of channels, or a frame that cannot be decoded.
         """
-        return item.read() if isinstance(item, Frame) else pictures.read(item)
+        return channels.read(item, self.count)
 
     def example(self) -> np.ndarray:
         """A picture of noise of the tensor's own size, the same at every call."""
-        return np.random.default_rng(0).integers(0, 256, (*self.size, 3), np.uint8)
+        shown = 3 if self.count in channels.PICTURES else self.count
+        return np.random.default_rng(0).integers(0, 256, (*self.size, shown), np.uint8)
 
     def source(self) -> str:
         """The text of `read` and `preprocess` for `qcore snippet`.
@@ -207,7 +216,8 @@ class Letterbox:
             "AREA_DOWN": said.interpolation == "area-down",
             "CENTER": said.pad == "center",
             "PAD_VALUE": said.pad_value,
-            "RGB": said.channels == "RGB",
+            "RGB": said.channels == "RGB" and self.count == 3,
+            "CHANNELS": self.count,
             "CHANNELS_LAST": self.channels_last,
             "SCALE": said.scale,
             "PICTURE_ASPECT": said.picture_aspect,
@@ -223,9 +233,9 @@ class Letterbox:
         return self.laid(raw, geometry), geometry
 
     def laid(self, raw: np.ndarray, geometry: Geometry) -> np.ndarray:
-        """`[1, 3, H, W]`, or `[1, H, W, 3]`, with the picture laid where a geometry says."""
-        picture = self._placed(raw, geometry)
-        ordered = picture[..., ::-1] if self.params.channels == "RGB" else picture
+        """`[1, C, H, W]`, or `[1, H, W, C]`, with the picture laid where a geometry says."""
+        picture = self._placed(channels.taken(raw, self.count), geometry)
+        ordered = channels.ordered(picture, self.params.channels)
         planes = np.ascontiguousarray((ordered if self.channels_last else ordered.transpose(2, 0, 1))[None])
         if self.params.scale is None:
             return planes.astype(self.dtype)
@@ -242,13 +252,13 @@ class Letterbox:
         """How somebody else's tensor of a picture differs from this one's; see `foreign.explain`."""
         from qcore_plugins.letterbox.foreign import explain
 
-        return explain(self, raw, tensor)
+        return explain(self, raw, tensor) if self.count == 3 else []
 
     def variants(self, raw: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
         """Tensors that common mistakes would make; see `foreign.variants`."""
         from qcore_plugins.letterbox.foreign import variants
 
-        return variants(self, raw)
+        return variants(self, raw) if self.count == 3 else iter(())
 
     def changed(self, **params: Any) -> Letterbox:
         """The same with other parameters."""
@@ -264,9 +274,8 @@ class Letterbox:
             area = self.params.interpolation == "area-down" and shrinks
             made = cv2.resize(raw, (width, height), interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR)
         (top, left), (rows, columns) = geometry.offset, geometry.tensor
-        value = (self.params.pad_value,) * 3
         border = top, rows - height - top, left, columns - width - left
-        return cv2.copyMakeBorder(made, *border, cv2.BORDER_CONSTANT, value=value)
+        return channels.padded(made, border, self.params.pad_value)
 
     def geometry(self, height: int, width: int) -> Geometry:
         """Where a picture of that size comes to lie."""

@@ -16,13 +16,16 @@ AREA_DOWN = False  # area interpolation where the picture shrinks
 CENTER = True  # padding on both sides, not only right and below
 PAD_VALUE = 114
 RGB = True
+CHANNELS = 3  # 1 is grey; other numbers come as arrays
 CHANNELS_LAST = False  # NHWC instead of NCHW
 SCALE = 1 / 255  # None leaves 0..255
 PICTURE_ASPECT = None  # true width / height of pictures that were stored stretched
 
 
 def read(path):
-    """A picture [H, W, 3], BGR, uint8."""
+    """A picture [H, W, 3], BGR, uint8, or an array [H, W, CHANNELS]."""
+    if path.endswith(".npy"):
+        return np.load(path)
     picture = cv2.imread(path, cv2.IMREAD_COLOR)
     if picture is None:
         raise SystemExit(f"{path}: not a readable picture")
@@ -32,6 +35,8 @@ def read(path):
 def preprocess(picture):
     """The input tensor [BATCH, 3, H, W], or [BATCH, H, W, 3], and where the picture lies in it."""
     whole = {"round": round, "ceil": lambda side: math.ceil(round(side, 6)), "int": int}[ROUNDING]
+    if CHANNELS == 1 and picture.shape[2:] == (3,):
+        picture = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
     rows, columns = picture.shape[:2]
     true_rows = rows if PICTURE_ASPECT is None else max(1, round(columns / PICTURE_ASPECT))
     ratio = min(FIT_WITHIN[0] / true_rows, FIT_WITHIN[1] / columns)
@@ -48,8 +53,9 @@ def preprocess(picture):
         picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR)
     down, right = SIZE[0] - height, SIZE[1] - width
     top, left = (round(down / 2 - 0.1), round(right / 2 - 0.1)) if CENTER else (0, 0)
-    border = (top, down - top, left, right - left)
-    padded = cv2.copyMakeBorder(picture, *border, cv2.BORDER_CONSTANT, value=(PAD_VALUE,) * 3)
+    picture = picture.reshape(*picture.shape[:2], CHANNELS)
+    border = (top, down - top), (left, right - left), (0, 0)
+    padded = np.pad(picture, border, constant_values=PAD_VALUE)
     ordered = padded[..., ::-1] if RGB else padded
     tensor = np.ascontiguousarray((ordered if CHANNELS_LAST else ordered.transpose(2, 0, 1))[None])
     if SCALE is not None:

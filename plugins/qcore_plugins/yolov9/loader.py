@@ -29,11 +29,13 @@ class YoloV9Loader:
 
     def matches(self, content: Checkpoint) -> str | None:
         """A few words on the model, or None where the file holds no YOLOv9 detector."""
+        if stored(content) is None:
+            weights = bare(content).weights
+            alone = f"YOLOv9 weights without their config, {len(weights)} tensors"
+            return alone if published.is_yolov9(weights) else None
         found = detector(content)
         if found is None:
             return None
-        if not found.config:
-            return f"YOLOv9 weights without their config, {len(found.weights)} tensors"
         return f"YOLOv9 {variant(found)}, {counted(found.config['nc'], 'class')}, head {found.head}"
 
     def load(self, content: Checkpoint, *, options: Mapping[str, Any]) -> Model:
@@ -91,41 +93,43 @@ def build(found: Stored, file: str) -> YoloV9:
 
 def style(found: Stored) -> str:
     """Whose class branch the head has: `upstream`, or ultralytics' `legacy` or `depthwise`."""
-    if any(".cv3.0.0.0.conv.weight" in key for key in found.weights):
-        return "depthwise"
-    if found.source is None and found.family == "" and not _has_shapes(found, "upstream"):
-        return "legacy"
-    return "legacy" if found.package == "ultralytics" else "upstream"
+    if "style" in found.config:  # told from shapes
+        return str(found.config["style"])
+    if found.package != "ultralytics":
+        return "upstream"
+    return "depthwise" if any(".cv3.0.0.0.conv.weight" in key for key in found.weights) else "legacy"
 
 
-def _has_shapes(found: Stored, kind: str) -> bool:
-    """Whether the network of a config has the keys and shapes of the weights, counts and folded units aside."""
+def _has_shapes(found: Stored) -> bool:
+    """Whether the network of a config has the keys and shapes of the weights, counts aside."""
     try:
         with torch.device("meta"):
-            network = YoloV9(found.config, style=kind)
+            network = YoloV9(found.config, style=style(found))
     except FileError:
         return False
-    strict.formed(network, network.converted(found.weights))
+    weights = network.converted(found.weights)
+    strict.formed(network, weights)
 
-    def shapes(weights: Mapping[str, Any]) -> dict[str, Any]:
-        return {key: value.shape for key, value in weights.items() if not key.endswith("_tracked")}
+    def shapes(tensors: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value.shape for key, value in tensors.items() if not key.endswith("_tracked")}
 
-    return shapes(network.state_dict()) == shapes(network.converted(found.weights))
+    return shapes(network.state_dict()) == shapes(weights)
 
 
 def _weights_alone(found: Stored, given: str | None) -> Stored | None:
     if not published.is_yolov9(found.weights):
         return None
-    if given:
-        return replace(found, config={**found.config, **config_file(given), "nc": published.classes(found.weights)})
-    for config in published.configs(found.weights):
-        known = replace(found, config={**found.config, **config})
-        if _has_shapes(known, style(known)):
-            assumed = (
-                f"the layers of YOLOv9{variant(known)}, told from shapes: the file holds weights only; else {HINT}"
-            )
-            return replace(known, assumed="; ".join(filter(None, (found.assumed, assumed))))
-    return replace(found, config={})
+    classes = {"nc": published.classes(found.weights)}
+    configs = [config_file(given)] if given else published.configs(found.weights)
+    for config in configs:
+        for kind in published.styles(found.weights):
+            known = replace(found, config={**found.config, **config, **classes, "style": kind})
+            if _has_shapes(known):
+                layers = f"the layers of YOLOv9{variant(known)}, told from shapes"
+                told = "" if given else f"{layers}: the file holds weights only; else {HINT}"
+                return replace(known, assumed="; ".join(filter(None, (found.assumed, told))))
+    # the error about what does not fit comes from building with the config that was given
+    return replace(found, config={**found.config, **config_file(given), **classes} if given else {})
 
 
 def detector(content: Checkpoint, config: str | None = None) -> Stored | None:

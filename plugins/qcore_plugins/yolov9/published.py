@@ -43,11 +43,19 @@ def classes(weights: Mapping[str, Tensor]) -> int:
 
 def configs(weights: Mapping[str, Tensor]) -> Iterator[dict[str, Any]]:
     """Configs of published sizes that begin with these widths."""
-    first = weights.get("model.0.conv.weight")
+    first, box = weights.get("model.0.conv.weight"), weights.get("model.22.cv2.0.1.conv.weight")
+    if first is None or box is None:
+        return
+    head = "Detect" if box.shape[0] == box.shape[1] else "DDetect"  # whose box branch has groups
     for size, row in SIZES.items():
-        if first is not None and first.shape[0] == row[1] and head_of(weights) == 22:
-            for head in ("DDetect", "Detect"):
-                yield {"nc": classes(weights), "anchors": 3, **_rows(size, head)}
+        if first.shape[0] == row[1]:
+            yield {"nc": classes(weights), "anchors": 3, **_rows(size, head)}
+
+
+def styles(weights: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Class branches that the head can have."""
+    deep = any(".cv3.0.0.0.conv.weight" in key for key in weights)
+    return ("depthwise",) if deep else ("upstream", "legacy")
 
 
 def _rows(size: str, head: str) -> dict[str, Any]:

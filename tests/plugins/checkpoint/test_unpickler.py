@@ -3,15 +3,19 @@
 import functools
 import os
 import pickle
+import sys
+import types
 import zipfile
 from collections import OrderedDict
 
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 import qcore
 from qcore_plugins.checkpoint.format import CheckpointFormat
+from qcore_plugins.checkpoint.plain import plain
 from qcore_plugins.checkpoint.unpickler import read_checkpoint
 
 
@@ -62,6 +66,96 @@ def test_hostile_pickle_is_refused_by_name_and_has_no_effect(tmp_path, kind, leg
     with pytest.raises(qcore.FileError, match=f"refused, the pickle calls .*({KINDS[kind]})"):
         qcore.load(path)
     assert not target.exists()
+
+
+def forward_fuse(self, x):
+    return x
+
+
+def harmful(self):
+    raise AssertionError
+
+
+def known(monkeypatch, name="models.common.Conv"):
+    module, _, short = name.rpartition(".")
+    for part in (module.split(".")[0], module):
+        monkeypatch.setitem(sys.modules, part, types.ModuleType(part))
+    members = {"__module__": module, "forward_fuse": forward_fuse, "harmful": harmful}
+    setattr(sys.modules[module], short, type(short, (torch.nn.Module,), members))
+    return getattr(sys.modules[module], short)()
+
+
+def test_a_bound_forward_is_a_name_and_nothing_that_could_be_called(tmp_path, monkeypatch):
+    module = known(monkeypatch)
+    module.forward = module.forward_fuse
+    path = tmp_path / "model.pt"
+    torch.save(module, path)
+    data = read_checkpoint(path).data
+    assert (data.state["forward"].owner, data.state["forward"].name) == (data, "forward_fuse")
+    assert not callable(data.state["forward"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        lambda module: Calls(getattr, module, "harmful"),
+        lambda module: Calls(getattr, module, "__class__"),
+        lambda module: Calls(getattr, type(module), "forward_fuse"),
+        lambda _: Calls(getattr, [], "forward"),
+        lambda _: Calls(getattr, {}, "pop"),
+        lambda module: Calls(getattr, module, "forward_fuse", None),
+    ],
+    ids=["method", "dunder", "class", "list", "dict", "default"],
+)
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
+def test_getattr_of_anything_else_is_refused(tmp_path, monkeypatch, content, legacy):
+    path = tmp_path / "model.pt"
+    torch.save({"model": content(known(monkeypatch))}, path, _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(qcore.FileError):
+        read_checkpoint(path)
+
+
+def test_what_a_bound_forward_is_called_with_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "model.pt"
+    torch.save({"model": Calls(getattr, known(monkeypatch), "harmful")}, path)
+    with pytest.raises(qcore.FileError, match=r"refused, the pickle calls builtins\.getattr, which is neither"):
+        read_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["pytorch_quantization.nn.QuantConv2d", "thop.profile.Counter", "omegaconf.nodes.AnyNode", "torch_pruning.Pruner"],
+)
+def test_classes_of_training_packages_are_inert(tmp_path, monkeypatch, name):
+    path = tmp_path / "model.pt"
+    torch.save({"model": known(monkeypatch, name)}, path)
+    assert read_checkpoint(path).data["model"].qualified == name
+
+
+def test_an_unknown_class_is_no_alarm(tmp_path, monkeypatch):
+    path = tmp_path / "model.pt"
+    torch.save({"model": known(monkeypatch, "somebody.blocks.Net")}, path)
+    with pytest.raises(
+        qcore.FileError, match=r"holds objects of somebody\.blocks\.Net, a class that qcore does not"
+    ) as caught:
+        read_checkpoint(path)
+    assert "refused" not in caught.value.message
+    assert "torch.save({'family'" in caught.value.hint
+
+
+@pytest.mark.parametrize("function", [np.save, torch.load, torch.hub.load, functools.reduce, os.remove])
+def test_functions_of_other_libraries_are_refused(tmp_path, function):
+    path = tmp_path / "model.pt"
+    torch.save({"model": Calls(function, "x")}, path)
+    with pytest.raises(qcore.FileError, match="refused, the pickle calls"):
+        read_checkpoint(path)
+
+
+def test_omegaconf_is_read_as_maps_and_lists(tmp_path):
+    path = tmp_path / "model.pt"
+    torch.save({"names": OmegaConf.create({"1": "b", "0": "a"}), "sizes": OmegaConf.create([3, [4]])}, path)
+    data = read_checkpoint(path).data
+    assert plain(data) == {"names": {"1": "b", "0": "a"}, "sizes": [3, [4]]}
 
 
 def test_the_hostile_pickles_would_have_worked(tmp_path):

@@ -93,7 +93,7 @@ def test_a_model_of_736x1280_gets_736x1280():
         ({"pad_value": "abc"}, "pad_value 'abc' is not a int"),
         ({"fit_within": "abc"}, "fit_within 'abc' is neither pixels nor"),
         ({"stride": 0}, "stride 0 is not a positive number"),
-        ({"channels": "GRB"}, "'GRB' is not one of RGB, BGR"),
+        ({"channels": "GRB"}, "'GRB' is not one of RGB, BGR, gray, given"),
     ],
 )
 def test_a_pipeline_that_is_not_understood_is_refused(params, message):
