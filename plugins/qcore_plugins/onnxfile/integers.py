@@ -9,7 +9,6 @@ import onnx
 from onnx import helper
 
 from qcore_plugins.onnxfile.view import DEQUANTIZE, QUANTIZE, Scale, View
-from qcore_plugins.quantization.graph import Graph, Node
 from qcore_plugins.quantization.integers import IntegerLayer
 from qcore_plugins.quantization.products import Products
 
@@ -44,7 +43,7 @@ def _layers(view: View, runtime: str) -> Iterator[IntegerLayer]:
             float(given.values.flat[0]),
             int(given.points.flat[0]) + SHIFT[given.kind],
             weight.values.reshape(-1).astype(np.float64),
-            first=is_first(view.graph, node),
+            first=node.name in view.graph.first,
         )
 
 
@@ -81,18 +80,3 @@ def int8_weight(view: View, name: str, scale: Scale) -> np.ndarray | None:
     if scale.axis is not None:
         size = size.reshape([-1 if axis == scale.axis else 1 for axis in range(values.ndim)])
     return np.clip(np.rint(values / size), -128, 127).astype(np.int8)
-
-
-def is_first(graph: Graph, node: Node) -> bool:
-    """Whether no other weighted operation lies before an operation."""
-    weighted = {other.name for other in graph.weighted}
-    waiting, seen = list(node.inputs), set()
-    while waiting:
-        maker = graph.producers.get(waiting.pop())
-        if maker is None or maker.name in seen:
-            continue
-        if maker.name in weighted:
-            return False
-        seen.add(maker.name)
-        waiting += maker.inputs
-    return True

@@ -58,16 +58,24 @@ class IntegerLayer:
         """Whether two neighbouring products can exceed 16 bits on that runtime."""
         return can_saturate(self.products, KERNELS[runtime], self.point)
 
-    def loss(self, values: np.ndarray, runtime: str) -> Loss:
+    def loss(self, values: np.ndarray, runtime: str, positions: int = POSITIONS, seed: int = 0) -> Loss:
         """What saturation changes on some of the outputs for one input.
 
         Args:
             values: The float input.
             runtime: One of `KERNELS`.
+            positions: How many outputs are computed.
+            seed: Of their choice.
         """
-        integers = self.integers(values)
-        places = sampled(self.products, integers.shape, POSITIONS)
-        return measure(self.products, integers, self.point, KERNELS[runtime], scale=self.steps, places=places)
+        return measure(
+            self.products,
+            values,
+            self.point,
+            KERNELS[runtime],
+            scale=self.steps,
+            places=sampled(self.products, values.shape, positions, seed),
+            unit=self.scale,
+        )
 
 
 Inner = Callable[[Mapping[str, np.ndarray], Sequence[str]], Mapping[str, np.ndarray]]

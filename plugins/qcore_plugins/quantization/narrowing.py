@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +13,11 @@ from onnx import helper, numpy_helper
 from qcore.protocols import CalibrationData, Progress
 from qcore.wording import counted
 from qcore_plugins.quantization.graph import AVERAGING, MOVING, Graph, Node, from_onnx
+from qcore_plugins.quantization.integers import LOSSY, IntegerLayer
 from qcore_plugins.quantization.placement import Placement, place
 from qcore_plugins.quantization.products import Products
 from qcore_plugins.quantization.profiles import PROFILES, Profile
-from qcore_plugins.quantization.saturation import Loss, can_saturate, measure, sampled
+from qcore_plugins.quantization.saturation import Loss
 from qcore_plugins.quantization.table import Narrowing, ScaleTable
 from qcore_plugins.quantization.writer import quantized
 
@@ -24,9 +25,6 @@ INPUTS = 8
 """How many calibration inputs are measured."""
 POSITIONS = 100
 """Outputs of each layer that are computed for an input."""
-ENOUGH = 40.0
-"""Signal-to-noise ratio in dB below which a layer is narrowed. YOLOv5n on CPUs without VNNI: the first convolution has
-14 dB and costs .05 AP, all other layers with asymmetric activations have more than 50 dB and cost nothing."""
 NAMED = 3
 """Layers that a sentence names."""
 
@@ -34,7 +32,7 @@ NAMED = 3
 def narrowed(table: ScaleTable, data: CalibrationData, mode: str, progress: Progress) -> ScaleTable:
     """The table with the layers chosen that each profile narrows; says which.
 
-    `selective` chooses layers below `ENOUGH`, and first layers, which read pictures, if any input could make them
+    `selective` chooses layers below `LOSSY`, and first layers, which read pictures, if any input could make them
     saturate. `everywhere` chooses all, so that nothing has to be measured. `ignore` chooses none.
 
     Args:
@@ -43,7 +41,7 @@ def narrowed(table: ScaleTable, data: CalibrationData, mode: str, progress: Prog
         mode: As above.
         progress: Shows the measurement.
     """
-    profiles = [profile for profile in PROFILES.values() if profile.kernels]
+    profiles = [profile for profile in PROFILES.values() if profile.saturates_like]
     if mode == "ignore":
         return replace(table, narrowed={profile.name: Narrowing(mode) for profile in profiles})
     if mode == "everywhere":
@@ -90,59 +88,51 @@ class _Watcher:
     """Losses of all weighted operations under one profile."""
 
     def __init__(self, table: ScaleTable, profile: Profile) -> None:
-        self.table, self.profile, self.graph = table, profile, from_onnx(table.graph)
-        placement, joined = place(self.graph, profile, table.excluded), {}
-        for group, found in table.joined(placement).items():
-            joined[group] = found.quantization(profile.activation, profile.symmetric)
-        self.products = dict(_products(table, placement))
-        self.units: dict[str, tuple[str, float, int]] = {}
-        for node in placement.weighted:
-            source = _quantized_source(self.graph, placement, node.inputs[0])
-            if source is not None and node.name in self.products:
-                scale, point = joined[source]
-                self.units[node.name] = (node.inputs[0], scale, point + (128 if profile.activation == "s8" else 0))
-        self.nodes = [node for node in placement.weighted if node.name in self.units]
-        self.losses: dict[str, Loss] = {}
+        self.runtime = profile.saturates_like
+        self.layers = list(_layers(table, profile))
+        self.losses = {weight: Loss() for weight, _ in self.layers}
 
     def add(self, tensors: Mapping[str, np.ndarray], positions: int, seed: int) -> None:
         """The tensors of one batch, by name, of which so many outputs of each layer are computed."""
-        for node in self.nodes:
-            name, unit, point = self.units[node.name]
-            products, weight = self.products[node.name], str(node.weight)
-            loss = measure(
-                products,
-                tensors[name],
-                point,
-                self.profile.kernels,
-                scale=self.table.weights[weight].scale,
-                places=sampled(products, tensors[name].shape, positions, seed),
-                unit=unit,
-            )
-            self.losses[weight] = self.losses.get(weight, Loss()) + loss
+        for weight, layer in self.layers:
+            self.losses[weight] += layer.loss(tensors[layer.input], self.runtime, positions, seed)
 
     def narrowing(self, inputs: int) -> Narrowing:
         """What follows from all inputs."""
-        chosen = {name for name, loss in self.losses.items() if loss.decibels < ENOUGH}
-        for node in self.nodes:
-            if node.name in self.graph.first and can_saturate(
-                self.products[node.name], self.profile.kernels, self.units[node.name][2]
-            ):
-                chosen.add(str(node.weight))
-        losses = {name: (round(loss.decibels, 2), round(loss.ratio, 4)) for name, loss in self.losses.items()}
-        return Narrowing("selective", frozenset(chosen), losses, inputs)
+        lossy = {weight for weight, loss in self.losses.items() if loss.decibels < LOSSY}
+        first = {weight for weight, layer in self.layers if layer.first and layer.can_saturate(self.runtime)}
+        losses = {weight: (round(loss.decibels, 2), round(loss.ratio, 4)) for weight, loss in self.losses.items()}
+        return Narrowing("selective", frozenset(lossy | first), losses, inputs)
 
 
-def _products(table: ScaleTable, placement: Placement) -> Iterator[tuple[str, Products]]:
-    """Name of each operation whose weight is quantized -> the operation in integers."""
+def _layers(table: ScaleTable, profile: Profile) -> Iterator[tuple[str, IntegerLayer]]:
+    """Each operation that the profile quantizes, as its runtime computes it, with its weight; some share one."""
+    graph = from_onnx(table.graph)
+    placement = place(graph, profile, table.excluded)
+    joined = table.joined(placement)
     stored = {tensor.name: tensor for tensor in table.graph.graph.initializer}
     nodes = {node.name or node.output[0]: node for node in table.graph.graph.node}
     for node in placement.weighted:
-        known = table.weights.get(str(node.weight))
-        if known is None or node.weight not in stored:
+        source, weight = _quantized_source(graph, placement, node.inputs[0]), str(node.weight)
+        if source is None or weight not in table.weights or weight not in stored:
             continue
-        steps = quantized(numpy_helper.to_array(stored[node.weight]), known.scale, known.axis)
+        scale, point = joined[source].quantization(profile.activation, profile.symmetric)
+        known = table.weights[weight]
+        steps = quantized(numpy_helper.to_array(stored[weight]), known.scale, known.axis)
         attributes = {each.name: helper.get_attribute_value(each) for each in nodes[node.name].attribute}
-        yield node.name, Products.of(node.op, steps, attributes)
+        yield (
+            weight,
+            IntegerLayer(
+                node.layer,
+                Products.of(node.op, steps, attributes),
+                node.inputs[0],
+                node.outputs[0],
+                scale,
+                point + (128 if profile.activation == "s8" else 0),
+                known.scale,
+                first=node.name in graph.first,
+            ),
+        )
 
 
 def _quantized_source(graph: Graph, placement: Placement, name: str) -> str | None:
@@ -156,12 +146,12 @@ def _quantized_source(graph: Graph, placement: Placement, name: str) -> str | No
 
 
 def _tensors(
-    table: ScaleTable, watchers: Any, data: CalibrationData, progress: Progress
+    table: ScaleTable, watchers: Collection[_Watcher], data: CalibrationData, progress: Progress
 ) -> Iterator[tuple[int, dict[str, np.ndarray]]]:
     """Batches of `INPUTS` of the calibration inputs: how many there are in it, and what the watched operations read."""
     import onnxruntime
 
-    wanted = sorted({name for watcher in watchers for name, _, _ in watcher.units.values()})
+    wanted = sorted({layer.input for watcher in watchers for _, layer in watcher.layers})
     if not wanted:
         return
     copy = onnx.ModelProto()
@@ -197,7 +187,7 @@ def _sentence(table: ScaleTable) -> str:
         for name, narrowing in table.narrowed.items():
             if node.weight in narrowing.weights:
                 decibels = narrowing.losses[node.weight][0]
-                measured = f"{decibels:.0f} dB" if decibels < ENOUGH else "possible"
+                measured = f"{decibels:.0f} dB" if decibels < LOSSY else "possible"
                 layers.setdefault(node.layer, []).append(f"{measured} on {name}")
     if not layers:
         return ""

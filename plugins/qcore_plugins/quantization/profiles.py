@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from qcore_plugins.quantization.operations import COUNTING_PADS, ROUNDING_UP, STACKED
-from qcore_plugins.quantization.products import MLAS, ONEDNN
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,8 @@ class Profile:
         integer_bias: Store biases as int32 in units of input scale times weight scale.
         half: Store what is not quantized, but for the decode, as float16.
         float_variants: Operations that the runtime computes wrong in integers, as `operations.variants` calls them.
-        kernels: What multiplies on CPUs without VNNI, where sums of int8 products saturate: a name of
-            `quantization.products`, or empty for runtimes that add exactly.
+        saturates_like: Runtime, of `products.KERNELS`, as which this one adds int8 products on CPUs without VNNI; empty
+            for one that adds exactly.
     """
 
     name: str
@@ -39,7 +38,7 @@ class Profile:
     integer_bias: bool
     half: bool = False
     float_variants: frozenset[str] = frozenset()
-    kernels: str = ""
+    saturates_like: str = ""
 
 
 ONNXRUNTIME = Profile(
@@ -53,7 +52,7 @@ ONNXRUNTIME = Profile(
     last_layer=False,
     integer_bias=True,
     float_variants=frozenset({"Softmax", STACKED, ROUNDING_UP}),
-    kernels=MLAS,
+    saturates_like="onnxruntime",
 )
 """ONNX Runtime on a CPU runs a convolution in int8 only if its output is quantized too, and loses .02 AP where
 activations are symmetric.
@@ -72,7 +71,7 @@ OPENVINO = Profile(
     last_layer=False,
     integer_bias=False,
     float_variants=frozenset({COUNTING_PADS}),
-    kernels=ONEDNN,
+    saturates_like="openvino",
 )
 """Asymmetric: a SiLU gives -0.28 and more, so a zero point of 128 wastes nearly half of the steps and makes nearly
 every stored value large, which saturates on CPUs without VNNI: YOLOv5n has AP .10 there, and .27 with asymmetric

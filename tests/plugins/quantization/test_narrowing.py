@@ -169,6 +169,16 @@ def test_a_layer_within_is_narrowed_by_what_it_loses(rng):
     assert "layer2.weight" in found.weights
 
 
+def test_a_weight_that_layers_share_is_narrowed_with_them(rng):
+    """As in heads that look at every level with the same weights."""
+    shared = rng.uniform(0.05, 0.1, (8, 8, 1, 1)).astype(np.float32)
+    proto = network([scattered(rng, 8, 8, 3, 3), shared, shared, scattered(rng, 8, 8, 1, 1)])
+    next(node for node in proto.graph.node if node.name == "conv3").input[1] = "layer2.weight"
+    table = narrowed(table_of(proto, bright(8)), bright(8), "selective", Silent())
+    assert table.narrowed["openvino"].weights == {"layer2.weight"}
+    assert largest(write(table, OPENVINO))["layer2.weight"] == 64
+
+
 def test_each_runtime_narrows_what_its_own_pairs_saturate(rng):
     """Three channels: the third and, one place on, the first are neighbours in ONNX Runtime and not in OpenVINO."""
     first = np.zeros((8, 3, 1, 2), np.float32)
