@@ -84,9 +84,10 @@ def described(head: Head, network: Network, names: Sequence[str]) -> Contract:
             hint="give their names with --names FILE, or --loader-option names=FILE",
         )
     attributes = {"classes": count} if head.meaning == LABELLED else {}
+    stage = "nms" if head.family == "yolov10" else "decoded"
     meanings = PAIR.split(", ") if head.meaning == PAIR else [head.meaning]
     outputs = [
-        replace(output, meaning=meaning, stage="decoded", attributes=attributes)
+        replace(output, meaning=meaning, stage=stage, attributes=attributes)
         for output, meaning in zip(head.outputs, meanings, strict=True)
     ]
     made = contract(

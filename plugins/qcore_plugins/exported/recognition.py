@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +64,7 @@ def recognise(network: Network, *, named: int | None = None) -> Head:
     raw = [output for output in outputs if len(output.shape) in (4, 5)]
     if len(joined) == 1 and len(raw) == len(outputs) - 1:
         return _one(network, joined[0], named)  # YOLOv5 and v9 can leave their raw levels beside the decoded boxes
-    raise UsageError(f"unknown detection head with the outputs {shapes(outputs)}", hint=OPEN)
+    raise _unknown(outputs)
 
 
 def unreadable(network: Network) -> None:
@@ -87,7 +88,7 @@ def unreadable(network: Network) -> None:
 def refusal(name: str, *, hint: str | None = None) -> FileError:
     """The error for a network that is known and not supported."""
     return FileError(
-        f"the network is {name}, which qcore does not read",
+        f"unsupported network: {name}",
         hint=hint or "qcore reads YOLO-type detectors whose boxes are decoded; qcore list-plugins shows the loaders",
     )
 
@@ -101,6 +102,8 @@ def _one(network: Network, output: Tensor, named: int | None) -> Head:
     cells = rows_first or columns
     if boxes.shape[1] == 6 and rows and integral(boxes[:, 5]) and (cells is None or _chooses(network, boxes)):
         return _labelled(network, output, boxes, cells)
+    if boxes.shape[1] < 5:
+        raise refusal(f"a part of a head, boxes without scores or the other way round ({shapes([output])})")
     if cells is None:
         raise _without_cells(network, output, boxes)
     found = slopes(boxes[:, :4], cells)
@@ -154,7 +157,13 @@ def _pair(network: Network) -> Head:
     scores = [output for output in network.outputs if output not in boxes]
     counts = {output.shape[1] for output in network.outputs}
     if len(boxes) != 1 or len(scores) != 1 or len(counts) > 1:
-        raise UsageError(f"unknown detection head with the outputs {shapes(network.outputs)}", hint=OPEN)
+        columns = sorted(output.shape[1] == 4 for output in network.outputs) == [False, True]
+        if columns and network.outputs[0].shape[2] == network.outputs[1].shape[2]:
+            raise refusal(
+                f"a head with boxes and scores as columns of two outputs ({shapes(network.outputs)})",
+                hint="cut the graph where they are joined, with --loader-option output=TENSOR",
+            )
+        raise _unknown(network.outputs)
     values = network.sample[boxes[0].name][0]
     cells = grid(len(values), network.size)
     if cells is None:
@@ -202,6 +211,13 @@ def _probabilities(values: np.ndarray, output: Tensor) -> None:
             f"output {output.name}: the scores of a test picture lie between {low:.3g} and {high:.3g}, expected 0 to 1",
             hint="they may be logits, mask coefficients or keypoints: export a detector with its sigmoid in the graph",
         )
+
+
+def _unknown(outputs: Sequence[Tensor]) -> FileError:
+    return refusal(
+        f"a head that is not known, with the outputs {shapes(outputs)}",
+        hint="where the boxes are joined further up in the graph, cut there with --loader-option output=TENSOR",
+    )
 
 
 def _without_cells(network: Network, output: Tensor, boxes: np.ndarray) -> FileError:

@@ -32,13 +32,11 @@ def _inputs(network: Network, _: Shapes) -> str | None:
     if names & {"orig_target_sizes", "orig_im_size"}:
         return "a DETR-type network (RT-DETR, D-FINE) that takes the picture's size as a second input"
     if "Loop" in network.operations:
-        return "a network with a loop behind its convolutions (a sequence, as recognisers of text and tables give)"
+        return "a loop behind its convolutions (a sequence, as recognisers of text and tables give)"
     if len(network.inputs) != 1:
-        return (
-            f"a network with {len(network.inputs)} inputs ({', '.join(sorted(names))}); a detector has one, the picture"
-        )
+        return f"{len(network.inputs)} inputs ({', '.join(sorted(names))}); a detector has one, the picture"
     if len(network.inputs[0].shape) != 4:
-        return f"a network whose input {list(network.inputs[0].shape)} is no batch of pictures"
+        return f"its input {list(network.inputs[0].shape)} is no batch of pictures"
     return None
 
 

@@ -59,7 +59,7 @@ JOINED = {
 """Meanings of one decoded output with a score for each class."""
 LABELLED = "corners-score-class"
 """Meaning of `[B, N, 6]`: left, top, right, bottom, the best class's score, that class; attribute `classes`: how
-many there are."""
+many there are; at stage `nms` the boxes were selected and stand in order of their score."""
 
 
 def reader(outputs: Sequence[Tensor]) -> Reader:
@@ -72,7 +72,7 @@ def reader(outputs: Sequence[Tensor]) -> Reader:
     names = [output.name for output in outputs]
     if len(said) == 1 and said[0][0] in JOINED and said[0][1] == "decoded":
         return lambda given: JOINED[said[0][0] or ""].read(given[names[0]])
-    if said == ((LABELLED, "decoded"),):
+    if said in (((LABELLED, "decoded"),), ((LABELLED, "nms"),)):
         count = int(outputs[0].attributes["classes"])
         return lambda given: _labelled(given[names[0]], count)
     if sorted(said) == [("boxes", "decoded"), ("scores", "decoded")]:

@@ -70,7 +70,6 @@ def _labelled(of: _Output) -> dict[str, Any]:
     return {
         "boxes": (of.values[..., :4], _channel(place, SIDES)),
         "scores": (of.values[..., 4:5], lambda index: place(index[1])),
-        "classes": (of.values[..., 5:6], lambda index: place(index[1])),
     }
 
 

@@ -45,7 +45,7 @@ def qcore_loaders() -> Iterator[qcore.LoaderSpec]:
 
 @qcore.hookimpl
 def qcore_converters() -> Iterator[qcore.ConverterSpec]:
-    """The converters `torch-onnx`, `onnx-fp16` and `onnx-nms`."""
+    """The converters `torch-onnx`, `onnx-fp16`, `onnx-fp32` and `onnx-nms`."""
     yield qcore.ConverterSpec(
         name="torch-onnx",
         summary="PyTorch module to ONNX: BatchNorm folded, constant shapes, checked against the module",
@@ -61,6 +61,14 @@ def qcore_converters() -> Iterator[qcore.ConverterSpec]:
         requires=(_ONNX,),
         accepts=(qcore.Form("onnx", encoding="float", precision="f32"),),
         produces=qcore.Form("onnx", precision="f16"),
+    )
+    yield qcore.ConverterSpec(
+        name="onnx-fp32",
+        summary="A network in float16 with the same weights in float32, its inputs and outputs too",
+        target="qcore_plugins.onnx.fp16:OnnxToFp32",
+        requires=(_ONNX,),
+        accepts=(qcore.Form("onnx", encoding="float", precision="f16"),),
+        produces=qcore.Form("onnx", encoding="float", precision="f32"),
     )
     yield qcore.ConverterSpec(
         name="onnx-nms",

@@ -46,7 +46,7 @@ def qcore_quantizers() -> Iterator[qcore.QuantizerSpec]:
         summary="Calibrates every candidate tensor on ONNX Runtime into a scale table",
         target="qcore_plugins.onnxruntime.quantizer:OnnxRuntimeQuantizer",
         requires=(_RUNTIME, _ONNX),
-        accepts=(qcore.Form("onnx", encoding="float"),),
+        accepts=(qcore.Form("onnx", encoding="float", precision="f32"),),
         produces=qcore.Form("table", encoding="ranges"),
         options=(
             *LEAVING_FLOAT,

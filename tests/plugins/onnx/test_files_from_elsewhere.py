@@ -85,3 +85,30 @@ def test_a_checkpoint_nobody_takes_is_described(tmp_path):
         qcore.load(tmp_path / "v8.pt")
     assert "family 'yolov8' with the head Detect and the blocks Conv, Detect" in caught.value.message
     assert "yolonas, yolov5, yolov9" in caught.value.message
+
+
+def test_a_file_in_float16_is_quantized_from_float32(exported, pictures, tmp_path):
+    """Every tensor in float16, the input too; its INT8 file finds what that of the float32 file finds."""
+    from qcore_plugins.onnx.fp16 import single
+
+    model = onnx.load(str(exported))
+    del model.metadata_props[:]
+    del model.graph.value_info[:]
+    kept = {node.input[2] for node in model.graph.node if node.op_type == "Resize" and len(node.input) > 2}
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT and tensor.name not in kept:
+            values = onnx.numpy_helper.to_array(tensor).astype("float16")
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.elem_type = TensorProto.FLOAT16
+    onnx.save(model, str(tmp_path / "half.onnx"))
+    base = qcore.pipeline("onnx", weights=tmp_path / "half.onnx").load()
+    assert base.loaded.form.precision == "f16"
+    assert base.loaded.contract.inputs[0].dtype == "float16"
+    picture = pictures / "images" / "0000.png"
+    assert base.build()(picture).xyxy == pytest.approx(qcore.pipeline(weights=exported).build()(picture).xyxy, abs=1.0)
+    widened = single(base.loaded.module)
+    assert TensorProto.FLOAT16 not in {tensor.data_type for tensor in widened.graph.initializer}
+    small = base.quantize("onnxruntime", calibration=pictures / "images", limit=2).to("onnxruntime").model()
+    assert small.form.encoding == "qdq"
+    assert small.contract.inputs[0].dtype == "float32"

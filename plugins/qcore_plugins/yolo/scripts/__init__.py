@@ -17,6 +17,7 @@ READERS = {
     (("corners-classes", "decoded"),): ("corners", ("OUTPUT",)),
     (("corners-classes-rows", "decoded"),): ("corner_rows", ("OUTPUT",)),
     (("corners-score-class", "decoded"),): ("labelled", ("OUTPUT",)),
+    (("corners-score-class", "nms"),): ("labelled", ("OUTPUT",)),
     (("boxes", "decoded"), ("scores", "decoded")): ("apart", ("BOXES", "SCORES")),
 }
 """Meaning and stage of the outputs -> template, and its constants that name them."""
