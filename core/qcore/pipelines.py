@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qcore import loading, planner
 from qcore.calibration import LIMIT, SEED, Calibration
@@ -29,6 +29,9 @@ from qcore.specs import (
     QuantizerSpec,
     Spec,
 )
+
+if TYPE_CHECKING:
+    from qcore.verifying import Verifier
 
 
 @dataclass(frozen=True)
@@ -285,7 +288,18 @@ class Pipeline:
         this, _ = self._begun()
         return this._run(this.plan(goal))
 
-    def _run(self, plan: Plan) -> Model:
+    def verified(self, goal: str | Form | None = None) -> Model:
+        """Like `model`, with the result of every converter run beside what it was given.
+
+        Raises:
+            CheckFailed: They differ by more than rounding does; names the converter, the output and the distance.
+        """
+        from qcore.verifying import Verifier
+
+        this, _ = self._begun()
+        return this._run(this.plan(goal), Verifier(self.plugins, self.progress))
+
+    def _run(self, plan: Plan, verifier: Verifier | None = None) -> Model:
         plan.require()
         _, model = self._begun()
         for leg in plan.legs:
@@ -294,7 +308,11 @@ class Pipeline:
                 continue
             with self.progress.step(f"{leg.source.format} to {leg.result.format} ({leg.spec.name})"):
                 options = leg.spec.settings(self._given(leg.spec))
-                model = leg.spec.create().convert(model, options=options, progress=self.progress)
+                made: Model = leg.spec.create().convert(model, options=options, progress=self.progress)
+            if verifier and isinstance(leg.spec, ConverterSpec):
+                with self.progress.step(f"verifying {leg.spec.name}"):
+                    verifier.check(leg.spec, model, made, options)
+            model = made
         return model
 
     def _given(self, spec: Spec) -> dict[str, Any]:
@@ -326,7 +344,7 @@ class Pipeline:
 
     def save_all(self, directory: str | os.PathLike[str], *, goal: str | Form | None = None) -> list[Path]:
         """Like `save`, but returns every file written, the main one last."""
-        return loading.save(self.model(goal), directory, self.weights.stem, self.plugins)
+        return loading.save(self.verified(goal), directory, self.weights.stem, self.plugins)
 
     def build(self) -> Predictor:
         """Compile the result on the backend, ready to be called.

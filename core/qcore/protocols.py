@@ -119,7 +119,12 @@ class Loader(Protocol):
 
 
 class Converter(Protocol):
-    """From one form to another."""
+    """From one form to another.
+
+    Before a file is written, the result runs beside what it was made from, on an input that is made up. Optional:
+    `verifies = True` where the converter has done that itself; `source(model)` gives a session of what it was given,
+    where no backend runs such models.
+    """
 
     def convert(self, model: Model, *, options: Mapping[str, Any], progress: Progress) -> Model:
         """The same model in the other form, with a contract that says so."""
@@ -318,7 +323,8 @@ class Evaluator(Protocol):
         """How far pairs of results of the same input, of a reference and of a candidate, agree. Optional.
 
         An attribute `faint` holds parameters of the postprocessor under which it wants the results, such as a low
-        threshold. Inputs that show nothing above the deployed one then show something still.
+        threshold. Inputs that show nothing above the deployed one then show something still. With `nearly_all` even an
+        input that is made up does, which the suppression of a graph is verified by.
 
         Args:
             pairs: Results of the reference and of the candidate.

@@ -23,6 +23,8 @@ BIAS, SHIFT = 0.02, 0.05
 FAINT: Mapping[str, Any] = {"confidence": 0.01}
 """Parameters of the postprocessor under which `agreement` wants its results: where nothing is above the deployed
 confidence, candidates below it tell."""
+NEARLY_ALL: Mapping[str, Any] = {"confidence": 1e-7, "max_detections": 100}
+"""Parameters under which a picture of noise has boxes: YOLOv5n's best has .05, the third .0005, the demo's less."""
 LEVELS = (0.1, 0.05, 0.02)
 """Lower confidences that are tried in turn. Boxes from there on need a partner of half that confidence: at .02, 3 to
 5 % have none in YOLOv5n's INT8 files, against the float model."""
@@ -74,9 +76,9 @@ def agreement(
     """
     each = list(pairs)
     params = contract.postprocess.params if contract else {}
-    deployed = max(float(params.get("confidence", CONFIDENCE)), FAINT["confidence"])
+    deployed = float(params.get("confidence", CONFIDENCE))
     bounds = BOUNDS[against]
-    levels = [_level(each, deployed, deployed + MARGIN, deployed)]
+    levels = [_level(each, deployed, deployed + _margin(deployed), deployed)]
     for confidence in LEVELS:
         if levels[-1].enough:
             break
@@ -137,6 +139,11 @@ def _level(pairs: Sequence[tuple[Detections, Detections]], least: float, sure: f
     return _Level(confidence, *map(int, counts))
 
 
+def _margin(confidence: float) -> float:
+    """How far above a low confidence a box has to be to need a partner."""
+    return min(MARGIN, confidence)
+
+
 def _confidences(pairs: Sequence[tuple[Detections, Detections]], least: float) -> tuple[np.ndarray, dict[str, Any]]:
     """How far confidences of partners are apart, and the figures at the deployed confidence."""
     boxes = sure = 0
@@ -145,9 +152,9 @@ def _confidences(pairs: Sequence[tuple[Detections, Detections]], least: float) -
     for one, other in pairs:
         left, right = above(one, least), above(other, least)
         boxes += len(left)
-        sure += sum(int((each.confidence >= least + MARGIN).sum()) for each in (left, right))
+        sure += sum(int((each.confidence >= least + _margin(least)).sum()) for each in (left, right))
         for limit in alone:
-            partners = pair(left, right, limit, sure=least + MARGIN)
+            partners = pair(left, right, limit, sure=least + _margin(least))
             alone[limit] += int(partners.lost.sum() + partners.gained.sum())
         both = partners.partner >= 0
         shifts += (right.confidence[partners.partner[both]] - left.confidence[both]).tolist()

@@ -11,7 +11,7 @@ from qcore.progress import Skipping
 from qcore.protocols import Progress
 from qcore.report import Section
 from qcore_plugins.detection_eval import fit
-from qcore_plugins.detection_eval.agreement import FAINT, agreement
+from qcore_plugins.detection_eval.agreement import FAINT, NEARLY_ALL, agreement
 from qcore_plugins.detection_eval.bootstrap import Matches
 from qcore_plugins.detection_eval.collected import Collected
 from qcore_plugins.detection_eval.dataset import read
@@ -27,6 +27,7 @@ class DetectionEvaluator:
     figure = "AP"
     agreement = staticmethod(agreement)
     faint = FAINT
+    nearly_all = NEARLY_ALL
 
     def comparison(
         self,

@@ -18,6 +18,8 @@ from qcore_plugins.exporter.onnx import export
 class TorchToOnnx:
     """Exports through `torch.export`, whose node names become the tensor names of the file."""
 
+    verifies = True
+
     def convert(self, model: Model, *, options: Mapping[str, Any], progress: Progress) -> Model:  # noqa: ARG002
         """The float ONNX graph with the contract's shapes; errors as in `export`."""
         contract = model.contract

@@ -9,7 +9,7 @@ from typing import Any
 
 from qcore.forms import Form
 from qcore.model import Model
-from qcore.protocols import Progress
+from qcore.protocols import Progress, Session
 from qcore_plugins.quantization.explain import explained, layers
 from qcore_plugins.quantization.graph import from_onnx
 from qcore_plugins.quantization.literal import literal
@@ -24,6 +24,10 @@ class TableToQdq:
 
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
+
+    def source(self, model: Model) -> Session:
+        """The float graph of the table."""
+        return literal(model.module.graph)
 
     def convert(self, model: Model, *, options: Mapping[str, Any], progress: Progress) -> Model:  # noqa: ARG002
         """The Q/DQ graph; the contract says the profile and the table's hash."""
