@@ -134,3 +134,18 @@ def test_weights_of_another_file_differ_from_the_first_layer_on(below, told):
     sources = [Cause("made of another file", "")]
     within = Rung("inside the graph", "fail", "", figures=figures)
     assert _explained(Rung("raw tensors", "fail", ""), within, sources).causes == (sources if told else ())
+
+
+def test_a_dead_level_of_a_joined_output_is_broken_though_most_rows_are_right():
+    from qcore.comparing.quantity import Quantity
+
+    rng = np.random.default_rng(0)
+    scores = rng.random((1, 2000, 3))
+    dead, rounded = scores.copy(), np.round(scores * 127) / 127
+    dead[:, 1900:] = 0.5
+    for values, lines in ((rounded, 0), (dead, 1)):
+        quantity = Quantity()
+        quantity.add(scores, values, str)
+        assert len(list(quantity.broken("scores"))) == lines
+    assert quantity.correlation > 0.9
+    assert quantity.worst_part == (20, pytest.approx(0, abs=0.05))

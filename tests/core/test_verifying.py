@@ -84,7 +84,7 @@ def test_a_wrong_openvino_model_is_refused(small, tmp_path, monkeypatch):
         qcore.pipeline(weights=small).save(tmp_path, goal="openvino")
 
 
-@pytest.mark.parametrize("name", ["model.0.conv.weight_scale", "model.23.cv3.conv.weight_scale"])
+@pytest.mark.parametrize("name", ["model.0.conv.weight_scale", "model.23.m.0.cv2.conv.weight_scale"])
 def test_wrong_scales_are_refused(table, tmp_path, monkeypatch, name):
     spoilt(monkeypatch, TableToQdq, name, lambda value: value * np.float32(30))
     with pytest.raises(qcore.CheckFailed, match=r"converter qdq-onnxruntime: .*raw outputs: "):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-SAMPLE = 20_000
+SAMPLE = 8_000
 """Values that are looked at: drawn at random, as every n-th of an output would be of some channels only."""
 
 
