@@ -66,6 +66,6 @@ def _elsewhere(found: Stored, content: Checkpoint) -> str | None:
         how = " end2end=False" if last else ""
         return (
             f"export it with the package that trained it: yolo export model={content.path.name} format=onnx{how}; then "
-            f"qcore quantize {content.path.stem}.onnx --loader onnx"
+            f"qcore quantize {content.path.stem}.onnx --loader onnx --quantizer onnxruntime --calib PICTURES"
         )
     return None

@@ -65,21 +65,21 @@ def tensors(value: Any) -> dict[str, Tensor]:
     return found if 2 * len(found) > len(value) else {}
 
 
-def averaged(data: Mapping[str, Any], file: Any) -> list[StandIn] | dict[str, Tensor] | None:
-    """The network under `ema`, which is better than the one under `model`: a module, a state dict, either with a count.
+def averaged(data: Mapping[str, Any], file: Any, name: str = "ema") -> list[StandIn] | dict[str, Tensor] | None:
+    """The network under `ema` or another name, which goes before other ones: a module, a state dict, either in a pair.
 
     Raises:
-        FileError: There is something under `ema`, and it is none of these.
+        FileError: There is something under that name, and it is none of these.
     """
-    value = data.get("ema")
+    value = data.get(name)
     if value is None or value is False or (isinstance(value, (Mapping, list, tuple)) and not value):
         return None
     found = network(value)
     if found is None:
         kind = value.qualified if isinstance(value, StandIn) else type(value).__name__
         raise FileError(
-            f"{file}: the averaged weights under ema are a {kind} in which no network was found",
-            hint="the weights under model are others; to use them, save a checkpoint without ema",
+            f"{file}: the averaged weights under {name} are a {kind} in which no network was found",
+            hint=f"the file's other weights are not averaged; to use them, save a checkpoint without {name}",
         )
     return found
 

@@ -31,6 +31,11 @@ def plain(value: Any, depth: int = 0) -> Any:
     return value
 
 
+def opened(value: Any) -> Any:
+    """The same for a container of OmegaConf only: other objects keep their class."""
+    return plain(value) if isinstance(value, StandIn) and value.qualified.startswith("omegaconf.") else value
+
+
 def _opened(value: StandIn, depth: int) -> Any:
     state = value.state
     for inner in ("_content", "_val"):

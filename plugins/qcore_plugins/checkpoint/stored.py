@@ -99,15 +99,17 @@ def _found(
     size: tuple[int, int] | None = None,
 ) -> Stored:
     kept, quantizers = parts.cleaned(weights)
-    assumed = ""
-    if quantizers:
-        assumed = (
-            f"float weights of quantization-aware training: {counted(quantizers, 'quantizer')} and their ranges "
-            f"are left out"
-        )
     rows = _wired(config, source) if source else config
     whole = {**rows, **_channels(kept), "nc": number(config.get("nc"))}
-    return Stored(whole, kept, names, family, source, size, assumed)
+    return Stored(whole, kept, names, family, source, size, left_out(quantizers))
+
+
+def left_out(quantizers: int) -> str:
+    """What to say of a checkpoint of quantization-aware training; nothing without quantizers."""
+    if not quantizers:
+        return ""
+    told = counted(quantizers, "quantizer")
+    return f"float weights of quantization-aware training: {told} and their ranges are left out"
 
 
 def _channels(weights: Mapping[str, Tensor]) -> dict[str, int]:

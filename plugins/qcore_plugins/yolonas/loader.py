@@ -12,6 +12,9 @@ from qcore.contract import Tensor as TensorSpec
 from qcore.errors import FileError
 from qcore.model import Model
 from qcore.wording import counted
+from qcore_plugins.checkpoint import parts
+from qcore_plugins.checkpoint.plain import opened, plain
+from qcore_plugins.checkpoint.stored import left_out
 from qcore_plugins.checkpoint.unpickler import Checkpoint
 from qcore_plugins.layers import weights as strict
 from qcore_plugins.layers.contracts import LETTERBOX, input_shape, size_note
@@ -33,10 +36,12 @@ class Found:
     Attributes:
         weights: State dict without prefixes.
         processing: `processing_params` of the file, or None.
+        assumed: What was left out, to be told; empty for nothing.
     """
 
     weights: dict[str, Tensor]
     processing: Mapping[str, Any] | None
+    assumed: str = ""
 
 
 class YoloNasLoader:
@@ -64,13 +69,13 @@ class YoloNasLoader:
             )
         network = build(found.weights, str(content.path))
         said = found.processing or {}
-        processor = said.get("image_processor")
+        processor = opened(said.get("image_processor"))
         size = trained_size(processor) if processor is not None else None
         shape = input_shape(options, 32, size or (640, 640), network.shapes.channels)
         pixels, assumed = preprocessing(
             options.get("preprocessing"), processor, network.nc, shape[2:], str(content.path)
         )
-        network.names, unnamed = names(said.get("class_names"), network.nc, options, str(content.path))
+        network.names, unnamed = names(plain(said.get("class_names")), network.nc, options, str(content.path))
         thresholds = {name: float(said[key]) for name, key in (("confidence", "conf"), ("iou", "iou")) if said.get(key)}
         raw = options.get("head") == "raw"
         return model(
@@ -85,7 +90,11 @@ class YoloNasLoader:
                 "postprocess": {**POSTPROCESS, **thresholds},
                 "protocols": PROTOCOLS,
             },
-            notes={**size_note(options, size, shape), **assumed, **told(unnamed, assumed.get("assumed", ""))},
+            notes={
+                **size_note(options, size, shape),
+                **assumed,
+                **told(unnamed, assumed.get("assumed", ""), found.assumed),
+            },
         )
 
 
@@ -136,8 +145,7 @@ def detector(content: Checkpoint) -> Found | None:
     data = content.data
     if not isinstance(data, Mapping):
         return None
-    inner = next((data[key] for key in ("ema_net", "net") if isinstance(data.get(key), Mapping)), data)
-    weights = {str(key): value for key, value in inner.items() if isinstance(value, Tensor)}
+    weights, quantizers = parts.cleaned(_stored(data, content.path))
     if weights and all(key.startswith("module.") for key in weights):
         weights = {key.removeprefix("module."): value for key, value in weights.items()}
     if not any(key.startswith("neck.neck1.") for key in weights):
@@ -146,8 +154,16 @@ def detector(content: Checkpoint) -> Found | None:
         raise FileError(f"{content.path}: a YOLO-NAS pose checkpoint; the yolonas loader reads detectors (s, m, l)")
     if DECIDING not in weights:
         raise FileError(f"{content.path}: a YOLO-NAS without the tensor {DECIDING}", hint="detectors s, m, l are read")
-    said = data.get("processing_params")
-    return Found(weights, said if isinstance(said, Mapping) else None)
+    said = opened(data.get("processing_params"))
+    return Found(weights, said if isinstance(said, Mapping) else None, left_out(quantizers))
+
+
+def _stored(data: Mapping[Any, Any], file: Any) -> dict[str, Tensor]:
+    """The averaged weights, else the others, else those that the checkpoint itself is."""
+    if (averaged := parts.averaged(data, file, "ema_net")) is not None:
+        return averaged if isinstance(averaged, dict) else {}
+    inner = parts.network(data.get("net"))
+    return inner if isinstance(inner, dict) else parts.tensors(data)
 
 
 def _decoded(network: YoloNas, shape: Sequence[Any]) -> list[TensorSpec]:

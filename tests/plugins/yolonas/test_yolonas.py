@@ -183,3 +183,16 @@ def test_a_pose_checkpoint_is_named(weights, tmp_path):
     pose = {**weights, "heads.head1.pose_pred.weight": torch.zeros(1)}
     with pytest.raises(qcore.FileError, match="a YOLO-NAS pose checkpoint"):
         qcore.load(saved(tmp_path, {"net": pose}))
+
+
+def test_quantizers_of_training_are_left_out_and_told(weights, tmp_path):
+    scales = {f"{key.removesuffix('weight')}_weight_quantizer._amax": torch.ones(1) for key in weights if "conv" in key}
+    path = saved(tmp_path, {"ema_net": {**weights, **scales}, "processing_params": CUSTOM})
+    with pytest.warns(qcore.AssumptionWarning, match="float weights of quantization-aware training"):
+        assert qcore.load(path).contract.classes == ("a", "b", "c")
+
+
+def test_averaged_weights_that_are_no_weights_are_named(weights, tmp_path):
+    path = saved(tmp_path, {"net": weights, "ema_net": {"decay": 0.9}})
+    with pytest.raises(qcore.FileError, match="averaged weights under ema_net are a dict"):
+        qcore.load(path)
