@@ -110,10 +110,11 @@ def detector(content: Checkpoint, config: str | None = None) -> Stored | None:
         return _weights_alone(bare(content), config)
     if found.package == "ultralytics" or found.family not in ("", "yolov5"):
         return None
-    fits = found.head == "Detect" and any(key.endswith(".anchors") for key in found.weights)
-    if not fits:
+    head = published.head_of(found.weights)
+    if found.head != "Detect" or head is None:
         return None
-    return replace(found, config={**found.config, **config_file(config), "nc": found.config["nc"]}) if config else found
+    given = config_file(config) if config else {}
+    return replace(found, config={**found.config, **given, "nc": published.classes(found.weights, head)})
 
 
 def _weights_alone(found: Stored, given: str | None) -> Stored | None:

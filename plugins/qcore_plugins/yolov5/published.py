@@ -17,7 +17,9 @@ LAST = {24: 3, 33: 4}
 def head_of(weights: Mapping[str, Tensor]) -> int | None:
     """Number of the layer that is a YOLOv5 head, or None where there is none."""
     numbers = [int(match[1]) for key in weights if (match := re.fullmatch(r"model\.(\d+)\.anchors", key))]
-    return numbers[0] if numbers and f"model.{numbers[0]}.m.0.weight" in weights else None
+    if not numbers or weights[f"model.{numbers[0]}.anchors"].ndim != 3:
+        return None
+    return numbers[0] if f"model.{numbers[0]}.m.0.weight" in weights else None
 
 
 def classes(weights: Mapping[str, Tensor], head: int) -> int:

@@ -163,7 +163,9 @@ def detector(content: Checkpoint, config: str | None = None) -> Stored | None:
         )
     if any("one2one_cv" in key for key in found.weights):
         raise FileError(f"{content.path}: an end-to-end head (one2one branches) is not supported by the yolov9 loader")
-    return found if any(".dfl" in key for key in found.weights) else None
+    if not any(".dfl" in key for key in found.weights):
+        return None
+    return replace(found, config={**found.config, "nc": published.classes(found.weights, found.config["nc"])})
 
 
 def variant(found: Stored) -> str:

@@ -34,11 +34,11 @@ def head_of(weights: Mapping[str, Tensor]) -> int:
     return max(int(match[1]) for key in weights if (match := re.match(r"model\.(\d+)\.dfl", key)))
 
 
-def classes(weights: Mapping[str, Tensor]) -> int:
-    """Number of classes, by the head's shapes."""
+def classes(weights: Mapping[str, Tensor], otherwise: int = 0) -> int:
+    """Number of classes, by the shapes of the head's main branch."""
     head = head_of(weights)
-    last = max(index for index in (3, 5, 7) if f"model.{head}.cv{index}.0.2.weight" in weights)
-    return weights[f"model.{head}.cv{last}.0.2.weight"].shape[0]
+    branches = [weights.get(f"model.{head}.cv{index}.0.2.weight") for index in (7, 5, 3)]
+    return next((branch.shape[0] for branch in branches if branch is not None), otherwise)
 
 
 def configs(weights: Mapping[str, Tensor]) -> Iterator[dict[str, Any]]:
