@@ -231,3 +231,42 @@ def test_a_file_that_computes_something_else_is_not_written(run, exported, image
     assert code == 1
     assert "does not give what the quantized network gives" in err
     assert files(tmp_path) == []
+
+
+class WritesQdq:
+    """A quantizer that gives a Q/DQ graph, not a table."""
+
+    def quantize(self, model, *, calibration, options, progress):  # noqa: ARG002
+        from qcore.specs import QuantizerSpec
+        from qcore_plugins.quantization.profiles import OPENVINO
+        from qcore_plugins.quantization.writer import write
+
+        spec = qcore.plugins.get(QuantizerSpec, "onnxruntime")
+        table = spec.create().quantize(model, calibration=calibration, options=spec.settings({}), progress=progress)
+        form = qcore.Form("onnx", encoding="qdq", activation="u8", symmetric=True, precision="f32")
+        return table.evolve(form=form, module=write(table.module, OPENVINO))
+
+
+def test_a_quantizer_without_a_table_leaves_the_checked_file_alone(run, exported, images, tmp_path, monkeypatch):
+    class Plugin:
+        @staticmethod
+        @qcore.hookimpl
+        def qcore_quantizers():
+            yield qcore.QuantizerSpec(
+                name="direct",
+                summary="Q/DQ at once",
+                target=WritesQdq,
+                accepts=(qcore.Form("onnx", encoding="float"),),
+                produces=qcore.Form("onnx", encoding="qdq", activation="u8", symmetric=True, precision="f32"),
+            )
+
+    host = qcore.Plugins()
+    host.register(Plugin)
+    monkeypatch.setattr(qcore, "plugins", host)
+    code, out, err = run("quantize", exported, "--calib", images, "--quantizer", "direct", "--backend", "onnxruntime",
+                         "-o", tmp_path / "out", "--json")  # fmt: skip
+    assert code == 0, err
+    document = json.loads(out)
+    assert "table" not in document
+    assert files(tmp_path / "out") == ["shapes.onnx"]
+    assert "quantizer" in qcore.load(document["file"]).contract.provenance["quantization"]

@@ -221,14 +221,18 @@ def _explain(output: Output, model: Model, report: dict[str, Any]) -> None:
 
 
 def _keep_table(options: argparse.Namespace, output: Output, done: Pipeline) -> dict[str, str]:
-    """Keep what the quantizer found out, where it is something of its own that other files can be made of."""
+    """Keep what the quantizer found out, where it is something of its own that other files can be made of.
+
+    What a backend runs is a file of its own kind already: kept, it would lie where the checked one does.
+    """
     from qcore import loading
-    from qcore.specs import FormatSpec
+    from qcore.specs import BackendSpec, FormatSpec
 
     model = done.loaded
     assert model is not None  # noqa: S101 - it has just been quantized
-    formats = [spec for spec in done.plugins.specs(FormatSpec) if spec.name == model.form.format]
-    if model.form.encoding == "native" or not formats:
+    is_format = any(spec.name == model.form.format for spec in done.plugins.specs(FormatSpec))
+    taken = {form.format for spec in done.plugins.specs(BackendSpec) for form in spec.accepts}
+    if not is_format or model.form.format in taken:
         return {}
     kept: Sequence[Path] = loading.save(model, options.out, done.weights.stem, done.plugins)
     output.say(f"{kept[-1]}: the scales, of which qcore export --target makes other runtimes' files")

@@ -14,6 +14,7 @@ from qcore.protocols import CalibrationData, Progress
 from qcore_plugins.quantization.calibration import ranges
 from qcore_plugins.quantization.graph import from_onnx
 from qcore_plugins.quantization.narrowing import narrowed
+from qcore_plugins.quantization.opset import raised
 from qcore_plugins.quantization.options import leave_float, left_float
 from qcore_plugins.quantization.placement import candidates
 from qcore_plugins.quantization.table import ScaleTable, weight_scales
@@ -31,7 +32,9 @@ class OnnxRuntimeQuantizer:
 
         Raises:
             CheckFailed: A tensor's range cannot be used.
+            FileError: The graph's opset is too old and cannot be raised.
         """
+        model = model.evolve(module=raised(model.module))
         graph = from_onnx(model.module)
         tensors = candidates(graph)
         batches = progress.track(calibration, "calibrating (onnxruntime)", len(calibration))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,6 +15,17 @@ SAMPLES = 1 << 16
 """Values of one tensor and batch that enter the histogram; smallest and largest are taken over all."""
 PERCENTILE = 99.999
 """Share of the values that is kept below the upper and above the lower end."""
+
+
+@lru_cache(maxsize=64)
+def _places(size: int) -> np.ndarray:
+    """Where the values of a tensor are looked at: one place at random in each of `SAMPLES` equal parts.
+
+    A fixed stride would keep to a few channels or columns wherever it shares a factor with their number. The places
+    follow from the size alone, so that neither the order of the tensors nor that of the batches matters.
+    """
+    ends = np.linspace(0, size, SAMPLES + 1).astype(np.int64)
+    return np.random.default_rng(size).integers(ends[:-1], ends[1:])
 
 
 class Histogram:
@@ -42,8 +54,7 @@ class Histogram:
             self.width = 2.0 ** math.ceil(math.log2(largest / HALF))
         while largest >= self.width * HALF:
             self._widen()
-        step = -(-flat.size // SAMPLES)
-        sampled = flat[:: step + (step > 1 and step % 2 == 0)]  # odd: an even step can keep to a few columns
+        sampled = flat if flat.size <= SAMPLES else flat[_places(flat.size)]
         bins = np.floor(sampled * (1 / self.width)).astype(np.int32) + HALF
         self.counts += np.bincount(np.clip(bins, 0, 2 * HALF - 1), minlength=2 * HALF)
 

@@ -45,7 +45,8 @@ def place(graph: Graph, profile: Profile, excluded: Iterable[str] = ()) -> Place
         excluded: Names of further operations to leave float.
     """
     plain = frozenset(excluded) | _beyond(graph, profile)
-    left = (graph.tail if profile.last_layer else graph.tail | graph.last) | plain | _serving_none(graph, plain)
+    last = frozenset() if profile.last_layer else graph.last
+    left = graph.tail | last | plain | _serving_none(graph, plain | last)
     body = [node for node in graph.nodes if node.name not in left]
     shared = _Shared()
     chosen = _every_output(graph, body, shared) if profile.every_output else _inputs(graph, body, shared)

@@ -6,9 +6,11 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from qcore.errors import CheckFailed
 from qcore_plugins.quantization.graph import from_onnx
 from qcore_plugins.quantization.half import SMALLEST, half
 from qcore_plugins.quantization.operations import attributes_of, names_read
+from qcore_plugins.quantization.opset import HALF, PER_CHANNEL, opset
 from qcore_plugins.quantization.placement import Placement, place
 from qcore_plugins.quantization.profiles import Profile
 from qcore_plugins.quantization.table import Range, ScaleTable, WeightScale
@@ -24,7 +26,16 @@ def write(table: ScaleTable, profile: Profile) -> onnx.ModelProto:
     Args:
         table: Ranges for every tensor the profile quantizes; `ScaleTable.make` has checked them.
         profile: Of the runtime.
+
+    Raises:
+        CheckFailed: The graph's opset does not have what the profile needs.
     """
+    needed, what = (HALF, "float16 Q/DQ") if profile.half else (PER_CHANNEL, "scales per channel")
+    if opset(table.graph) < needed:
+        raise CheckFailed(
+            f"the graph has opset {opset(table.graph)}; {what} of profile {profile.name} need opset {needed}",
+            hint=f"export the float model with opset {HALF} or later, and quantize that",
+        )
     graph, table = from_onnx(table.graph), table.under(profile)
     made = _Writer(table, profile, place(graph, profile, table.excluded)).written()
     return half(made, graph.tail) if profile.half else made

@@ -169,6 +169,35 @@ def test_layers_behind_an_attention_are_layers():
     assert {node.op for node in graph.nodes if node.name in graph.tail} == {"Reshape"}
 
 
+def branched():
+    """Layers whose results are read by one, by several, and by the last layer."""
+    b = Builder()
+    first = b.op("Relu", b.conv("x", CHANNELS, 3, 3))
+    both = b.op("Concat", first, b.op("Relu", b.conv(first, CHANNELS, CHANNELS, 3)), axis=1)
+    made = b.op("Relu", b.conv(b.op("Relu", b.conv(both, CHANNELS, 2 * CHANNELS)), CHANNELS, CHANNELS, 3))
+    return b.model(b.op("Reshape", b.conv(made, 5, CHANNELS), b.const([1, 5, -1], np.int64)))
+
+
+@pytest.mark.parametrize("layer", ["conv0", "conv2", "conv5", "conv7"])
+def test_onnxruntime_computes_a_layer_that_was_left_float_in_float(layer):
+    """ONNX Runtime makes integers, with one scale, of float weights between a DQ and a Q."""
+    model = branched()
+    expected, written = run(model), write(table_of(model).excluding([layer]), ONNXRUNTIME)
+    everything = write(table_of(model), ONNXRUNTIME)
+    assert apart(run(written), run_literally(written), expected) < 1e-4
+    assert apart(run(written), expected, expected) < 1.1 * apart(run(everything), expected, expected)
+    (node,) = [node for node in written.graph.node if node.name == layer]
+    assert not node.input[0].endswith("_dequantized")
+
+
+def test_nothing_is_quantized_for_layers_in_float_alone():
+    model = branched()
+    last = {node.name: node for node in write(table_of(model), ONNXRUNTIME).graph.node}["conv9"]
+    assert not last.input[0].endswith("_dequantized")
+    none = write(table_of(model).excluding([node.name for node in from_onnx(model).weighted]), ONNXRUNTIME)
+    assert not any(node.op_type == "QuantizeLinear" for node in none.graph.node)
+
+
 def test_sizes_and_grids_are_no_activations():
     for name in ("sides_computed_from_the_shape", "grid_computed_from_the_shape"):
         graph = from_onnx(build(name))

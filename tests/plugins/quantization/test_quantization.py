@@ -64,10 +64,13 @@ def test_a_convolution_behind_a_softmax_belongs_to_the_tail(small):
     assert from_onnx(small).last == {"conv3"}
 
 
-def test_onnxruntime_quantizes_every_operation_but_the_last(small):
+def test_onnxruntime_quantizes_every_operation_but_what_serves_the_last_alone(small):
     placement = place(from_onnx(small), ONNXRUNTIME)
-    assert set(placement.tensors) == {"x", "c1", "g1", "s1", "c2", "g2", "s2", "a", "p", "u", "k"}
+    assert set(placement.tensors) == {"x", "c1", "g1", "s1", "c2"}
     assert [node.name for node in placement.weighted] == ["conv1", "conv2"]
+    placement = place(from_onnx(small), replace(ONNXRUNTIME, last_layer=True))
+    assert set(placement.tensors) == {"x", "c1", "g1", "s1", "c2", "g2", "s2", "a", "p", "u", "k", "head"}
+    assert [node.name for node in placement.weighted] == ["conv1", "conv2", "conv3"]
     assert placement.tensors["a"] == placement.tensors["p"] == placement.tensors["u"]
     assert placement.tensors["k"] == "k"
 
@@ -79,7 +82,7 @@ def test_openvino_keeps_silu_whole_and_shares_the_scale_of_a_concat(small):
     assert placement.tensors["s1"] != placement.tensors["s2"]
     assert [node.name for node in placement.weighted] == ["conv1", "conv2", "conv3"]
     without = place(from_onnx(small), OPENVINO)
-    assert set(without.tensors) == {"x", "s1", "s2"}
+    assert set(without.tensors) == {"x", "s1"}
     assert [node.name for node in without.weighted] == ["conv1", "conv2"]
 
 
@@ -212,6 +215,31 @@ def test_histograms_widen_and_keep_their_counts():
     assert seen.counts.sum() == 4 * 1001
     assert (seen.range("minmax").low, seen.range("minmax").high) == (-50, 50)
     assert seen.range("moving-average").high == pytest.approx((1 + 3 + 50 + 0.1) / 4)
+
+
+@pytest.mark.parametrize("channels", [3, 5, 16, 17, 48, 85])
+def test_every_channel_is_sampled_wherever_it_lies(channels):
+    """A stride that shares a factor with the number of channels would see some of them only."""
+    for shape in ((1, 160, 160, channels), (1, channels, 160, 160), (1, 25600, channels), (1, 160, channels, 160)):
+        seen = Histogram()
+        sizes = 1 + np.arange(channels, dtype=np.float32)
+        along = [channels if size == channels else 1 for size in shape]
+        seen.add(np.broadcast_to(sizes.reshape(along), shape).copy())
+        shares = seen.counts[seen.counts > 0] / seen.counts.sum()
+        assert len(shares) == channels
+        assert shares == pytest.approx(1 / channels, rel=0.25)
+
+
+def test_histograms_do_not_depend_on_the_order_of_the_batches():
+    rng = np.random.default_rng(0)
+    batches = [rng.normal(0, size, (1, 9, 120, 120)).astype(np.float32) for size in (0.1, 3, 1)]
+    one, other = Histogram(), Histogram()
+    for batch in batches:
+        one.add(batch)
+    for batch in reversed(batches):
+        other.add(batch)
+    assert (one.counts == other.counts).all()
+    assert one.range("percentile") == other.range("percentile")
 
 
 def test_percentile_leaves_out_the_outermost():
