@@ -12,7 +12,7 @@ from onnx import helper, numpy_helper
 
 from qcore.protocols import CalibrationData, Progress
 from qcore.wording import counted
-from qcore_plugins.quantization.graph import AVERAGING, MOVING, Graph, Node, from_onnx
+from qcore_plugins.quantization.graph import Graph, Node, from_onnx
 from qcore_plugins.quantization.integers import LOSSY, IntegerLayer
 from qcore_plugins.quantization.placement import Placement, place
 from qcore_plugins.quantization.products import Products
@@ -139,7 +139,7 @@ def _quantized_source(graph: Graph, placement: Placement, name: str) -> str | No
     """The group whose scale a tensor has, looked for before the operations that only move it."""
     while name not in placement.tensors:
         maker = graph.producers.get(name)
-        if maker is None or maker.op not in MOVING | AVERAGING or not maker.inputs:
+        if maker is None or not (maker.moves or maker.averages) or not maker.inputs:
             return None
         name = maker.inputs[0]
     return placement.tensors[name]
