@@ -46,6 +46,18 @@ class OpenVinoFormat:
             line = str(error).strip().splitlines()[-1]
             raise FileError(f"{path}: not a valid OpenVINO file ({line})", hint="copy or export it again") from error
 
+    def prepared(self, content: openvino.Model) -> openvino.Model:
+        """A float model with what follows from constants folded, so that weights are where quantizers look for them."""
+        from openvino.passes import ConstantFolding, Manager
+
+        if self.form(content).encoding != "float":
+            return content
+        made = content.clone()
+        manager = Manager()
+        manager.register_pass(ConstantFolding())
+        manager.run_passes(made)
+        return made
+
     def contract(self, content: openvino.Model) -> Contract | None:
         """The contract in rt_info, if any."""
         if not content.has_rt_info([KEY]):

@@ -54,6 +54,7 @@ class OpenVinoLoader:
             if not options.get("imgsz"):
                 _tried(model)
             raise
+        model = formats.prepared(model)
         form = formats.form(model)
         if form.encoding == "float":
             whole_silu(model)

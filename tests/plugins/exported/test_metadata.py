@@ -168,3 +168,29 @@ def test_pixels_come_in_the_layout_and_the_type_of_the_input(channels_last, dtyp
     assert (tensor.layout, tensor.dtype) == ("NHWC" if channels_last else "NCHW", np.dtype(dtype).name)
     assert len(results[0]) > 0
     assert results[1].xyxy == pytest.approx(results[0].xyxy, abs=0.2 if dtype == np.float16 else 1e-2)
+
+
+def test_weights_behind_a_transpose_are_constants_of_an_openvino_model(tmp_path):
+    """Else a quantizer says yes, and the runtime computes in float."""
+    openvino = pytest.importorskip("openvino")
+    net, out = joined()
+    turned = [index for index, node in enumerate(net.nodes) if node.op_type == "Conv"]
+    stored = {tensor.name: place for place, tensor in enumerate(net.stored)}
+    for index in turned[::-1]:
+        place = stored[net.nodes[index].input[1]]
+        weight = onnx.numpy_helper.to_array(net.stored[place])
+        net.stored[place] = onnx.numpy_helper.from_array(
+            np.ascontiguousarray(weight.transpose(2, 3, 1, 0)), f"turned{index}"
+        )
+        net.nodes.insert(
+            index,
+            onnx.helper.make_node("Transpose", [f"turned{index}"], [net.nodes[index].input[1]], perm=[3, 2, 0, 1]),
+        )
+    onnx.save(net.model(out), tmp_path / "net.onnx")
+    model = openvino.Core().read_model(tmp_path / "net.onnx")
+    openvino.save_model(model, tmp_path / "net.xml", compress_to_fp16=False)
+    with pytest.warns(qcore.AssumptionWarning):
+        loaded = qcore.load(tmp_path / "net.xml", loader="openvino")
+    convolutions = [op for op in loaded.module.get_ops() if op.get_type_name() == "Convolution"]
+    assert len(convolutions) == 6
+    assert {op.input_value(1).get_node().get_type_name() for op in convolutions} == {"Constant"}
