@@ -112,17 +112,76 @@ def _last(ops: Sequence[Any]) -> set[str]:
     return {op.get_friendly_name() for op in ops} - before
 
 
+class CountedPaddingIr(OfIr):
+    """An AvgPool that counts its padding, behind a FakeQuantize whose zero point is not 0.
+
+    Why: OpenVINO 2026.4 pools the integers and pads them with 0, which stands for -zero point x scale: every value at
+    the border is off. NNCF writes such files of networks with PyTorch's AvgPool2d (`count_include_pad`). Where the
+    range begins at 0, or is that of int8 around 0, the results are right.
+
+    Mend: leave the pool and what is before it float, or train with `count_include_pad=False`.
+    """
+
+    id = "OV104"
+    severity = "error"
+    hint = "qcore quantize MODEL --calib images/ --quantizer nncf --backend openvino -o out/"
+
+    def hits(self, subject: Subject) -> Iterator[Hit]:
+        """Each one."""
+        for op in subject.content.get_ordered_ops():
+            if op.get_type_name() == "AvgPool" and _counts(op.get_attributes()):
+                quantize = _quantize(op.input_value(0))
+                ends = _ends(quantize) if quantize is not None else None
+                if ends is not None and _shifted(*ends):
+                    yield Hit(
+                        op.get_friendly_name(), f"counts its padding behind a range of {ends[0]:.4g}..{ends[1]:.4g}"
+                    )
+
+
+def _counts(attributes: dict[str, Any]) -> bool:
+    """Whether a pool counts padding that it has."""
+    pads = [*attributes["pads_begin"], *attributes["pads_end"]]
+    return not attributes["exclude-pad"] and (any(pads) or attributes["auto_pad"] in ("same_upper", "same_lower"))
+
+
+def _quantize(value: Any) -> Any:
+    """The FakeQuantize whose values an operation reads, through what moves them."""
+    node = value.get_node()
+    while node.get_type_name() in MOVING | {"MaxPool"} or _dequantizing(node):
+        node = node.input_value(0).get_node()
+    return node if node.get_type_name() == "FakeQuantize" else None
+
+
+def _ends(quantize: Any) -> tuple[float, float] | None:
+    """Smallest and largest value that a FakeQuantize of 256 levels gives, where one range is stored for all."""
+    ends = [quantize.input_value(place).get_node() for place in (3, 4)]
+    stored = all(end.get_type_name() == "Constant" and end.get_data().size == 1 for end in ends)
+    if not stored or quantize.get_attributes()["levels"] != 256:
+        return None
+    low, high = (float(end.get_data().flat[0]) for end in ends)
+    return low, high
+
+
+def _shifted(low: float, high: float) -> bool:
+    """Whether 0 is another integer than 0, of uint8 or of int8."""
+    return low < 0 and abs(low * 127 + high * 128) > (high - low) / 4
+
+
 def _source(value: Any) -> tuple[Any, bool]:
     """The output behind a FakeQuantize, and whether there was one."""
     node, looked = value.get_node(), value
-    while node.get_type_name() in DEQUANTIZING and (
-        len(node.inputs()) == 1 or node.input_value(1).get_node().get_type_name() in ("Constant", "Convert")
-    ):
+    while _dequantizing(node):
         looked = node.input_value(0)
         node = looked.get_node()
     if node.get_type_name() == "FakeQuantize":
         return node.input_value(0), True
     return value, False
+
+
+def _dequantizing(node: Any) -> bool:
+    return node.get_type_name() in DEQUANTIZING and (
+        len(node.inputs()) == 1 or node.input_value(1).get_node().get_type_name() in ("Constant", "Convert")
+    )
 
 
 def _split(product: Any) -> bool:
@@ -161,4 +220,4 @@ def _step(quantize: Any) -> float:
     return float((high - low).max()) / (quantize.get_attributes()["levels"] - 1)
 
 
-RULES = (SplitSiluIr, BoxesAndScoresIr, FloatWeightsIr)
+RULES = (SplitSiluIr, BoxesAndScoresIr, FloatWeightsIr, CountedPaddingIr)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from qcore.checking import Subject
 from qcore_plugins.linting.rule import Documented, Hit
-from qcore_plugins.onnxfile.view import QUANTIZE, View
+from qcore_plugins.onnxfile.view import QUANTIZE, whole
 from qcore_plugins.quantization.graph import WEIGHTED, Graph, Node
 
 
@@ -24,7 +24,7 @@ class UnfoldedBatchNorm(Documented):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each one whose input only it reads, made by a convolution."""
-        view = subject.derived(View)
+        view = subject.derived(whole)
         for node in view.graph.nodes:
             if node.op != "BatchNormalization" or not node.inputs:
                 continue
@@ -48,7 +48,7 @@ class FloatBetween(Documented):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each one whose nearest weighted operations, before and behind, are all quantized."""
-        view = subject.derived(View)
+        view = subject.derived(whole)
         meant = _left_float(subject)
         state = {node.name: bool(given and weight) for node, _, given, weight in view.weighted()}
         for node, _, _, weight in view.weighted():
@@ -73,12 +73,11 @@ class FloatWeights(Documented):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each weight that a Q reads."""
-        view = subject.derived(View)
+        view = subject.derived(whole)
         for node, stored, _, weight in view.weighted():
-            made = view.makers.get(stored.input[1])
-            reads = view.makers.get(made.input[0]) if made is not None and weight is not None else None
+            reads = view.makers.get(view.nodes[weight.node].input[0]) if weight is not None else None
             if reads is not None and reads.op_type == QUANTIZE:
-                value = view.value(view.behind(stored.input[1]))
+                value = view.value(view.origin(stored.input[1]))
                 size = f"{value.nbytes / 1e6:.2f} MB" if value is not None else "computed"
                 yield Hit(node.name, f"{node.layer}: {size} of float weights")
 
@@ -95,7 +94,7 @@ class HalfQuantized(Documented):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each one but the last whose Q/DQ serves no other operation: no reader, nor, on ONNX Runtime, the maker."""
-        view = subject.derived(View)
+        view = subject.derived(whole)
         meant = _left_float(subject)
         for node, stored, _, weight in view.weighted():
             given = view.read(stored.input[0])
@@ -123,7 +122,7 @@ class PerTensorWeights(Documented):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each weight of more than one channel."""
-        for node, _, _, weight in subject.derived(View).weighted():
+        for node, _, _, weight in subject.derived(whole).weighted():
             if weight is not None and weight.values is not None and weight.values.size == 1:
                 yield Hit(node.name, f"{node.layer}: {weight}")
 

@@ -12,9 +12,19 @@ class OnnxLinter:
 
     def rules(self) -> Sequence[Rule]:
         """Those for every target first."""
-        from qcore_plugins.linting import layers, onnxruntime, openvino, placement, scales, tensorrt
+        from qcore_plugins.linting import (
+            integers,
+            layers,
+            onnxruntime,
+            openvino,
+            operators,
+            placement,
+            scales,
+            structure,
+            tensorrt,
+        )
 
-        modules = (scales, placement, layers, tensorrt, openvino, onnxruntime)
+        modules = (scales, structure, placement, layers, operators, tensorrt, openvino, onnxruntime, integers)
         return [rule() for module in modules for rule in module.RULES]
 
 

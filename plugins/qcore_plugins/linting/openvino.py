@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
+import onnx
 
 from qcore.checking import Subject
+from qcore_plugins.linting.fusing import clip_limits
+from qcore_plugins.linting.pools import padded
 from qcore_plugins.linting.rule import WRITTEN, Documented, Hit
-from qcore_plugins.onnxfile.view import View
-
-KNOWN = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "org.openvinotoolkit")
+from qcore_plugins.onnxfile.scale import BYTES, Scale, attribute
+from qcore_plugins.onnxfile.view import QUANTIZE, STORED, View, label, whole
+from qcore_plugins.quantization.graph import AVERAGING, MOVING
 
 
 class ForOpenVINO(Documented):
@@ -36,17 +39,43 @@ class SignedActivations(ForOpenVINO):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each such Q."""
-        for name, scale in subject.derived(View).activations.items():
+        for name, scale in subject.derived(whole).activations.items():
             if scale.kind == "int8":
                 yield Hit(name, str(scale))
+
+
+CONTRIBUTED = {
+    "Attention", "BiasAdd", "BiasGelu", "BifurcationDetector", "DequantizeLinear", "DynamicQuantizeLSTM",
+    "DynamicQuantizeMatMul", "EmbedLayerNormalization", "FastGelu", "FusedConv", "FusedGemm", "FusedMatMul",
+    "GatherBlockQuantized", "GatherND", "Gelu", "GroupNorm", "GroupQueryAttention", "MatMulIntegerToFloat",
+    "MatMulNBits", "MultiHeadAttention", "Pad", "QLinearAdd", "QLinearAveragePool", "QLinearConcat",
+    "QLinearLeakyRelu", "QLinearMul", "QLinearReduceMean", "QLinearSigmoid", "QLinearSoftmax", "QLinearWhere",
+    "QuantizeLinear", "QuickGelu", "Range", "RotaryEmbedding", "SkipLayerNormalization",
+    "SkipSimplifiedLayerNormalization", "Trilu",
+}  # fmt: skip
+"""Operators of com.microsoft that OpenVINO 2026.4.1 reads, of the 136 that ONNX Runtime 1.31.1 has."""
+MISSING = {
+    "BitCast", "CausalConvWithState", "ConcatFromSequence", "CumProd", "DeformConv", "Det", "ImageDecoder",
+    "LinearAttention", "MaxUnpool", "MelWeightMatrix", "Optional", "OptionalGetElement", "OptionalHasElement",
+    "RegexFullMatch", "SequenceConstruct", "SequenceErase", "SequenceInsert", "SequenceLength", "SequenceMap",
+    "SplitToSequence", "StringConcat", "StringNormalizer", "StringSplit", "SwiGLU", "TensorScatter",
+    "TfIdfVectorizer",
+}  # fmt: skip
+"""Operators of ONNX itself that it does not read."""
+READ = {"com.microsoft": CONTRIBUTED, "ai.onnx.ml": {"Normalizer"}}
 
 
 class UnknownOperators(ForOpenVINO):
     """An operator that OpenVINO's ONNX reader does not know, such as EfficientNMS_TRT.
 
-    Why: the file is refused.
+    Of com.microsoft it reads some: QLinearAdd and QuickGelu, but not QGemm, QLinearGlobalAveragePool or NhwcMaxPool,
+    which a QOperator file or a graph that ONNX Runtime has saved may hold. Functions that the file defines itself count
+    as unknown too.
 
-    Mend: end the graph at the decoded boxes, and let qcore's postprocessor suppress.
+    Why: the file is refused ("No conversion rule found for operations").
+
+    Mend: end the graph at the decoded boxes, and let qcore's postprocessor suppress; quantize with Q/DQ; inline
+    functions (`onnx.inliner.inline_local_functions`).
     """
 
     id = "OV002"
@@ -54,10 +83,19 @@ class UnknownOperators(ForOpenVINO):
     hint = "qcore export MODEL --to onnx --head decoded -o out/"
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
-        """Each node of another domain."""
-        for name, node in subject.derived(View).nodes.items():
-            if node.domain not in KNOWN:
-                yield Hit(name, f"{node.domain}.{node.op_type}")
+        """Each node that it has no rule for."""
+        for name, node in subject.derived(whole).nodes.items():
+            domain = node.domain.removeprefix("ai.onnx") if node.domain == "ai.onnx" else node.domain
+            if domain == "":
+                known = node.op_type not in MISSING
+            else:
+                known = domain == "org.openvinotoolkit" or node.op_type in READ.get(domain, ())
+            if not known:
+                yield Hit(name, f"{domain}.{node.op_type}".lstrip("."))
+        own = {(function.domain, function.name) for function in subject.content.functions}
+        for node in subject.content.graph.node if own else ():
+            if (node.domain, node.op_type) in own:
+                yield Hit(label(node), f"{node.domain}.{node.op_type}, a function of the file's own")
 
 
 class ShiftedWeights(ForOpenVINO):
@@ -72,13 +110,181 @@ class ShiftedWeights(ForOpenVINO):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each weight."""
-        for node, _, _, weight in subject.derived(View).weighted():
-            if weight is not None and weight.points is not None and _off_middle(weight.kind, weight.points):
+        for node, _, _, weight in subject.derived(whole).weighted():
+            if weight is not None and _off_middle(weight):
                 yield Hit(node.name, f"{node.layer}: {weight}")
 
 
-def _off_middle(kind: str, points: np.ndarray) -> bool:
-    return bool(np.any(points != (128 if kind == "uint8" else 0)))
+def _off_middle(scale: Scale) -> bool:
+    limits = scale.limits
+    middle = 0 if limits is None or limits[0] < 0 else (limits[1] + 1) // 2
+    return scale.points is not None and bool(np.any(scale.points != middle))
 
 
-RULES = (SignedActivations, UnknownOperators, ShiftedWeights)
+ABOVE_ZERO = {
+    "Abs",
+    "Exp",
+    "HardSigmoid",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceSumSquare",
+    "Relu",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Sqrt",
+}
+"""Operations whose results are never negative."""
+KEEPING = MOVING | AVERAGING | {"Add", "Mul", "Sum", "Max", "Min", "Identity", "Dropout"}
+"""Operations that give nothing negative where they are given nothing negative."""
+
+
+class LostLimit(ForOpenVINO):
+    """A 16-bit Q at the end of its range, on values that go beyond it.
+
+    Quantizers leave a Relu or a Clip out where the Q behind it limits values just as well: with zero point 0 of uint16,
+    or -32768 of int16, everything negative becomes 0.
+
+    Why: OpenVINO 2026.4 takes 16-bit Q/DQ out of the graph ("FQ stripping"), and with it the limit: negative values go
+    on as they are (measured on a convolution: off by the mean of the values themselves). Q/DQ of 8 bits keep it.
+
+    Mend: keep the Relu in front of the Q, or quantize with 8 bits.
+    """
+
+    id = "OV004"
+    severity = "error"
+
+    def hits(self, subject: Subject) -> Iterator[Hit]:
+        """Each such Q whose input is not limited without it."""
+        view = subject.derived(whole)
+        for name, scale in view.activations.items():
+            if scale.kind not in ("int16", "uint16") or scale.limits is None or scale.point not in scale.limits:
+                continue
+            tensor = view.behind(view.nodes[name].input[0])
+            if not _limited(view, tensor, low=scale.point == scale.limits[0], seen=set()):
+                yield Hit(name, f"{scale} is what limits {tensor}")
+
+
+def _limited(view: View, tensor: str, *, low: bool, seen: set[str]) -> bool:
+    """Whether a tensor holds nothing below 0 (nothing above it if not `low`); what comes from outside is trusted."""
+    value = view.value(tensor)
+    if value is not None:
+        return bool((value >= 0).all() if low else (value <= 0).all())
+    node = view.makers.get(tensor)
+    if node is None or tensor in seen:
+        return True
+    seen.add(tensor)
+    if node.op_type == "Clip":
+        ends = clip_limits(view, node)
+        end = ends[0 if low else 1]
+        return end is not None and (end >= 0 if low else end <= 0)
+    if low and node.op_type in ABOVE_ZERO:
+        return True
+    if node.op_type not in KEEPING or (not low and node.op_type == "Mul"):
+        return False
+    kept = node.input[:1] if node.op_type in MOVING - {"Concat"} else node.input
+    return all(_limited(view, view.behind(name), low=low, seen=seen) for name in kept if name)
+
+
+class CountedPadding(ForOpenVINO):
+    """An AveragePool that counts its padding, behind Q/DQ with a zero point other than 0.
+
+    PyTorch's AvgPool2d does so by default (`count_include_pad`). A Pad with zeros in front of the pool is the same.
+
+    Why: OpenVINO 2026.4 pools the integers and pads them with 0, which stands for -zero point x scale: every value at
+    the border is off (measured: by 3.6 of at most 4.3 with zero point 128, by .85 with 30). With zero point 0 and
+    without Q/DQ before the pool the results are right.
+
+    Mend: leave the pool float, or give its input a range that begins at 0 (uint8) or is symmetric (int8);
+    `--target openvino` does what is needed.
+    """
+
+    id = "OV005"
+    severity = "error"
+
+    def hits(self, subject: Subject) -> Iterator[Hit]:
+        """Each one."""
+        view = subject.derived(whole)
+        for name, node in view.nodes.items():
+            if node.op_type != "AveragePool":
+                continue
+            source, counted = node.input[0], bool(attribute(node, "count_include_pad", 0)) and padded(view, node)
+            maker = view.makers.get(source)
+            if maker is not None and maker.op_type == "Pad" and not padded(view, node):
+                source, counted = maker.input[0], _zeros(view, maker)
+            scale = view.moved(source) if counted else None
+            if scale is not None and scale.kind in BYTES and scale.point:
+                yield Hit(name, f"counts its padding; {scale.node}: {scale}")
+
+
+def _zeros(view: View, node: onnx.NodeProto) -> bool:
+    """Whether a Pad pads with zeros."""
+    if bytes(attribute(node, "mode", b"constant")) != b"constant":  # type: ignore[call-overload]
+        return False
+    if len(node.input) < 3 or not node.input[2]:
+        return attribute(node, "value", 0.0) == 0
+    value = view.value(node.input[2])
+    return value is not None and not value.any()
+
+
+class MovedWeights(ForOpenVINO):
+    """Weights of a convolution that a Transpose brings into order, where OpenVINO does not see integers any more.
+
+    Why: with a Transpose between the stored integers and their DQ, or between the Q/DQ of float weights and the
+    convolution, OpenVINO 2026.4 computes the convolution in float. A Transpose behind the DQ of stored integers, and a
+    Reshape, are no harm.
+
+    Mend: store the weights as the convolution reads them.
+    """
+
+    id = "OV006"
+
+    def hits(self, subject: Subject) -> Iterator[Hit]:
+        """Each convolution with quantized input."""
+        view = subject.derived(whole)
+        for node, stored, given, weight in view.weighted():
+            if node.op != "Conv" or given is None or weight is None:
+                continue
+            dequantize = view.nodes[weight.node]
+            maker = view.makers.get(dequantize.input[0])
+            rounded = maker is not None and maker.op_type == QUANTIZE
+            where = stored.input[1] if rounded else dequantize.input[0]
+            if _transposed(view, where):
+                yield Hit(
+                    node.name,
+                    f"{node.layer} runs in float: a Transpose is {'behind' if rounded else 'before'} {weight.node}",
+                )
+
+
+def _transposed(view: View, name: str) -> bool:
+    while (maker := view.makers.get(name)) is not None and maker.op_type in STORED:
+        if maker.op_type == "Transpose":
+            return True
+        name = maker.input[0]
+    return False
+
+
+class FourBits(ForOpenVINO):
+    """4-bit activations around a zero point, in front of a MatMul or Gemm.
+
+    Why: OpenVINO 2026.4 computes these wrongly (measured: off by as much as the values themselves); with zero point 0,
+    and in front of a convolution, they are right.
+
+    Mend: 8 bits.
+    """
+
+    id = "OV007"
+    severity = "error"
+
+    def hits(self, subject: Subject) -> Iterator[Hit]:
+        """Each one."""
+        view = subject.derived(whole)
+        for name, node in view.nodes.items():
+            scale = view.moved(node.input[0]) if node.op_type in ("MatMul", "Gemm") else None
+            if scale is not None and scale.kind in ("int4", "uint4") and scale.point:
+                yield Hit(name, f"reads {scale}")
+
+
+RULES = (
+    SignedActivations, UnknownOperators, ShiftedWeights, LostLimit, CountedPadding, MovedWeights, FourBits,
+)  # fmt: skip

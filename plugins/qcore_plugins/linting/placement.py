@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from qcore.checking import Subject
 from qcore_plugins.linting.rule import Documented, Hit
-from qcore_plugins.onnxfile.view import DEQUANTIZE, Scale, View
+from qcore_plugins.onnxfile.scale import Scale
+from qcore_plugins.onnxfile.view import DEQUANTIZE, View, whole
 from qcore_plugins.quantization.graph import MOVING, Graph
 
 SCORES = {"Sigmoid", "Softmax"}
@@ -32,7 +33,7 @@ class BoxesAndScores(Documented):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each Q on such a concatenation, or on what is moved from it."""
-        view = subject.derived(View)
+        view = subject.derived(whole)
         for name, scale in _decode(view):
             tensor = view.behind(view.nodes[name].input[0])
             if scale.values is not None and float(scale.values.max()) > COARSE and _mixed(view.graph, tensor):
@@ -55,7 +56,7 @@ class QuantizedDecode(Documented):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each Q on a computed tensor of the decode."""
-        view = subject.derived(View)
+        view = subject.derived(whole)
         for name, scale in _decode(view):
             if not _moved_from_last(view.graph, view.behind(view.nodes[name].input[0])):
                 yield Hit(name, f"{view.behind(view.nodes[name].input[0])} is quantized: {scale}")
@@ -76,7 +77,7 @@ class SplitSilu(Documented):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each SiLU with a Q on its gate, or on an x that nothing else reads."""
-        view = subject.derived(View)
+        view = subject.derived(whole)
         gated = view.graph.gated()
         for product, gate in view.graph.silus.items():
             parts = [name for name in (gate.inputs[0], *gate.outputs) if view.quantized(name)]
@@ -97,7 +98,7 @@ class BackToBack(Documented):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each Q that reads a DQ."""
-        view = subject.derived(View)
+        view = subject.derived(whole)
         for name, scale in view.activations.items():
             maker = view.makers.get(view.nodes[name].input[0])
             if maker is not None and maker.op_type == DEQUANTIZE:
@@ -121,7 +122,7 @@ class SeveralScales(Documented):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each tensor with unequal Qs."""
-        view = subject.derived(View)
+        view = subject.derived(whole)
         found: dict[str, list[Scale]] = {}
         for name, scale in view.activations.items():
             found.setdefault(view.behind(view.nodes[name].input[0]), []).append(scale)
@@ -138,7 +139,7 @@ def _behind_another(view: View, scale: Scale) -> bool:
 
 def _decode(view: View) -> Iterator[tuple[str, Scale]]:
     """Name and scale of each Q on a tensor that an operation behind the last convolutions made."""
-    for name, scale in view.activations.items():
+    for name, scale in view.activations.items() if view.graph.weighted else ():
         maker = view.graph.producers.get(view.behind(view.nodes[name].input[0]))
         if maker is not None and maker.name in view.graph.tail:
             yield name, scale

@@ -10,7 +10,8 @@ import numpy as np
 
 from qcore.checking import Subject
 from qcore_plugins.linting.rule import Documented, Hit
-from qcore_plugins.onnxfile.view import DEQUANTIZE, QUANTIZE, Scale, View
+from qcore_plugins.onnxfile.scale import Scale
+from qcore_plugins.onnxfile.view import DEQUANTIZE, QUANTIZE, View, whole
 from qcore_plugins.quantization.half import SMALLEST
 
 BELIEVABLE = 4.0
@@ -36,7 +37,7 @@ class ComputedScale(Documented):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each Q and DQ whose second or third input is not stored."""
-        view = subject.derived(View)
+        view = subject.derived(whole)
         for name, scale in view.pairs.items():
             what = {"scale": scale.values, "zero point": scale.points}
             computed = [word for word, value in what.items() if value is None]
@@ -106,7 +107,7 @@ class DummyRange(Documented):
         """Ranges that do not fit what is known of the tensor."""
         if _calibration(subject).get("sha256"):
             return
-        view = subject.derived(View)
+        view = subject.derived(whole)
         for name, scale in view.activations.items():
             if not _usable(scale):
                 continue
@@ -145,7 +146,7 @@ class DifferentSides(Documented):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each DQ that reads another Q's integers."""
-        view = subject.derived(View)
+        view = subject.derived(whole)
         for node in view.nodes.values():
             maker = view.makers.get(node.input[0]) if node.op_type == DEQUANTIZE else None
             if maker is not None and maker.op_type == QUANTIZE:
@@ -157,7 +158,7 @@ class DifferentSides(Documented):
 
 
 def _stored(subject: Subject) -> Iterator[tuple[str, np.ndarray]]:
-    for name, scale in subject.derived(View).pairs.items():
+    for name, scale in subject.derived(whole).pairs.items():
         if scale.values is not None:
             yield name, scale.values
 

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
+import onnx
 
 from qcore.checking import Subject
 from qcore_plugins.linting.rule import AGAIN, WRITTEN, Documented, Hit
-from qcore_plugins.onnxfile.view import DEQUANTIZE, QUANTIZE, Scale, View, attribute
+from qcore_plugins.onnxfile.scale import Scale, output_axis
+from qcore_plugins.onnxfile.view import DEQUANTIZE, QUANTIZE, View, whole
 from qcore_plugins.quantization.graph import AVERAGING
 from qcore_plugins.quantization.placement import SELECTING
-from qcore_plugins.quantization.table import OUTPUT_CHANNELS
 
 STANDARD = ("", "ai.onnx")
 INTEGER_OPERATORS = {
@@ -42,7 +43,7 @@ class AsymmetricActivations(ForTensorRT):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each such Q."""
-        for name, scale in subject.derived(View).activations.items():
+        for name, scale in subject.derived(whole).activations.items():
             points = scale.points
             if scale.kind in ("uint8", "uint16", "int16") or (points is not None and np.any(points != 0)):
                 yield Hit(name, str(scale))
@@ -51,13 +52,16 @@ class AsymmetricActivations(ForTensorRT):
 class Weights(ForTensorRT):
     """Weights that are not int8 around 0 with a scale for each output channel.
 
-    Output channels lie on axis 0 of a Conv's weight and on axis 1 of a ConvTranspose's.
+    Output channels lie on axis 0 of a Conv's weight, on the last of a MatMul's, on axis 1 of a Gemm's, or 0 with
+    `transB=1`. Of a ConvTranspose, scales for channels are told as information: NVIDIA says that its kernels expect
+    them along the input channels, axis 0, and that output channels, axis 1, are not supported (NVIDIA/TensorRT#2380,
+    #1694); the builder of tensorrt-rtx 1.7 accepts both, and which kernel it takes was not measured here.
 
     Why: uint8 weights and zero points other than 0 are refused. A scale along another axis is accepted and cannot be
     taken out of the sum over that axis: the convolution runs in float, and the builder says nothing. (ONNX Runtime
     fails on such a file when it runs it.)
 
-    Mend: write the file from its table.
+    Mend: write the file from its table. A ConvTranspose is safe in float (`--exclude`), or with one scale.
     """
 
     id = "TRT002"
@@ -65,15 +69,21 @@ class Weights(ForTensorRT):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each weight."""
-        view = subject.derived(View)
-        for node, _, _, weight in view.weighted():
-            if weight is None or attribute(view.nodes[weight.node], "block_size", 0):
+        view = subject.derived(whole)
+        for node, stored, _, weight in view.weighted():
+            if weight is None or weight.block:
                 continue
             if weight.kind == "uint8" or (weight.points is not None and np.any(weight.points != 0)):
                 yield Hit(node.name, f"{node.layer}: {weight}, not int8 around 0")
-            elif weight.axis is not None and weight.axis != OUTPUT_CHANNELS[node.op] and node.op != "Gemm":
-                wanted = OUTPUT_CHANNELS[node.op]
-                yield Hit(node.name, f"{node.layer}: {weight}; the output channels of a {node.op} are axis {wanted}")
+            elif weight.axis is not None and node.op == "ConvTranspose" and weight.axis in (0, 1):
+                unsure = "output channels, which NVIDIA calls unsupported" if weight.axis else "input channels"
+                yield Hit(node.name, f"{node.layer}: {weight}, the {unsure}; not measured", "info")
+            elif weight.axis is not None and weight.axis != (right := output_axis(stored, _rank(view, stored))):
+                yield Hit(node.name, f"{node.layer}: {weight}; the output channels of a {node.op} are axis {right}")
+
+
+def _rank(view: View, node: onnx.NodeProto) -> int:
+    return len(view.shape(node.input[1]) or (0, 0))
 
 
 class Branches(ForTensorRT):
@@ -91,7 +101,7 @@ class Branches(ForTensorRT):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each Concat, Add and Sum before the decode whose quantized branches differ."""
-        view = subject.derived(View)
+        view = subject.derived(whole)
         for node in view.graph.nodes:
             if node.op not in ("Concat", "Add", "Sum") or node.name in view.graph.tail:
                 continue
@@ -113,7 +123,7 @@ class BothSides(ForTensorRT):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each such operation before the decode."""
-        view = subject.derived(View)
+        view = subject.derived(whole)
         for node in view.graph.nodes:
             if node.op not in SELECTING | AVERAGING or node.name in view.graph.tail:
                 continue
@@ -137,11 +147,11 @@ class SinglePrecision(ForTensorRT):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each convolution before the decode that computes in float32, in a file that is quantized."""
-        view = subject.derived(View)
+        view = subject.derived(whole)
         if not view.is_quantized:
             return
         for node, stored, _, weight in view.weighted():
-            values = weight.values if weight is not None else view.value(view.behind(stored.input[1]))
+            values = weight.values if weight is not None else view.value(view.origin(stored.input[1]))
             if values is not None and values.dtype == np.float32:
                 yield Hit(node.name, f"{node.layer} computes in float32")
 
@@ -161,7 +171,7 @@ class PluginOperators(ForTensorRT):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each node of another domain than ONNX's own."""
-        for name, node in subject.derived(View).operators():
+        for name, node in subject.derived(whole).operators():
             if node.domain not in STANDARD or node.op_type.endswith("_TRT"):
                 yield Hit(name, f"{node.domain}.{node.op_type}".lstrip("."))
 
@@ -180,7 +190,7 @@ class SuppressionInside(ForTensorRT):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each one."""
-        for name, node in subject.derived(View).operators():
+        for name, node in subject.derived(whole).operators():
             if node.op_type == "NonMaxSuppression":
                 yield Hit(name, "no builder takes it")
 
@@ -202,7 +212,7 @@ class Opset(ForTensorRT):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Q/DQ below opset 13, or with float16 scales below 19."""
-        view = subject.derived(View)
+        view = subject.derived(whole)
         for name, scale in view.pairs.items():
             if view.opset < 13:
                 told = f"{view.nodes[name].op_type} of opset {view.opset}: no scales for each channel"
@@ -225,7 +235,7 @@ class IntegerOperators(ForTensorRT):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each one."""
-        view = subject.derived(View)
+        view = subject.derived(whole)
         for name, node in view.nodes.items():
             if node.op_type in INTEGER_OPERATORS or node.op_type.startswith("QLinear"):
                 yield Hit(name, node.op_type)
@@ -247,7 +257,7 @@ class ChannelActivations(ForTensorRT):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each Q on computed values with more than one scale."""
-        for name, scale in subject.derived(View).activations.items():
+        for name, scale in subject.derived(whole).activations.items():
             if scale.values is not None and scale.values.size > 1:
                 yield Hit(name, str(scale))
 
@@ -265,7 +275,7 @@ class HalfSum(ForTensorRT):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each Add before the decode."""
-        view = subject.derived(View)
+        view = subject.derived(whole)
         for node in view.graph.nodes:
             if node.op not in ("Add", "Sum") or node.name in view.graph.tail or len(node.inputs) < 2:
                 continue
@@ -288,7 +298,7 @@ class NotQuantized(ForTensorRT):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Once for the file."""
-        view = subject.derived(View)
+        view = subject.derived(whole)
         if not any(node.op_type in (QUANTIZE, DEQUANTIZE) for node in view.nodes.values()):
             yield Hit("", "nothing is quantized")
 

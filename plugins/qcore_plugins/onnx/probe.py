@@ -14,7 +14,8 @@ from qcore.comparing.protocols import Quantized
 from qcore.model import Model
 from qcore_plugins.onnxfile.integers import integer_layers
 from qcore_plugins.onnxfile.literal import Inner
-from qcore_plugins.onnxfile.view import Scale, View
+from qcore_plugins.onnxfile.scale import Scale
+from qcore_plugins.onnxfile.view import View
 from qcore_plugins.quantization.integers import losses
 from qcore_plugins.quantization.products import KERNELS
 

@@ -3,63 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
+from qcore_plugins.onnxfile.bodies import flattened
+from qcore_plugins.onnxfile.normal import inferred
+from qcore_plugins.onnxfile.scale import Scale, attribute, moved_axis
 from qcore_plugins.quantization.graph import MOVING, WEIGHTED, Graph, Node, layout
 from qcore_plugins.quantization.operations import attributes_of
 
 QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
+STORED = {"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
+"""What exporters put between a stored tensor and the operation that reads it."""
 FLOATS = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16}
-
-
-@dataclass(frozen=True)
-class Scale:
-    """What a QuantizeLinear or a DequantizeLinear applies.
-
-    Attributes:
-        node: Its name.
-        values: Scales; None where the graph computes them.
-        points: Zero points, 0 where none is given; None where the graph computes them.
-        kind: NumPy name of the integer type.
-        axis: Of the channels; None where one scale serves the whole tensor.
-    """
-
-    node: str
-    values: np.ndarray | None
-    points: np.ndarray | None
-    kind: str
-    axis: int | None
-
-    def equals(self, other: Scale) -> bool:
-        """Whether both do the same."""
-        if self.values is None or other.values is None or self.points is None or other.points is None:
-            return self.node == other.node
-        return (
-            self.kind == other.kind
-            and self.axis == other.axis
-            and _same(self.values, other.values)
-            and _same(self.points, other.points)
-        )
-
-    @property
-    def span(self) -> tuple[float, float]:
-        """Smallest and largest value that it can express, per tensor."""
-        assert self.values is not None  # noqa: S101 - callers ask where scales are stored
-        assert self.points is not None  # noqa: S101
-        limits, scale, point = np.iinfo(self.kind), float(self.values.max()), int(self.points.flat[0])
-        return (limits.min - point) * scale, (limits.max - point) * scale
-
-    def __str__(self) -> str:
-        if self.values is None or self.points is None:
-            return f"{self.kind}, computed"
-        if self.values.size > 1:
-            return f"{self.kind}, {self.values.size} scales on axis {self.axis}"
-        return f"{self.kind}, scale {float(self.values.flat[0]):.4g}, zero point {int(self.points.flat[0])}"
 
 
 class View:
@@ -94,13 +55,13 @@ class View:
         return found
 
     def is_constant(self, name: str) -> bool:
-        """Whether a tensor is stored in the file."""
+        """Whether a tensor is stored in the file, or moved or cast from one that is."""
         if name in self._stored:
             return True
         maker = self.makers.get(name)
-        return maker is not None and (
-            maker.op_type == "Constant" or (maker.op_type == "Identity" and self.is_constant(maker.input[0]))
-        )
+        if maker is None:
+            return False
+        return maker.op_type == "Constant" or (maker.op_type in STORED and all(map(self.is_constant, maker.input)))
 
     def value(self, name: str) -> np.ndarray | None:
         """The value of a stored tensor; None for one that is computed."""
@@ -110,13 +71,35 @@ class View:
             maker = self.makers.get(name)
             if name in self._stored:
                 self._values[name] = numpy_helper.to_array(self._stored[name])
-            elif maker is not None and maker.op_type == "Identity":
-                found = self.value(maker.input[0])
-                assert found is not None  # noqa: S101 - is_constant has looked
-                self._values[name] = found
             elif maker is not None:
-                self._values[name] = _constant(maker)
+                self._values[name] = _constant(maker) if maker.op_type == "Constant" else self._moved(maker)
         return self._values[name]
+
+    def _moved(self, node: onnx.NodeProto) -> np.ndarray:
+        given = {name: self.value(name) for name in node.input if name}
+        (made,) = ReferenceEvaluator(node, opsets={node.domain: self.opset}).run(None, given)
+        return np.asarray(made)
+
+    @cached_property
+    def _types(self) -> dict[str, onnx.TypeProto]:
+        return inferred(self.proto)
+
+    def dims(self, name: str) -> tuple[int | None, ...] | None:
+        """The sizes of a tensor, None for those that are not known; None where not even their number is."""
+        if name in self._stored:
+            return tuple(self._stored[name].dims)
+        if (value := self.value(name)) is not None:
+            return value.shape
+        kind = self._types.get(name)
+        if kind is None or not kind.tensor_type.HasField("shape"):
+            return None
+        return tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in kind.tensor_type.shape.dim)
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """The sizes of a tensor, where all are known."""
+        dims = self.dims(name)
+        known = None if dims is None else tuple(size for size in dims if size is not None)
+        return known if dims is not None and known is not None and len(known) == len(dims) else None
 
     def follows_from_constants(self, name: str) -> bool:
         """Whether a tensor is stored, or computed from stored ones only."""
@@ -131,25 +114,31 @@ class View:
         return frozenset(found)
 
     def operators(self) -> Iterator[tuple[str, onnx.NodeProto]]:
-        """Name and node of everything that a runtime has to know: subgraphs too, but not the model's own functions."""
+        """Name and node of everything that a runtime has to know: not the model's own functions."""
         own = {(function.domain, function.name) for function in self.proto.functions}
-        graphs = [self.proto.graph, *self.proto.functions]
-        while graphs:
-            for node in graphs.pop().node:
-                if (node.domain, node.op_type) not in own:
-                    yield label(node), node
-                for entry in node.attribute:
-                    graphs += [entry.g] if entry.HasField("g") else list(entry.graphs)
+        for name, node in self.nodes.items():
+            if (node.domain, node.op_type) not in own:
+                yield name, node
 
     def behind(self, name: str) -> str:
         """The tensor that a node would read if there were no Q/DQ and no casts between floats."""
         while (maker := self.makers.get(name)) is not None and (
-            maker.op_type in (QUANTIZE, DEQUANTIZE) or self._is_float_cast(maker)
+            maker.op_type in (QUANTIZE, DEQUANTIZE) or self.is_float_cast(maker)
         ):
             name = maker.input[0]
         return name
 
-    def _is_float_cast(self, node: onnx.NodeProto) -> bool:
+    def origin(self, name: str) -> str:
+        """The stored tensor that a weight comes from, through Q/DQ and what merely moves or casts it."""
+        found = name
+        while (maker := self.makers.get(found)) is not None and (
+            maker.op_type in (QUANTIZE, DEQUANTIZE) or maker.op_type in STORED
+        ):
+            found = maker.input[0]
+        return found if self.is_constant(found) else self.behind(name)
+
+    def is_float_cast(self, node: onnx.NodeProto) -> bool:
+        """Whether a node turns floats into floats of another size."""
         return node.op_type == "Cast" and attribute(node, "to", 0) in FLOATS
 
     def scale(self, node: onnx.NodeProto) -> Scale:
@@ -159,10 +148,11 @@ class View:
         points = self.value(node.input[2]) if given else np.zeros(1, self._kind_without_point(node))
         kind = "computed" if points is None else str(points.dtype)
         many = values is not None and values.size > 1
-        axis = int(attribute(node, "axis", 1)) if many else None
-        if axis is not None and axis < 0 and (stored := self.value(self.behind(node.input[0]))) is not None:
-            axis += stored.ndim
-        return Scale(self.name(node), values, points, kind, axis)
+        axis = int(attribute(node, "axis", 1)) if many else None  # type: ignore[call-overload]
+        if axis is not None and axis < 0 and (dims := self.dims(self.behind(node.input[0]))) is not None:
+            axis += len(dims)
+        block = int(attribute(node, "block_size", 0)) if many else 0  # type: ignore[call-overload]
+        return Scale(self.name(node), values, points, kind, axis, block)
 
     def _kind_without_point(self, node: onnx.NodeProto) -> str:
         """Uint8 unless the node or what it reads says otherwise."""
@@ -180,9 +170,30 @@ class View:
 
     def read(self, name: str) -> Scale | None:
         """How the values are quantized that a node reads under this name; None where they are not."""
-        while (maker := self.makers.get(name)) is not None and self._is_float_cast(maker):
+        while (maker := self.makers.get(name)) is not None and self.is_float_cast(maker):
             name = maker.input[0]
         return self.scale(maker) if maker is not None and maker.op_type == DEQUANTIZE else None
+
+    def weight(self, node: onnx.NodeProto) -> Scale | None:
+        """How the second input of a node is quantized, looked for behind what merely moves stored values."""
+        path, name = [], node.input[1]
+        if not self.is_constant(self.origin(name)):
+            return None
+        while (maker := self.makers.get(name)) is not None and maker.op_type in STORED:
+            path.append(maker)
+            name = maker.input[0]
+        found = self.scale(maker) if maker is not None and maker.op_type == DEQUANTIZE else None
+        if found is None or found.axis is None:
+            return found
+        axis, shape = found.axis, self.shape(self.behind(name))
+        for step in reversed(path):
+            behind = self.shape(step.output[0])
+            if step.op_type in ("Cast", "Identity"):
+                continue
+            if shape is None or behind is None or not 0 <= axis < len(shape):
+                return replace(found, axis=-1)
+            axis, shape = moved_axis(step, axis, shape, behind), behind
+        return replace(found, axis=axis)
 
     def moved(self, name: str) -> Scale | None:
         """Like `read`, looked for behind operations that only move values; of branches, where they agree."""
@@ -194,7 +205,7 @@ class View:
             scales = [self.moved(given) for given in maker.input]
             first = scales[0]
             return first if first and all(other and other.equals(first) for other in scales) else None
-        return self.moved(maker.input[0]) if maker.op_type in MOVING or self._is_float_cast(maker) else None
+        return self.moved(maker.input[0]) if maker.op_type in MOVING or self.is_float_cast(maker) else None
 
     def quantized(self, name: str, through: tuple[str, ...] = ()) -> list[Scale]:
         """The QuantizeLinear nodes that read a tensor, through casts between floats and the operators named."""
@@ -202,7 +213,7 @@ class View:
         for node in self.readers.get(name, ()):
             if node.op_type == QUANTIZE and node.input[0] == name:
                 found.append(self.scale(node))
-            elif self._is_float_cast(node) or node.op_type in through:
+            elif self.is_float_cast(node) or node.op_type in through:
                 found += self.quantized(node.output[0], through)
         return found
 
@@ -212,7 +223,7 @@ class View:
         return {
             name: self.scale(node)
             for name, node in self.nodes.items()
-            if node.op_type == QUANTIZE and not self.is_constant(self.behind(node.input[0]))
+            if node.op_type == QUANTIZE and not self.is_constant(self.origin(node.input[0]))
         }
 
     @cached_property
@@ -224,7 +235,11 @@ class View:
     def graph(self) -> Graph:
         """The float graph as placement sees it: without Q/DQ, constants and casts between floats."""
         skipped = {QUANTIZE, DEQUANTIZE, "Constant", "Identity"}
-        kept = [node for node in self.nodes.values() if node.op_type not in skipped and not self._is_float_cast(node)]
+        kept = [
+            node
+            for node in self.nodes.values()
+            if node.op_type not in skipped and not self.is_float_cast(node) and not self._is_stored(node)
+        ]
         stored = set(self._stored)
         return Graph(
             nodes=tuple(self._node(node) for node in kept),
@@ -232,20 +247,23 @@ class View:
             outputs=tuple(self.behind(value.name) for value in self.proto.graph.output),
         )
 
+    def _is_stored(self, node: onnx.NodeProto) -> bool:
+        return node.op_type in STORED and bool(node.output) and self.is_constant(self.origin(node.output[0]))
+
     def _node(self, node: onnx.NodeProto) -> Node:
         def constant(place: int) -> str | None:
             if node.op_type not in WEIGHTED or len(node.input) <= place or not node.input[place]:
                 return None
-            name = self.behind(node.input[place])
+            name = self.origin(node.input[place])
             return name.removesuffix("_quantized").removesuffix("_f16") if self.is_constant(name) else None
 
-        read = [self._through(self.behind(name)) for name in node.input if name]
-        weight = self.value(self.behind(node.input[1])) if constant(1) else None
+        given = [name for name in node.input if name and not self.is_constant(self.origin(name))]
+        weight = self._weight_values(node) if constant(1) else None
         more = {} if weight is None or weight.ndim < 2 else layout(node.op_type, weight, attributes_of(node))
         return Node(
             name=self.name(node),
             op=node.op_type,
-            inputs=tuple(name for name in read if not self.is_constant(name)),
+            inputs=tuple(self._through(self.behind(name)) for name in given),
             outputs=tuple(name for name in node.output if name),
             weight=constant(1),
             bias=constant(2),
@@ -267,27 +285,17 @@ class View:
         """Each weighted operation before the decode: as placement sees it, its node, scales of input and weight."""
         for node in self.graph.weighted:
             stored = self.nodes[node.name]
-            yield node, stored, self.moved(stored.input[0]), self.read(stored.input[1])
+            yield node, stored, self.moved(stored.input[0]), self.weight(stored)
+
+
+def whole(proto: onnx.ModelProto) -> View:
+    """The view of a file as a runtime sees it: with what its functions and the bodies of If and Loop hold."""
+    return View(flattened(proto))
 
 
 def label(node: onnx.NodeProto) -> str:
     """What to call a node."""
     return str(node.name or (node.output[0] if node.output else node.op_type))
-
-
-def attribute(node: onnx.NodeProto, name: str, default: object) -> object:
-    """An attribute's value."""
-    for entry in node.attribute:
-        if entry.name == name:
-            return helper.get_attribute_value(entry)
-    return default
-
-
-def _same(one: np.ndarray, other: np.ndarray) -> bool:
-    """Equal values; one value is equal to itself in any shape."""
-    if one.size == other.size == 1:
-        one, other = one.reshape(()), other.reshape(())
-    return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
 
 
 def _constant(node: onnx.NodeProto) -> np.ndarray:
