@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import onnx
 
 from qcore.checking import Subject
-from qcore_plugins.linting.fusing import UNFUSED, absorbed, float_reason, quantized_result
 from qcore_plugins.linting.onnxruntime import ForONNXRuntime
 from qcore_plugins.linting.pools import fits
 from qcore_plugins.linting.rule import Hit
+from qcore_plugins.onnxfile.fusing import UNFUSED, absorbed, float_reason, quantized_result
 from qcore_plugins.onnxfile.scale import BYTES, Scale, attribute
 from qcore_plugins.onnxfile.view import QUANTIZE, View, whole
 

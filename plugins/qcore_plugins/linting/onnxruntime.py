@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from qcore.checking import Subject
-from qcore_plugins.linting.fusing import UNQUANTIZED, added_bias, bias_fault, float_reason, quantized_result
 from qcore_plugins.linting.rule import WRITTEN, Documented, Hit
+from qcore_plugins.onnxfile.fusing import UNQUANTIZED, added_bias, bias_fault, float_reason, quantized_result
 from qcore_plugins.onnxfile.scale import BYTES, CHANNELS, attribute, output_axis
 from qcore_plugins.onnxfile.view import whole
 

@@ -9,11 +9,12 @@ import numpy as np
 import onnx
 
 from qcore.checking import Subject
-from qcore_plugins.linting.fusing import clip_limits
 from qcore_plugins.linting.pools import padded
 from qcore_plugins.linting.rule import WRITTEN, Documented, Hit
+from qcore_plugins.onnxfile.fusing import clip_limits
+from qcore_plugins.onnxfile.nodes import label
 from qcore_plugins.onnxfile.scale import BYTES, Scale, attribute
-from qcore_plugins.onnxfile.view import QUANTIZE, STORED, View, label, whole
+from qcore_plugins.onnxfile.view import QUANTIZE, STORED, View, whole
 from qcore_plugins.quantization.graph import AVERAGING, MOVING
 
 

@@ -62,9 +62,9 @@ def layers_of(subject: Subject) -> list[IntegerLayer]:
     if subject.format != "onnx":
         return []
     from qcore_plugins.onnxfile.integers import integer_layers
-    from qcore_plugins.onnxfile.view import View
+    from qcore_plugins.onnxfile.view import whole
 
-    return integer_layers(subject.derived(View), subject.target)
+    return integer_layers(subject.derived(whole), subject.target)
 
 
 def _likely(able: Sequence[IntegerLayer], count: int, severity: Severity) -> Iterator[Hit]:

@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 
 from qcore.checking import Severity, Subject
-from qcore_plugins.linting.fusing import UNFUSED, is_gemm
 from qcore_plugins.linting.rule import Documented, Hit
+from qcore_plugins.onnxfile.fusing import UNFUSED, is_gemm
 from qcore_plugins.onnxfile.scale import CHANNELS, Scale, attribute, output_axis
 from qcore_plugins.onnxfile.view import DEQUANTIZE, View, whole
 

@@ -8,12 +8,12 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from qcore_plugins.onnxfile.view import DEQUANTIZE, QUANTIZE, Scale, View
+from qcore_plugins.onnxfile.fusing import float_reason
+from qcore_plugins.onnxfile.scale import Scale
+from qcore_plugins.onnxfile.view import QUANTIZE, View
 from qcore_plugins.quantization.integers import IntegerLayer
 from qcore_plugins.quantization.products import Products
 
-ABSORBED = ("Relu", "Clip")
-"""What ONNX Runtime makes part of the Q behind it."""
 SHIFT = {"uint8": 0, "int8": 128}
 
 
@@ -30,9 +30,11 @@ def integer_layers(view: View, runtime: str) -> list[IntegerLayer]:
 def _layers(view: View, runtime: str) -> Iterator[IntegerLayer]:
     for node, stored, moved, weight in view.weighted():
         given = view.read(stored.input[0]) if runtime == "onnxruntime" else moved
-        if given is None or weight is None or not _per_tensor(given) or not _in_integers(view, stored, runtime):
+        if given is None or weight is None or not _per_tensor(given):
             continue
-        values = int8_weight(view, stored.input[1], weight)
+        if runtime == "onnxruntime" and not _in_integers(view, stored, given, weight):
+            continue
+        values = int8_weight(view, stored, weight)
         if values is None or weight.values is None or given.values is None or given.points is None:
             continue
         yield IntegerLayer(
@@ -52,31 +54,26 @@ def _per_tensor(scale: Scale) -> bool:
     return known and scale.values is not None and scale.values.size == 1 and bool((scale.values > 0).all())
 
 
-def _in_integers(view: View, node: onnx.NodeProto, runtime: str) -> bool:
+def _in_integers(view: View, node: onnx.NodeProto, given: Scale, weight: Scale) -> bool:
     """ONNX Runtime's integer convolution gives integers; those of its matrix products may give float."""
-    if runtime != "onnxruntime":
-        return True
     if node.op_type == "Conv":
-        return bool(view.quantized(node.output[0], ABSORBED))
+        return not float_reason(view, node, given, weight)
     return node.op_type in ("Gemm", "MatMul")
 
 
-def int8_weight(view: View, name: str, scale: Scale) -> np.ndarray | None:
-    """The int8 values of a weight behind a DQ, rounded where float ones are stored; None where they are not int8."""
-    if scale.kind != "int8" or scale.values is None or scale.points is None or np.any(scale.points != 0):
+def int8_weight(view: View, node: onnx.NodeProto, weight: Scale) -> np.ndarray | None:
+    """The int8 weights that a node reads, rounded where float ones are stored; None where they are not int8."""
+    if weight.kind != "int8" or weight.values is None or weight.points is None or np.any(weight.points != 0):
         return None
-    while (maker := view.makers.get(name)) is not None and maker.op_type != DEQUANTIZE:
-        name = maker.input[0]
-    if maker is None:
-        return None
-    stored = view.value(maker.input[0])
+    dequantize = view.nodes[weight.node]
+    stored = view.value(dequantize.input[0])
     if stored is not None:
-        return stored
-    source = view.makers.get(maker.input[0])
+        return view.arranged(node, stored)
+    source = view.makers.get(dequantize.input[0])
     values = view.value(source.input[0]) if source is not None and source.op_type == QUANTIZE else None
-    if values is None or not bool((scale.values > 0).all()):
+    if values is None or not bool((weight.values > 0).all()):
         return None
-    size = scale.values.astype(np.float32)
-    if scale.axis is not None:
-        size = size.reshape([-1 if axis == scale.axis else 1 for axis in range(values.ndim)])
-    return np.clip(np.rint(values / size), -128, 127).astype(np.int8)
+    size, axis = weight.values.astype(np.float32), view.scale(dequantize).axis
+    if axis is not None:
+        size = size.reshape([-1 if place == axis else 1 for place in range(values.ndim)])
+    return view.arranged(node, np.clip(np.rint(values / size), -128, 127).astype(np.int8))

@@ -10,6 +10,8 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from qcore_plugins.quantization.operations import channel_axis
+
 CHANNELS = 13
 """The opset from which on a Q has an axis, and scales for each channel."""
 BYTES = ("int8", "uint8")
@@ -93,9 +95,7 @@ def attribute(node: onnx.NodeProto, name: str, default: object) -> object:
 
 def output_axis(node: onnx.NodeProto, rank: int) -> int:
     """Axis of the output channels in the weight of a Conv, ConvTranspose, Gemm or MatMul, of so many dimensions."""
-    if node.op_type == "Conv" or (node.op_type == "Gemm" and attribute(node, "transB", 0)):
-        return 0
-    return 1 if node.op_type == "ConvTranspose" else rank - 1
+    return channel_axis(node.op_type, rank, bool(node.op_type == "Gemm" and attribute(node, "transB", 0)))
 
 
 def moved_axis(node: onnx.NodeProto, axis: int, before: Sequence[int], behind: Sequence[int]) -> int:

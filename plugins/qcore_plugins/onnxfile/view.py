@@ -12,6 +12,7 @@ from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from qcore_plugins.onnxfile.bodies import flattened
+from qcore_plugins.onnxfile.nodes import constant, label
 from qcore_plugins.onnxfile.normal import inferred
 from qcore_plugins.onnxfile.scale import Scale, attribute, moved_axis
 from qcore_plugins.quantization.graph import MOVING, WEIGHTED, Graph, Node, layout
@@ -72,11 +73,12 @@ class View:
             if name in self._stored:
                 self._values[name] = numpy_helper.to_array(self._stored[name])
             elif maker is not None:
-                self._values[name] = _constant(maker) if maker.op_type == "Constant" else self._moved(maker)
+                self._values[name] = constant(maker) if maker.op_type == "Constant" else self._moved(maker)
         return self._values[name]
 
-    def _moved(self, node: onnx.NodeProto) -> np.ndarray:
+    def _moved(self, node: onnx.NodeProto, value: np.ndarray | None = None) -> np.ndarray:
         given = {name: self.value(name) for name in node.input if name}
+        given[node.input[0]] = given[node.input[0]] if value is None else value
         (made,) = ReferenceEvaluator(node, opsets={node.domain: self.opset}).run(None, given)
         return np.asarray(made)
 
@@ -174,19 +176,25 @@ class View:
             name = maker.input[0]
         return self.scale(maker) if maker is not None and maker.op_type == DEQUANTIZE else None
 
+    def _moves(self, name: str) -> tuple[str, list[onnx.NodeProto]]:
+        """What is behind the operators that merely move stored values, and these, in order."""
+        path: list[onnx.NodeProto] = []
+        while (maker := self.makers.get(name)) is not None and maker.op_type in STORED:
+            path.insert(0, maker)
+            name = maker.input[0]
+        return name, path
+
     def weight(self, node: onnx.NodeProto) -> Scale | None:
         """How the second input of a node is quantized, looked for behind what merely moves stored values."""
-        path, name = [], node.input[1]
-        if not self.is_constant(self.origin(name)):
+        if not self.is_constant(self.origin(node.input[1])):
             return None
-        while (maker := self.makers.get(name)) is not None and maker.op_type in STORED:
-            path.append(maker)
-            name = maker.input[0]
+        name, path = self._moves(node.input[1])
+        maker = self.makers.get(name)
         found = self.scale(maker) if maker is not None and maker.op_type == DEQUANTIZE else None
         if found is None or found.axis is None:
             return found
         axis, shape = found.axis, self.shape(self.behind(name))
-        for step in reversed(path):
+        for step in path:
             behind = self.shape(step.output[0])
             if step.op_type in ("Cast", "Identity"):
                 continue
@@ -194,6 +202,17 @@ class View:
                 return replace(found, axis=-1)
             axis, shape = moved_axis(step, axis, shape, behind), behind
         return replace(found, axis=axis)
+
+    def arranged(self, node: onnx.NodeProto, value: np.ndarray) -> np.ndarray:
+        """Values that a DQ reads, in the order in which a node reads its second input."""
+        for step in self._moves(node.input[1])[1]:
+            value = value if step.op_type == "Cast" else self._moved(step, value)
+        return value
+
+    def _weight_values(self, node: onnx.NodeProto) -> np.ndarray | None:
+        """What is stored of a node's second input, as it reads it; before or behind Q/DQ."""
+        stored = self.value(self.behind(self._moves(node.input[1])[0]))
+        return None if stored is None else self.arranged(node, stored)
 
     def moved(self, name: str) -> Scale | None:
         """Like `read`, looked for behind operations that only move values; of branches, where they agree."""
@@ -291,17 +310,3 @@ class View:
 def whole(proto: onnx.ModelProto) -> View:
     """The view of a file as a runtime sees it: with what its functions and the bodies of If and Loop hold."""
     return View(flattened(proto))
-
-
-def label(node: onnx.NodeProto) -> str:
-    """What to call a node."""
-    return str(node.name or (node.output[0] if node.output else node.op_type))
-
-
-def _constant(node: onnx.NodeProto) -> np.ndarray:
-    for entry in node.attribute:
-        if entry.name == "value":
-            return numpy_helper.to_array(entry.t)
-        if entry.name.startswith("value_"):
-            return np.array(helper.get_attribute_value(entry))
-    return np.zeros(0)

@@ -563,7 +563,15 @@ def test_openvino_reads_the_operators_that_are_said(graph, known):
         assert (isinstance(said, str) and "No conversion rule found" in said) != known, (domain, name)
 
 
-def test_what_another_exporter_puts_before_weights_is_looked_through(graph, findings):
-    """Weights that are moved are weights: no activations in int8, and their axis is the one that is read."""
-    for where in ("behind stored integers", "before the DQ", "behind float weights"):
-        assert not {"OV001", "TRT002"} & {rule for rule, _ in findings(turned(graph, where), OPENVINO)}
+@pytest.mark.parametrize("value", [0, -1, np.nan, np.inf])
+def test_scales_that_cannot_be_used_do_not_trip_a_rule(graph, host, tmp_path, value):
+    path = tmp_path / "model.onnx"
+    for target, make, _, _ in CASES[::6]:
+        net = make(graph)
+        for name, stored in net.g.stored.items():
+            if name.endswith(("_scale", "ws", "bs")):
+                net.g.stored[name] = np.full_like(stored, value)
+        onnx.save(net.model(), path)
+        assert any(one.rule == "QDQ002" for one in checking.check(path, target, plugins=host).findings) or not any(
+            node.op_type == "QuantizeLinear" for node in net.g.nodes
+        )

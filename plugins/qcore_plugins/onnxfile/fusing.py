@@ -60,12 +60,17 @@ def absorbed(view: View, node: onnx.NodeProto, scale: Scale) -> bool:
     if node.op_type == "Relu":
         return scale.point == first
     low, high = clip_limits(view, node)
-    if low is None or high is None:
+    if low is None or high is None or not usable(scale.values):
         return False
     size = float(scale.values.flat[0])
     begins = low == -math.inf or np.rint(low / size) + scale.point <= first
     ends = high == math.inf or np.rint(high / size) + scale.point >= last
     return bool(begins and ends)
+
+
+def usable(values: np.ndarray) -> bool:
+    """Whether scales are finite numbers above 0."""
+    return bool(np.isfinite(values).all() and (values > 0).all())
 
 
 def clip_limits(view: View, node: onnx.NodeProto) -> tuple[float | None, float | None]:
@@ -117,7 +122,7 @@ def bias_fault(view: View, bias: str, given: Scale, weight: Scale) -> str:
         return ""
     right = given.values.astype(float).reshape(-1)[:1] * weight.values.astype(float).reshape(-1)
     steps = scale.values.astype(float).reshape(-1)
-    fit = 1 in (right.size, steps.size) or right.size == steps.size
+    fit = (1 in (right.size, steps.size) or right.size == steps.size) and usable(right) and usable(steps)
     off = np.abs(steps / right - 1) if fit else np.zeros(1)
     if not (off > NEAR).any():
         return ""
