@@ -51,7 +51,7 @@ class Graph:
         more = {"axis": axis} if per_channel else {}
         return self.node("DequantizeLinear", stored, f"{name}.weight_dequantized", **more)
 
-    def conv(self, x, name, channels=(4, 4), op="Conv", size=1, weight=None, real=False, bias=None, **attributes):
+    def conv(self, x, name, channels=(8, 8), op="Conv", size=1, weight=None, real=False, bias=None, **attributes):
         """A convolution with int8 weights, or with float ones."""
         taken, made = channels
         shape = (made, taken, size, size) if op == "Conv" else (taken, made, size, size)
@@ -69,7 +69,7 @@ class Graph:
         """A tail that computes: what follows the last convolutions."""
         return self.node("Sigmoid", [x], "out")
 
-    def model(self, shape=(1, 4, 8, 8), opset=20, outputs=("out",), domains=()):
+    def model(self, shape=(1, 8, 8, 8), opset=20, outputs=("out",), domains=()):
         given = helper.make_tensor_value_info("x", FLOAT, shape)
         graph = helper.make_graph(
             self.nodes,
@@ -86,7 +86,7 @@ class Graph:
             kind = value.type.tensor_type
             sizes = [dim.dim_value or dim.dim_param or 1 for dim in kind.shape.dim] if kind.HasField("shape") else None
             model.graph.output.append(
-                helper.make_tensor_value_info(value.name, kind.elem_type or FLOAT, sizes if sizes else [1, 4, 8, 8])
+                helper.make_tensor_value_info(value.name, kind.elem_type or FLOAT, sizes if sizes else [1, 8, 8, 8])
             )
         return model
 

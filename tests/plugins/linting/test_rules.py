@@ -61,7 +61,7 @@ def half_way(graph, **settings):
     return made, made.node("Cast", ["x"], "x16", to=FLOAT16)
 
 
-def finished(g, x, channels=(4, 4)):
+def finished(g, x, channels=(8, 8)):
     """A last convolution on integers and a decode in float32."""
     y = g.conv(g.quantized(x, suffix="_last"), "last", channels)
     g.decode(g.node("Cast", [y], "y32", to=FLOAT) if g.real == np.float16 else y)
@@ -157,7 +157,7 @@ def two_sides(graph, fault):
 
 def decoded(g, y, shared_scale):
     """Boxes and scores from one convolution, joined; quantized with one scale, or not."""
-    parts = g.store("parts", np.array([2, 2]))
+    parts = g.store("parts", np.array([4, 4]))
     g.nodes.append(helper.make_node("Split", [y, parts], ["boxes", "scores"], "split", axis=1))
     pixels = g.node("Mul", ["boxes", g.store("stride", np.float32(8))], "pixels")
     joined = g.node("Concat", [pixels, g.node("Sigmoid", ["scores"], "sure")], "joined", axis=1)
@@ -184,7 +184,7 @@ def quantized_decode(graph, fault):
 def test_a_quantized_last_convolution_is_no_quantized_decode(graph, found):
     g = graph(np.uint8, 128)
     y = g.quantized(g.conv(g.quantized("x"), "c"))
-    flat = g.quantized(g.node("Reshape", [y, g.store("flat", np.array([1, 4, 64]))], "r"))
+    flat = g.quantized(g.node("Reshape", [y, g.store("flat", np.array([1, 8, 64]))], "r"))
     g.decode(flat)
     model = g.model()
     for target in (ONNXRUNTIME, OPENVINO):
@@ -234,7 +234,7 @@ def batch_norm(graph, fault):
     g = graph(np.uint8, 128)
     y = g.conv(g.quantized("x"), "c")
     if fault:
-        stored = [g.store(name, np.ones(4, np.float32)) for name in ("gamma", "beta", "mean", "var")]
+        stored = [g.store(name, np.ones(8, np.float32)) for name in ("gamma", "beta", "mean", "var")]
         y = g.node("BatchNormalization", [y, *stored], "bn")
     return finished(g, y)
 
@@ -259,8 +259,8 @@ def float_weights(graph, fault):
     g, x = half_way(graph)
     weight = None
     if fault:
-        name = g.store("c.weight", g.rng.normal(0, 0.3, (4, 4, 1, 1)).astype(np.float16))
-        weight = g.quantized(name, np.full(4, 0.01), np.zeros(4), axis=0)
+        name = g.store("c.weight", g.rng.normal(0, 0.3, (8, 8, 1, 1)).astype(np.float16))
+        weight = g.quantized(name, np.full(8, 0.01), np.zeros(8), axis=0)
     return finished(g, g.conv(g.quantized(x), "c", weight=weight))
 
 
@@ -273,7 +273,7 @@ def half_quantized(graph, fault):
 @case("QDQ019", ONNXRUNTIME, "info", "c")
 def per_tensor(graph, fault):
     g = graph(np.uint8, 128)
-    weight = g.weight("c", (4, 4, 1, 1), per_channel=not fault)
+    weight = g.weight("c", (8, 8, 1, 1), per_channel=not fault)
     return finished(g, g.conv(g.quantized("x"), "c", weight=weight))
 
 
@@ -284,7 +284,7 @@ def dynamically_quantized(graph, fault):
         return finished(g, g.conv(g.quantized("x"), "c"))
     outputs = ["x_quantized", "x_scale", "x_zero_point"]
     g.nodes.append(helper.make_node("DynamicQuantizeLinear", ["x"], outputs, "dynamic"))
-    y = g.node("ConvInteger", ["x_quantized", g.store("w", np.ones((4, 4, 1, 1), np.int8)), "x_zero_point"], "c")
+    y = g.node("ConvInteger", ["x_quantized", g.store("w", np.ones((8, 8, 1, 1), np.int8)), "x_zero_point"], "c")
     g.decode(g.node("Cast", [y], "y", to=FLOAT))
     return g.model()
 
@@ -319,14 +319,14 @@ def unsigned_from_zero(graph, fault):
 @case("TRT002", TENSORRT, "error", "c")
 def conv_axis(graph, fault):
     g, x = half_way(graph)
-    weight = g.weight("c", (4, 4, 1, 1), axis=1 if fault else 0)
+    weight = g.weight("c", (8, 8, 1, 1), axis=1 if fault else 0)
     return finished(g, g.conv(g.quantized(x), "c", weight=weight))
 
 
 @case("TRT002", TENSORRT, "error", "c")
 def transposed_conv_axis(graph, fault):
     g, x = half_way(graph)
-    weight = g.weight("c", (4, 4, 3, 3), axis=2, per_channel=fault)
+    weight = g.weight("c", (8, 8, 3, 3), axis=2, per_channel=fault)
     return finished(g, g.conv(g.quantized(x), "c", op="ConvTranspose", weight=weight))
 
 
@@ -334,7 +334,7 @@ def transposed_conv_axis(graph, fault):
 def transposed_conv_channels(graph, fault):
     """What NVIDIA says of it is not what it says of other layers, and was not measured."""
     g, x = half_way(graph)
-    weight = g.weight("c", (4, 4, 1, 1), axis=1, per_channel=fault)
+    weight = g.weight("c", (8, 8, 1, 1), axis=1, per_channel=fault)
     return finished(g, g.conv(g.quantized(x), "c", op="ConvTranspose", weight=weight))
 
 
@@ -351,7 +351,7 @@ def linear_axis(graph, fault):
 @case("TRT002", TENSORRT, "error", "c")
 def weight_zero_point(graph, fault):
     g, x = half_way(graph)
-    weight = g.weight("c", (4, 4, 1, 1), point=3 if fault else 0)
+    weight = g.weight("c", (8, 8, 1, 1), point=3 if fault else 0)
     return finished(g, g.conv(g.quantized(x), "c", weight=weight))
 
 
@@ -361,7 +361,7 @@ def two_branches(graph, op, fault, **attributes):
     other = g.conv(g.quantized(one, 0.02), "b")
     branches = [g.quantized(one, 0.02, suffix="_j"), g.quantized(other, 0.05 if fault else 0.02)]
     joined = g.node(op, branches, "joined", **attributes)
-    y = g.conv(g.quantized(joined, 0.02), "last", channels=(8 if op == "Concat" else 4, 4))
+    y = g.conv(g.quantized(joined, 0.02), "last", channels=(16 if op == "Concat" else 8, 8))
     g.decode(g.node("Cast", [y], "y32", to=FLOAT))
     return g.model()
 
@@ -430,7 +430,7 @@ def suppression(graph, fault):
 @case("TRT008", TENSORRT, "error", "x16_quantized")
 def half_in_an_old_opset(graph, fault):
     g, x = half_way(graph)
-    y = g.conv(g.quantized(x), "c", weight=g.weight("c", (4, 4, 1, 1)))
+    y = g.conv(g.quantized(x), "c", weight=g.weight("c", (8, 8, 1, 1)))
     g.decode(g.node("Cast", [y], "y32", to=FLOAT))
     return g.model(opset=17 if fault else 19)
 
@@ -438,14 +438,14 @@ def half_in_an_old_opset(graph, fault):
 @case("TRT008", TENSORRT, "error", "x_quantized")
 def opset_without_channels(graph, fault):
     g = graph()
-    g.decode(g.conv(g.quantized("x"), "c", weight=g.weight("c", (4, 4, 1, 1), per_channel=False)))
+    g.decode(g.conv(g.quantized("x"), "c", weight=g.weight("c", (8, 8, 1, 1), per_channel=False)))
     return g.model(opset=12 if fault else 13)
 
 
 @case("TRT009", TENSORRT, "error", "bias")
 def integer_bias(graph, fault):
     g, x = half_way(graph)
-    stored = [g.store("steps", np.arange(4, dtype=np.int32)), g.store("unit", np.full(4, 0.001, np.float16))]
+    stored = [g.store("steps", np.arange(8, dtype=np.int32)), g.store("unit", np.full(8, 0.001, np.float16))]
     bias = g.node("DequantizeLinear", stored, "bias", axis=0) if fault else None
     return finished(g, g.conv(g.quantized(x), "c", bias=bias))
 
@@ -456,7 +456,7 @@ def integer_operator(graph, fault):
     q = g.quantized("x")
     if not fault:
         return finished(g, g.conv(q, "c"))
-    given, weight = ["x_scale", "x_zero_point"], g.store("w", np.ones((4, 4, 1, 1), np.int8))
+    given, weight = ["x_scale", "x_zero_point"], g.store("w", np.ones((8, 8, 1, 1), np.int8))
     y = g.node("QLinearConv", ["x_quantized", *given, weight, *given, *given], "integer")
     g.decode(g.node("DequantizeLinear", [y, *given], "back"))
     return g.model()
@@ -465,7 +465,7 @@ def integer_operator(graph, fault):
 @case("TRT010", TENSORRT, "warning", "x16_quantized")
 def channel_activations(graph, fault):
     g, x = half_way(graph)
-    many = {"scale": np.full(4, 0.02), "point": np.zeros(4), "axis": 1}
+    many = {"scale": np.full(8, 0.02), "point": np.zeros(8), "axis": 1}
     return finished(g, g.conv(g.quantized(x, **(many if fault else {})), "c"))
 
 
@@ -499,7 +499,7 @@ def signed(graph, fault):
 @case("OV003", OPENVINO, "warning", "c")
 def weights_with_a_zero_point(graph, fault):
     g = graph(np.uint8, 128)
-    weight = g.weight("c", (4, 4, 1, 1), point=3 if fault else 0)
+    weight = g.weight("c", (8, 8, 1, 1), point=3 if fault else 0)
     return finished(g, g.conv(g.quantized("x"), "c", weight=weight))
 
 
@@ -519,20 +519,20 @@ def symmetric_silu(graph, fault):
 @case("ORT003", ONNXRUNTIME, "error", "c")
 def axis_of_a_fused_convolution(graph, fault):
     g = graph(np.uint8, 128)
-    weight = g.weight("c", (8, 4, 1, 1), axis=1 if fault else 0)
-    return finished(g, g.conv(g.quantized("x"), "c", (4, 8), weight=weight), (8, 4))
+    weight = g.weight("c", (16, 8, 1, 1), axis=1 if fault else 0)
+    return finished(g, g.conv(g.quantized("x"), "c", (8, 16), weight=weight), (16, 8))
 
 
 @pytest.mark.parametrize(("axis", "right"), [(0, True), (1, False)])
 def test_onnxruntime_really_takes_the_axis_for_granted(graph, axis, right):
     """The rule ORT003 stands as long as this does: optimized and not, the same file gives other numbers."""
     g = graph(np.uint8, 128)
-    y = g.conv(g.quantized("x"), "c", weight=g.weight("c", (4, 4, 1, 1), axis=axis))
+    y = g.conv(g.quantized("x"), "c", weight=g.weight("c", (8, 8, 1, 1), axis=axis))
     g.stored["c.weight_quantized"] //= 2  # sums of such weights saturate on no CPU
-    g.stored["c.weight_scale"] = np.array([0.001, 0.01, 0.03, 0.0005], np.float32)
+    g.stored["c.weight_scale"] = np.array([0.001, 0.01, 0.03, 0.0005] * 2, np.float32)
     g.node("Identity", [g.quantized(y, 0.05)], "out")
     model = g.model().SerializeToString()
-    picture, results = {"x": np.random.default_rng(1).normal(0, 1, (1, 4, 8, 8)).astype(np.float32)}, []
+    picture, results = {"x": np.random.default_rng(1).normal(0, 1, (1, 8, 8, 8)).astype(np.float32)}, []
     for level in (
         onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
         onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
@@ -561,7 +561,7 @@ def test_the_same_graph_without_it_passes(graph, found, one):
 AGREED = {
     "contract": "1.0",
     "task": "detection",
-    "inputs": [{"name": "x", "dtype": "float32", "layout": "NCHW", "shape": [1, 4, 8, 8]}],
+    "inputs": [{"name": "x", "dtype": "float32", "layout": "NCHW", "shape": [1, 8, 8, 8]}],
     "outputs": [
         {"name": "out", "dtype": "float32", "shape": [1, 6, 64], "meaning": "boxes-classes", "stage": "decoded"}
     ],
@@ -569,15 +569,15 @@ AGREED = {
     "postprocess": {"component": "yolo", "params": {}},
     "classes": ["ball", "player"],
     "provenance": {
-        "calibration": {"sha256": "0" * 64, "pictures": 3, "shape": [1, 4, 8, 8]},
+        "calibration": {"sha256": "0" * 64, "pictures": 3, "shape": [1, 8, 8, 8]},
         "quantization": {"profile": "openvino"},
     },
 }
 
 
-def with_contract(graph, contract, shape=(1, 4, 8, 8), scale=1 / 127):
+def with_contract(graph, contract, shape=(1, 8, 8, 8), scale=1 / 127):
     g = graph(np.uint8, 128)
-    y = g.conv(g.quantized("x", scale), "c", (4, 6))
+    y = g.conv(g.quantized("x", scale), "c", (8, 6))
     g.node("Reshape", [y, g.store("flat", np.array([shape[0], 6, 64]))], "out")
     model = g.model(shape)
     if contract is not None:
@@ -596,11 +596,11 @@ def provenance(**parts):
 CONTRACTS = [
     ("CON001", "info", "", None),
     ("CON002", "error", "", changed(inputs=[{**AGREED["inputs"][0], "name": "images"}])),
-    ("CON002", "error", "x", changed(inputs=[{**AGREED["inputs"][0], "shape": [1, 4, 16, 8]}])),
+    ("CON002", "error", "x", changed(inputs=[{**AGREED["inputs"][0], "shape": [1, 8, 16, 8]}])),
     ("CON002", "error", "out", changed(outputs=[{**AGREED["outputs"][0], "dtype": "float16"}])),
     ("CON002", "error", "", changed(outputs=AGREED["outputs"] * 2)),
-    ("CON003", "error", "x", changed(inputs=[{**AGREED["inputs"][0], "shape": [16, 4, 8, 8]}])),
-    ("CON004", "warning", "x", provenance(calibration={"sha256": "0" * 64, "shape": [1, 4, 16, 16]})),
+    ("CON003", "error", "x", changed(inputs=[{**AGREED["inputs"][0], "shape": [16, 8, 8, 8]}])),
+    ("CON004", "warning", "x", provenance(calibration={"sha256": "0" * 64, "shape": [1, 8, 16, 16]})),
     ("CON005", "error", "out", changed(classes=["ball"])),
     ("CON006", "warning", "", provenance(calibration={})),
     ("CON007", "info", "", provenance(quantization={"profile": "tensorrt"})),
@@ -681,7 +681,7 @@ def test_one_scale_in_another_shape_and_a_zero_point_left_out_are_no_fault(graph
 
 def test_a_negative_axis_is_the_axis_that_it_means(graph, found):
     g = graph()
-    model = finished(g, g.conv(g.quantized("x"), "c", weight=g.weight("c", (4, 4, 1, 1))))
+    model = finished(g, g.conv(g.quantized("x"), "c", weight=g.weight("c", (8, 8, 1, 1))))
     for node in model.graph.node:
         for entry in node.attribute:
             if node.name.startswith("c.weight") and entry.name == "axis":
@@ -718,9 +718,9 @@ def test_weights_are_seen_through_what_moves_them(graph, found, stored, kind, ax
     def model(moved):
         g = graph(np.uint8, 128)
         g.quantized("x")
-        value = np.random.default_rng(1).integers(0, 100, (4, 4, 1, 1)).astype(kind)
-        scales, zeros = g.store("ws", np.full(4, 0.01, np.float32)), g.store("wz", np.full(4, 3, kind))
-        value, at = (value.reshape(2, 2, 4), 2) if moved == "Reshape" and axis else (value, axis)
+        value = np.random.default_rng(1).integers(0, 100, (8, 8, 1, 1)).astype(kind)
+        scales, zeros = g.store("ws", np.full(8, 0.01, np.float32)), g.store("wz", np.full(8, 3, kind))
+        value, at = (value.reshape(2, 4, 8), 2) if moved == "Reshape" and axis else (value, axis)
         if stored == "floats":
             value = value.astype(np.float16 if moved == "Cast" else np.float32) / 100
         elif moved == "Cast":
@@ -729,14 +729,14 @@ def test_weights_are_seen_through_what_moves_them(graph, found, stored, kind, ax
         if moved.startswith("Transpose"):
             value, at = value.transpose(3, 2, 1, 0), axis if before else 3 - axis
         if moved == "Reshape" and not axis:
-            value = value.reshape(4, 4)
+            value = value.reshape(8, 8)
         weight = g.store("c.weight", np.ascontiguousarray(value))
         whole = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(kind)) if stored == "integers" else FLOAT
         moving = {
             "": lambda name: name,
             "Cast": lambda name: g.node("Cast", [name], "cast", to=whole),
             "Identity": lambda name: g.node("Identity", [name], "same"),
-            "Reshape": lambda name: g.node("Reshape", [name, g.store("form", np.array([4, 4, 1, 1]))], "formed"),
+            "Reshape": lambda name: g.node("Reshape", [name, g.store("form", np.array([8, 8, 1, 1]))], "formed"),
         }.get(moved, lambda name: g.node("Transpose", [name], "turned", perm=[3, 2, 1, 0]))
         weight = moving(weight) if before else weight
         if stored == "floats":

@@ -43,8 +43,8 @@ def chain(graph):
 
         def convolution(x, name, values):
             scale, zero = (
-                g.store(f"{name}_ws", np.full(4, 0.01, np.float32)),
-                g.store(f"{name}_wz", np.zeros(4, np.int8)),
+                g.store(f"{name}_ws", np.full(8, 0.01, np.float32)),
+                g.store(f"{name}_wz", np.zeros(8, np.int8)),
             )
             stored = g.store(f"{name}.weight", np.asarray(values, np.float32) * np.float32(0.01))
             if float_weights:
@@ -62,7 +62,7 @@ def chain(graph):
     return make
 
 
-FULL, SMALL, MIXED = np.full((4, 4, 1, 1), WIDE), np.full((4, 4, 1, 1), NARROW), signs((4, 4, 1, 1)) * WIDE
+FULL, SMALL, MIXED = np.full((8, 8, 1, 1), WIDE), np.full((8, 8, 1, 1), NARROW), signs((8, 8, 1, 1)) * WIDE
 RUNTIMES = ("onnxruntime", "openvino")
 
 
@@ -98,7 +98,7 @@ def test_the_severity_depends_on_the_cpu(chain, monkeypatch):
     [(1.0, "error"), (0.6, None)],  # 153 * 100 * 2 is within 16 bits
 )
 def test_with_data_the_layers_that_lose_are_named(chain, target, brightness, severity):
-    bright = ({"x": np.full((1, 4, 8, 8), brightness, np.float32)},)
+    bright = ({"x": np.full((1, 8, 8, 8), brightness, np.float32)},)
     named = warned(chain(FULL, SMALL), target, samples=bright)
     assert named == ([(severity, "one")] if severity else [])
     told = hits(chain(FULL, SMALL), target, samples=bright)
@@ -138,7 +138,7 @@ def plain(values):
 
 
 def ir(first, second=None, low=0.0, quantized_input=True, more=True):
-    x = ops.parameter([1, 4, 8, 8], np.float32)
+    x = ops.parameter([1, 8, 8, 8], np.float32)
     y = fake(x, low, 1.0) if quantized_input else x
     settings = ([1, 1], [0, 0], [0, 0], [1, 1])
     y = ops.convolution(y, first, *settings)
@@ -156,7 +156,7 @@ def test_an_openvino_file_whose_first_layer_saturates(weights):
 
 def test_zero_points_near_128_in_an_openvino_file():
     second = stored(FULL)
-    x = ops.parameter([1, 4, 8, 8], np.float32)
+    x = ops.parameter([1, 8, 8, 8], np.float32)
     for low, severities in ((-8.0, ["warning"]), (0.0, [])):
         settings = ([1, 1], [0, 0], [0, 0], [1, 1])
         y = ops.convolution(fake(x, 0, 1), stored(SMALL), *settings)
@@ -169,7 +169,7 @@ def test_with_data_layers_of_openvino_files_are_named(weights):
     for brightness, severities in ((1.0, ["error"]), (0.6, [])):
         model = ir(weights(FULL))
         model.inputs[0].set_names({"x"})
-        bright = ({"x": np.full((1, 4, 8, 8), brightness, np.float32)},)
+        bright = ({"x": np.full((1, 8, 8, 8), brightness, np.float32)},)
         assert [severity for severity, _ in warned(model, "openvino", samples=bright)] == severities
 
 
