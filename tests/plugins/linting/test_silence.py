@@ -30,10 +30,10 @@ BUILD = {
 }
 
 
-def complaints(path, target, host):
+def complaints(path, target, host, cpu="this"):
     return [
         (one.rule, one.where, one.message)
-        for one in checking.check(path, target, plugins=host).findings
+        for one in checking.check(path, target, plugins=host, cpu=cpu).findings
         if one.severity != "info"
     ]
 
@@ -61,7 +61,7 @@ def test_files_of_every_family_are_clean(upstream, host, tmp_path, name):
     assert [one for target in PROFILES for one in complaints(path, target, host)] == []
     for target, profile in PROFILES.items():
         onnx.save(write(table, profile), path)
-        assert complaints(path, target, host) == []
+        assert complaints(path, target, host, cpu="vnni") == []  # weights that no quantizer has narrowed
 
 
 @pytest.mark.parametrize("head", ["decoded", "raw", "nms"])
