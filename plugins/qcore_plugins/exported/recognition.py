@@ -11,12 +11,13 @@ from qcore.contract import Tensor
 from qcore.errors import FileError, UsageError
 from qcore_plugins.exported.evidence import Grid, Slopes, grid, integral, slopes
 from qcore_plugins.exported.network import Network
-from qcore_plugins.exported.unsupported import DISTANCES, QUERIES, unsupported
+from qcore_plugins.exported.unsupported import DISTANCES, NMS, QUERIES, unsupported
 from qcore_plugins.heads.outputs import LABELLED
 from qcore_plugins.layers.contracts import shapes
 
 PAIR = "boxes, scores"
 """Stands for two outputs, corners and class scores."""
+CUT = "cut the graph before NMS with --loader-option output=TENSOR, where boxes and scores of all cells are joined"
 TOLERANCE = 2e-3
 """What float16 may add to a probability."""
 OPEN = "choose one with --loader-option family=yolov5, yolov9, yolonas, yolox, yolov10 or deepstream"
@@ -89,7 +90,9 @@ def refusal(name: str, *, hint: str | None = None) -> FileError:
     """The error for a network that is known and not supported."""
     return FileError(
         f"unsupported network: {name}",
-        hint=hint or "qcore reads YOLO-type detectors whose boxes are decoded; qcore list-plugins shows the loaders",
+        hint=hint
+        or (CUT if NMS in name else None)
+        or "qcore reads YOLO-type detectors whose boxes are decoded; qcore list-plugins shows the loaders",
     )
 
 

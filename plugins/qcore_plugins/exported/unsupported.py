@@ -8,6 +8,7 @@ from collections.abc import Callable
 from qcore_plugins.exported.evidence import grid
 from qcore_plugins.exported.network import Network
 
+NMS = "NMS in the graph"
 QUERIES = 1000
 """Most boxes that heads without cells give."""
 DISTANCES = {4 * bins for bins in (8, 9, 16, 17)}
@@ -47,9 +48,9 @@ def _single(network: Network, shapes: Shapes) -> str | None:
     if len(shape) == 4:
         return _map(shape, network.size[0])
     if len(shape) == 2 and shape[1] == 7:
-        return "YOLOv7 with NMS in the graph ([N, 7]: picture, box, class, score)"
+        return f"a detector with {NMS} ([N, 7]: picture, box, class and score, as YOLOv7's exporter writes)"
     if len(shape) == 2 and shape[1] == 6:
-        return "PaddleDetection with NMS in the graph ([N, 6]: class, score, box)"
+        return f"a detector with {NMS} ([N, 6]: class, score and box, as PaddleDetection writes)"
     if len(shape) == 2:
         return f"an image classifier or embedding ({list(shape)}), no detector"
     return None
@@ -102,7 +103,7 @@ def _with_nms(network: Network, shapes: Shapes) -> str | None:
         return "a file with TensorRT's EfficientNMS in the graph"
     ranks = sorted(len(shape) for shape in shapes)
     if ranks in ([1, 1, 2], [1, 1, 2, 4], [2, 2, 3]) and any(shape and shape[-1] == 4 for shape in shapes):
-        return "torchvision's or MMDetection's detector with NMS in the graph (boxes, labels, scores)"
+        return f"a detector with {NMS} (boxes, labels and scores, as of torchvision or MMDetection)"
     return None
 
 

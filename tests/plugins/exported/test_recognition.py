@@ -190,3 +190,12 @@ def test_the_number_of_names_decides_between_two_readings(tmp_path):
         contract = load(model, tmp_path, names=str(tmp_path / "names.txt")).contract
         assert contract.outputs[0].meaning == meaning
         assert list(contract.classes) == names.split()
+
+
+def test_a_detector_with_nms_in_its_graph_is_refused_with_the_cut_that_helps(tmp_path):
+    net, out = joined()
+    rows_ = net.op("Reshape", net.part(net.op("Transpose", out, perm=[0, 2, 1]), 0, 5), np.array([5, 7]))
+    error = refused(net.model(rows_), tmp_path)
+    assert "NMS in the graph" in error.message
+    assert "output=TENSOR" in error.hint
+    load(net.model(rows_), tmp_path, output=out)
