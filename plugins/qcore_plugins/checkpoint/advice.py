@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from qcore_plugins.checkpoint import parts
 from qcore_plugins.checkpoint.standins import StandIn
@@ -18,6 +19,8 @@ TASKS = {
     "IKeypoint": "poses by YOLOv7",
 }  # fmt: skip
 """Heads that nothing here reads, and what they are for; a number at their end is a version."""
+DEEP = 3
+"""Levels of a checkpoint that are looked through."""
 READ = "qcore reads YOLOv5, YOLOv9 and YOLO-NAS checkpoints"
 
 
@@ -44,7 +47,7 @@ def advice(content: Checkpoint) -> str | None:
     if found := stored(content):
         return _elsewhere(found, content)
     weights = parts.bare(content.data, content.path)
-    if any(value.is_quantized for value in weights.values()) or any("_packed_params" in str(key) for key in weights):
+    if _integers(content.data):
         return "its weights are integers already; give the float checkpoint that they were made from"
     if weights and any(key.startswith(("model.", "module.model.")) for key in weights):
         return (
@@ -54,6 +57,13 @@ def advice(content: Checkpoint) -> str | None:
     if "super_gradients" in about(content):
         return "save its weights: torch.save({'net': model.state_dict()}, 'weights.pth')"
     return None
+
+
+def _integers(value: Any, depth: int = 0) -> bool:
+    """Whether a checkpoint holds tensors of torch's quantized types."""
+    if isinstance(value, StandIn):
+        return value.short == "_rebuild_qtensor"
+    return isinstance(value, Mapping) and depth <= DEEP and any(_integers(each, depth + 1) for each in value.values())
 
 
 def _elsewhere(found: Stored, content: Checkpoint) -> str | None:

@@ -23,7 +23,7 @@ TORCH_MODULES = (
 """Modules that hold layers, quantizers, optimizers and states of random numbers."""
 NAMES = {
     "torch.Tensor", "torch.per_tensor_affine", "torch.per_channel_affine", "torch._utils._rebuild_qtensor",
-    "torch._dynamo.eval_frame.OptimizedModule", "typing.Any", "uuid.UUID",
+    "typing.Any", "uuid.UUID",
 }  # fmt: skip
 """Single names that ordinary files hold; they become stand-ins as well."""
 METHODS = re.compile(r"_?forward\w*|fuseforward")

@@ -34,6 +34,10 @@ ABLE = frozenset({
 of a model."""
 
 
+COMPILED = "torch._dynamo.eval_frame.OptimizedModule"
+"""What `torch.compile` makes of a module."""
+
+
 @dataclass(frozen=True)
 class Checkpoint:
     """A checkpoint as data.
@@ -210,6 +214,10 @@ class _Unknown(pickle.UnpicklingError):
     """A name of a package that is neither Python's own nor one for training that is known here."""
 
 
+class _Compiled(pickle.UnpicklingError):
+    """A module that was compiled: its pickle is one of the compiler's objects around the network."""
+
+
 class InertUnpickler(pickle.Unpickler):
     """An unpickler that can only build data; `torch.load` adds the tensors through `persistent_load`."""
 
@@ -229,6 +237,8 @@ class InertUnpickler(pickle.Unpickler):
             return found
         if is_model_class(module, name):
             return stand_in(dotted)
+        if dotted == COMPILED:
+            raise _Compiled(dotted)
         package = module.split(".", maxsplit=1)[0]
         if "." in name or package in ABLE or package in sys.stdlib_module_names:
             raise _Refused(f"{self.reaches}{dotted}")
@@ -260,6 +270,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise FileError(
             f"{path}: refused, the pickle calls {error}, which is neither data nor model code; nothing of it was run",
             hint="do not open this file with torch.load; get the checkpoint from its authors again",
+        ) from error
+    except _Compiled as error:
+        raise FileError(
+            f"{path}: holds the compiled form of a network (torch.compile), not the network",
+            hint="save the network that was compiled: torch.save({'model': model._orig_mod}, 'model.pt')",
         ) from error
     except _Unknown as error:
         raise FileError(

@@ -39,3 +39,17 @@ def test_weights_of_another_network(saved):
     with pytest.raises(qcore.FileError, match="no loader recognises") as caught:
         qcore.load(saved({"model": {"model.0.conv.weight": torch.zeros(1), "model.0.bn.weight": torch.zeros(1)}}))
     assert "--loader yolov5 or yolov9 --loader-option config=FILE.yaml" in caught.value.hint
+
+
+@pytest.mark.filterwarnings("ignore:.*quantize.*")
+def test_integers_instead_of_weights(saved):
+    weight = torch.quantize_per_tensor(torch.rand(3, 3), 0.1, 0, torch.qint8)
+    with pytest.raises(qcore.FileError, match="no loader recognises") as caught:
+        qcore.load(saved({"state_dict": {"model.0.weight": weight}}))
+    assert "integers already" in caught.value.hint
+
+
+def test_a_compiled_network(saved):
+    with pytest.raises(qcore.FileError, match=r"compiled form of a network \(torch\.compile\)") as caught:
+        qcore.load(saved({"model": torch.compile(torch.nn.Linear(2, 2))}))
+    assert "_orig_mod" in caught.value.hint
