@@ -41,10 +41,7 @@ class Network:
         nodes = _named(graph, module)
         missing = (node for node in graph.weighted if node.outputs[0] not in nodes)
         for node in (*missing, *_differing(graph, nodes)):
-            raise QcoreError(
-                f"layer {node.layer}: the ONNX graph and the PyTorch program do not speak of the same tensor",
-                hint="quantize the exported file instead: --quantizer onnxruntime",
-            )
+            raise _different(node.layer)
         return cls(graph, module, nodes)
 
     def sharing(self, other: Network) -> None:
@@ -97,6 +94,10 @@ class Network:
         }
         made: dict[str, str] = {}
         for name, group in placement.tensors.items():
+            if name not in self.nodes and self._is_quantized_before(name, placement):
+                continue
+            if name not in self.nodes:
+                raise _different(name)
             if group not in made:
                 made[group] = f"quantizers.{len(made)}_{group.replace('.', '_')}"
                 _add(self.module, made[group], activation(group))
@@ -109,6 +110,13 @@ class Network:
                 reader.update_arg(1, self.module.graph.call_module(path, (reader.args[1],)))
         self.module.graph.lint()
         self.module.recompile()
+
+    def _is_quantized_before(self, name: str, placement: Placement) -> bool:
+        """Whether a tensor holds values that were rounded to the same steps before something moved them."""
+        maker = self.graph.producers.get(name)
+        if maker is None or not maker.moves:
+            return False
+        return all(placement.tensors.get(read) == placement.tensors[name] for read in self.graph.read(maker))
 
     def _behind(self, node: fx.Node, path: str, plain: Collection[fx.Node]) -> None:
         with self.module.graph.inserting_after(node):
@@ -126,6 +134,13 @@ class Network:
         made.delete_all_unused_submodules()
         made.recompile()
         return made
+
+
+def _different(layer: str) -> QcoreError:
+    return QcoreError(
+        f"layer {layer}: the ONNX graph and the PyTorch program do not speak of the same tensor",
+        hint="quantize the exported file instead: --quantizer onnxruntime",
+    )
 
 
 def _trainable(graph: Graph) -> set[str]:

@@ -95,3 +95,48 @@ def test_branches_that_share_a_scale_share_a_quantizer(exported, table, quantize
     network = quantizer.fake_quantized(exported, table, placement)
     made = list(network.module.get_submodule("quantizers").children())
     assert len(made) == len(placement.groups()) < len(placement.tensors)
+
+
+class Squeezing(torch.nn.Module):
+    """Fully connected layers between convolutions, and transposed ones in groups."""
+
+    def __init__(self, groups):
+        super().__init__()
+        self.first, self.last = torch.nn.Conv2d(3, 16, 3, padding=1), torch.nn.Conv2d(8, 5, 1)
+        self.down, self.up = torch.nn.Linear(16, 8), torch.nn.Linear(8, 16)
+        self.wider = torch.nn.ConvTranspose2d(16, 16, 2, 2, groups=groups)
+        self.before = torch.nn.Conv2d(16, 8, 1)
+
+    def forward(self, x):
+        x = torch.relu(self.first(x))
+        gate = torch.sigmoid(self.up(torch.relu(self.down(x.mean((2, 3))))))
+        return self.last(torch.relu(self.before(self.wider(x * gate.reshape(-1, 16, 1, 1))))).flatten(2)
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_weights_of_every_kind_are_rounded_along_their_output_channels(groups):
+    """A Linear layer has them on axis 0, a MatMul on axis 1, whichever of them the exporter writes."""
+    from qcore.contract import Tensor
+    from qcore_plugins.exporter.onnx import export_both
+    from qcore_plugins.layers.contracts import contract
+    from qcore_plugins.quantization.calibration import ranges
+    from qcore_plugins.quantization.graph import from_onnx
+    from qcore_plugins.quantization.placement import candidates
+    from qcore_plugins.quantization.table import ScaleTable, weight_scales
+
+    torch.manual_seed(0)
+    outputs = [Tensor("out0", "float32", (1, 5, 1024))]
+    agreed = contract((1, 3, 16, 16), outputs, [], preprocess={}, postprocess={}, protocols={})
+    exported = export_both(Squeezing(groups).eval(), agreed)
+    graph = from_onnx(exported.proto)
+    assert {node.op: node.axis for node in graph.weighted} == {"Conv": 0, "Gemm": 0, "ConvTranspose": 1}
+    feeds = {graph.inputs[0]: np.random.default_rng(0).random((1, 3, 16, 16), np.float32)}
+    found = ranges(exported.proto, graph, [feeds], "minmax")
+    table = ScaleTable.make(exported.proto, found, weight_scales(graph, exported.proto), needed=candidates(graph))
+    for profile in (ONNXRUNTIME, OPENVINO):
+        network = fake_quantized(exported, table, profile)
+        with torch.no_grad():
+            got = network.module(torch.from_numpy(feeds[graph.inputs[0]]))
+        got = (got[0] if isinstance(got, (tuple, list)) else got).numpy()
+        expected = next(iter(literal(write(table, profile)).run(feeds).values()))
+        assert np.abs(got - expected).mean() < 1e-5  # a few values lie between two steps
