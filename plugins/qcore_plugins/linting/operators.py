@@ -26,7 +26,7 @@ class IntegerFormat(Documented):
     integers, such as QLinearConv, instead of float ones between Q and DQ (`QuantFormat.QOperator`).
 
     Why: the rules on Q/DQ find nothing to look at in such a file; their silence says nothing about it. ONNX Runtime
-    runs both. A dynamic convolution is slower than a float one there, and OpenVINO computes it in float. TensorRT takes
+    runs both, a dynamic convolution no faster than a float one; OpenVINO computes those in float. TensorRT takes
     neither.
 
     Mend: quantize the float model with Q/DQ: that is one file for every runtime.
