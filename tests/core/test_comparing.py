@@ -9,6 +9,7 @@ from qcore.cli.console import Output
 from qcore.comparing.explaining import explained
 from qcore.comparing.inside import EXACT, _decibel, _fall
 from qcore.comparing.ladder import Compared, _explained
+from qcore.comparing.noise import accumulated, jump
 from qcore.comparing.preprocessing import rung
 from qcore.comparing.rung import Cause, Rung
 from qcore.comparing.tensors import Sums
@@ -149,3 +150,37 @@ def test_a_dead_level_of_a_joined_output_is_broken_though_most_rows_are_right():
         assert len(list(quantity.broken("scores"))) == lines
     assert quantity.correlation > 0.9
     assert quantity.worst_part == (20, pytest.approx(0, abs=0.05))
+
+
+def test_a_single_jump_is_a_layers_fault_and_noise_that_adds_up_is_not():
+    grows = {name: 38.0 - 2.5 * place for place, name in enumerate("abcdefghijklmno")}
+    assert jump(grows, "o", 40.0) is None
+    cause = accumulated(grows, "o")
+    assert cause.name == "accumulated noise"
+    assert "from 38.0 dB at a to 3.0 dB at o; the largest fall between neighbours is 2.5 dB" in cause.text
+    planted = {**grows, **{name: 4.0 - place for place, name in enumerate("fghijklmno")}}
+    assert jump(planted, "h", 40.0) == "f"
+    assert jump({"a": 2.0, "b": 30.0}, "a", 40.0) == "a"
+    branches = {"a": 30.0, "b": 12.0, "c": 25.0, "d": 11.0, "e": 2.9}  # c and d are of two branches
+    assert jump(branches, "e", 40.0) is None
+    assert jump({"a": 115.0, "b": 114.0, "c": 20.0}, "c", 120.0) == "c"
+
+
+def test_noise_that_is_enough_for_the_outputs_is_not_looked_for_behind_the_layers():
+    tensors = Rung("raw tensors", "fail", "", figures={"class scores": {"cosine": 0.85}})
+    noisy = Rung("inside the graph", "pass", "", figures={"ratio_db": {"a": 30.0, "b": 4.5}, "first_below": None})
+    (cause,) = _explained(tensors, noisy, ()).causes
+    assert cause.name == "accumulated noise"
+    assert cause.text.endswith("a cosine of 0.850 in the outputs is 4.2 dB")
+    clean = Rung("inside the graph", "pass", "", figures={"ratio_db": {"a": 30.0, "b": 25.0}, "first_below": None})
+    assert [each.name for each in _explained(tensors, clean, ()).causes] == ["behind the last layers"]
+
+
+def test_a_runtime_that_does_not_do_as_the_graph_says_is_named():
+    runtime = {"backend": "onnxruntime", "quantity": "class scores", "cosine": 0.5, "size": 1.0}
+    within = Rung(
+        "inside the graph", "pass", "", figures={"ratio_db": {"a": 30.0}, "first_below": None, "runtime": runtime}
+    )
+    (cause,) = _explained(Rung("raw tensors", "fail", ""), within, ()).causes
+    assert cause.name == "the runtime computes otherwise"
+    assert "onnxruntime makes other outputs than the graph says: cosine 0.5" in cause.text

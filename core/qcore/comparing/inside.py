@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from qcore.comparing.contracts import SUPPRESSED
 from qcore.comparing.explaining import explained
+from qcore.comparing.noise import START, accumulated, jump
 from qcore.comparing.protocols import Inside, Quantized
 from qcore.comparing.rung import Cause, Rung
-from qcore.comparing.side import Side
-from qcore.comparing.tensors import worse
+from qcore.comparing.side import Seen, Side
+from qcore.comparing.tensors import Sums, parts, worse
 from qcore.errors import NoRoute, QcoreError
 from qcore.report import Bars, Table
 from qcore.specs import ProbeSpec
@@ -62,8 +64,12 @@ def rung(reference: Side, candidate: Side, tensors: Sequence[Any]) -> Rung:
     asked = [below[0], *_fall(ratios, below[0])] if below else list(pairs)
     found += _rounding(reference, one, other, pairs, asked, fed[0], CLIPPED if below else NOTED)
     if below and len(found) == len(faults):
-        made = one.run(fed[0], below[:1])[below[0]], other.run(fed[1], [pairs[below[0]]])[pairs[below[0]]]
-        found += _first(said[below[0]], ratios[below[0]], *made, quantized=quantized)
+        layer = jump(ratios, below[0], START[worse(reference, candidate)])
+        if layer is None:
+            found.append(accumulated({said[name]: ratio for name, ratio in ratios.items()}, said[below[0]]))
+        else:
+            made = one.run(fed[0], [layer])[layer], other.run(fed[1], [pairs[layer]])[pairs[layer]]
+            found += _first(said[layer], ratios[layer], *made, quantized=quantized)
     told = {said[layer]: ratio for layer, ratio in ratios.items()}
     worst = sorted(told, key=lambda layer: told[layer])[:10]
     start = said[below[0]] if below else None
@@ -76,7 +82,13 @@ def rung(reference: Side, candidate: Side, tensors: Sequence[Any]) -> Rung:
         "; ".join([*dict.fromkeys(cause.name for cause in (faults if below else found)), first or lowest]),
         tuple(found),
         f"signal-to-noise ratio of every layer {limit:g} dB, for a {worse(reference, candidate)} model",
-        {"layers": len(pairs), "first_below": start, "ratio_db": told, "worst": worst},
+        {
+            "layers": len(pairs),
+            "first_below": start,
+            "ratio_db": told,
+            "worst": worst,
+            "runtime": {} if below else _runtime(candidate, other, tensors[0]),
+        },
         [
             Bars(worst, values, "dB", "The ten layers with most noise", limit),
             Table(("layer", "dB"), list(told.items()), "All layers", folded=True),
@@ -151,6 +163,28 @@ def _ratios(
     return {layer: _decibel(*map(float, found)) for layer, found in sums.items()}
 
 
+def _runtime(candidate: Side, other: Inside, tensor: Any) -> dict[str, Any]:
+    """The quantity of the outputs that the runtime makes otherwise than the graph says; empty where it makes none so.
+
+    Probes compute what a graph says, so that all layers may be right where the runtime is not.
+    """
+    names = [output.name for output in candidate.contract.outputs]
+    if any(output.stage == SUPPRESSED for output in candidate.contract.outputs) or not set(names) <= other.tensors:
+        return {}
+    fed = candidate.fed(tensor)
+    ran, literal = candidate.predictor.session.run(fed), other.run(fed, names)
+    both = [
+        parts(candidate.predictor, Seen(tensor, {name: values[name][:1] for name in names}, None))
+        for values in (literal, ran)
+    ]
+    for name, (value, place) in both[0].items():
+        sums = Sums(coarse=(0, 0.0))
+        sums.add(value, both[1][name][0], place, "")
+        if not sums.within(candidate.exactness):
+            return {"backend": candidate.predictor.backend, "quantity": name, "cosine": sums.cosine, "size": sums.size}
+    return {}
+
+
 def _decibel(signal: float, noise: float) -> float:
     if not math.isfinite(noise):
         return -EXACT
@@ -171,7 +205,7 @@ def _first(name: str, ratio: float, one: Any, other: Any, *, quantized: bool) ->
     """That a layer is the first, where rounding does not explain it, and what was done to its values `[N, C, ...]`."""
     if one[:1].shape == other[:1].shape and np.isfinite(other).all() and one.ndim > 1:
         yield from explained(name, _centred(one), _centred(other), lambda channel: f"channel {channel}", ALIKE)
-    text = f"{name} is at {ratio:.1f} dB; the layers before it are within bounds"
+    text = f"the ratio falls to {ratio:.1f} dB at {name}; the layers before it are within bounds"
     hint = f"leave it float: qcore quantize ... --exclude {name}"
     if not quantized:
         hint = "neither is quantized: its weights are others, or what lies between it and the layer before"

@@ -10,6 +10,7 @@ from typing import Any
 from qcore import machine
 from qcore.comparing import contracts, inside, preprocessing, saturation
 from qcore.comparing.inside import FIRST, takes
+from qcore.comparing.noise import ACCUMULATED, BEHIND, OTHERWISE, beyond_layers
 from qcore.comparing.protocols import Comparison
 from qcore.comparing.rung import Cause, Rung
 from qcore.comparing.side import Side
@@ -27,8 +28,7 @@ STEPS = ("contract", "preprocessing", "raw tensors", "inside the graph")
 LOOKED = 8
 """Inputs whose raw tensors are compared; half of them inside the graph."""
 MAX_DROP = 0.01
-BEHIND = "behind the last layers"
-VAGUE = (BEHIND, FIRST)
+VAGUE = (BEHIND, FIRST, ACCUMULATED, OTHERWISE)
 """Causes that say where numbers differ, not why."""
 RESULTS = "results"
 """Name of the step that is not asked where no evaluator compares results."""
@@ -179,9 +179,7 @@ def _explained(tensors: Rung, within: Rung, sources: Sequence[Cause]) -> Rung:
         layers = list(within.figures.get("ratio_db", ()))
         first = bool(layers) and within.figures["first_below"] == layers[0]
         return replace(tensors, causes=sources) if first else tensors
-    text = "every layer inside is above its threshold, the outputs are not: what is behind the last layers differs"
-    hint = "compare the ends of both graphs: decoding, sigmoid, anchors, order of channels"
-    return replace(tensors, causes=[Cause(BEHIND, text, hint)])
+    return replace(tensors, causes=[beyond_layers(tensors, within)])
 
 
 def _accepted(rung: Rung) -> Rung:

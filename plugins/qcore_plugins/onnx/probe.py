@@ -41,7 +41,9 @@ class OnnxInside:
         self.names: Mapping[str, str] = {node.outputs[0]: node.layer for node in view.graph.weighted}
         inferred = onnx.shape_inference.infer_shapes(proto).graph
         floats = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16}
-        self._kinds = {value.name: value.type.tensor_type.elem_type for value in inferred.value_info}
+        self._kinds = {
+            value.name: value.type.tensor_type.elem_type for value in (*inferred.value_info, *inferred.output)
+        }
         self.tensors = frozenset(name for name, kind in self._kinds.items() if kind in floats) | set(view.graph.inputs)
         self.faults = list(self._computed())
         self._asked: tuple[list[str], onnxruntime.InferenceSession] | None = None

@@ -24,7 +24,11 @@ class OpenVinoInside:
     def __init__(self, model: openvino.Model) -> None:
         self._model = model
         self._outputs = {
-            name: port for op in model.get_ordered_ops() for port in op.outputs() for name in port.get_names()
+            name: port
+            for op in model.get_ordered_ops()
+            if op.get_type_name() != "Result"  # has the names of what it reads, and cannot be read itself
+            for port in op.outputs()
+            for name in port.get_names()
         }
         self.tensors = frozenset(self._outputs)
         self.layers: Mapping[str, tuple[int, ...]] = {
