@@ -34,6 +34,10 @@ def test_one_calibration_serves_every_installed_runtime(run, exported, images, t
         assert report["parity"]["backend"] in (name, "onnxruntime")
         assert report["parity"]["agree"]
         assert report["parity"]["boxes"] > 10
+        assert report["parity"]["float"]["agree"]
+        assert report["parity"]["proved"] is (report["parity"]["backend"] == name)
+        if name != "tensorrt":
+            assert report["parity"]["executed"]["integer"] >= 0.9 * report["parity"]["quantized"] > 40
     hashes = {
         qcore.load(report["file"]).contract.provenance["quantization"]["table_sha256"] for report in reports.values()
     }
@@ -69,7 +73,9 @@ def test_the_tensorrt_profile_needs_no_tensorrt_to_be_written(run, exported, ima
     assert code == 0
     form = qcore.load(tmp_path / "shapes.onnx").form
     assert (form.activation, form.symmetric, form.precision, form.profile) == ("s8", True, "f16", "tensorrt")
-    assert json.loads(out)["parity"]["agree"]
+    parity = json.loads(out)["parity"]
+    assert parity["agree"]
+    assert parity["proved"] or parity["unproved"].startswith("the file is for tensorrt, but ran on onnxruntime: ")
     code, _, err = run("quantize", exported, "--calib", images, "--quantizer", "onnxruntime", "--target", "tpu",
                        "-o", tmp_path)  # fmt: skip
     assert code == 2
