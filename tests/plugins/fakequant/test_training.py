@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,9 +29,19 @@ def quantize(checkpoint, pictures, quantizer="pytorch-quantization", **options):
     return made.quantized().loaded
 
 
-def written(model, profile):
-    from dataclasses import replace
+def small(checkpoint, pictures, progress=None, **options):
+    """The same where neither the size nor the number of the pictures matters: half the time."""
+    made = qcore.pipeline(weights=checkpoint, imgsz=96).quantize(
+        "pytorch-quantization", calibration=few(pictures), **{"qat": True, "batch": 2, "steps": 6, **options}
+    )
+    return (replace(made, progress=progress) if progress else made).quantized().loaded
 
+
+def few(pictures):
+    return sorted((pictures / "images").iterdir())[:4]
+
+
+def written(model, profile):
     pipeline = qcore.pipeline(weights="unused").continued(model)
     return replace(pipeline, target=profile).model("onnx")
 
@@ -68,12 +79,12 @@ def test_the_trained_file_has_the_calibrated_files_nodes_and_shapes(pipeline, tr
 
 
 def test_equal_settings_give_equal_weights(checkpoint, pictures):
-    one, other = (numbers_of(quantize(checkpoint, pictures, steps=3, scales="learned")) for _ in range(2))
+    one, other = (numbers_of(small(checkpoint, pictures, steps=3, scales="learned")) for _ in range(2))
     assert all(np.array_equal(value, other[name]) for name, value in one.items())
 
 
 def test_a_killed_training_goes_on_where_it_was(checkpoint, pictures, tmp_path, monkeypatch):
-    whole = numbers_of(quantize(checkpoint, pictures, state=str(tmp_path / "whole"), scales="learned"))
+    whole = numbers_of(small(checkpoint, pictures, state=str(tmp_path / "whole"), scales="learned"))
     state = tmp_path / "killed"
 
     class Killed(Silent):
@@ -83,34 +94,23 @@ def test_a_killed_training_goes_on_where_it_was(checkpoint, pictures, tmp_path, 
                 if description == "training" and number == 2:
                     raise KeyboardInterrupt
 
-    killed = qcore.pipeline(weights=checkpoint).quantize(
-        "pytorch-quantization",
-        calibration=pictures / "images",
-        qat=True,
-        batch=2,
-        steps=6,
-        state=str(state),
-        scales="learned",
-    )
-    from dataclasses import replace
-
     with pytest.raises(KeyboardInterrupt):
-        replace(killed, progress=Killed()).quantized()
+        small(checkpoint, pictures, progress=Killed(), state=str(state), scales="learned")
     kept = torch.load(state, weights_only=True)
     assert 0 < kept["step"] < 6
-    resumed = numbers_of(quantize(checkpoint, pictures, state=str(state), scales="learned"))
+    resumed = numbers_of(small(checkpoint, pictures, state=str(state), scales="learned"))
     assert all(np.array_equal(value, resumed[name]) for name, value in whole.items())
 
 
 def test_the_state_of_another_training_is_refused(checkpoint, pictures, tmp_path):
     state = str(tmp_path / "state")
-    quantize(checkpoint, pictures, steps=1, state=state)
+    small(checkpoint, pictures, steps=1, state=state)
     for other in ({"steps": 2}, {"steps": 1, "percentile": 99.9}, {"steps": 1, "scales": "learned"}):
         with pytest.raises(qcore.FileError, match="another training"):
-            quantize(checkpoint, pictures, state=state, **other)
+            small(checkpoint, pictures, state=state, **other)
     (tmp_path / "state").write_bytes(b"not a state")
     with pytest.raises(qcore.FileError, match="not the state of a training"):
-        quantize(checkpoint, pictures, steps=2, state=state)
+        small(checkpoint, pictures, steps=2, state=state)
 
 
 def quantized_watched(monkeypatch, checkpoint, pictures, **options):
@@ -199,13 +199,13 @@ def test_a_loss_that_is_no_number_stops_the_training(checkpoint, pictures, monke
     real = Distance.__call__
     monkeypatch.setattr(Distance, "__call__", lambda self, got, wanted: real(self, got, wanted) * float("nan"))
     with pytest.raises(qcore.CheckFailed, match="the loss is nan after step 1"):
-        quantize(checkpoint, pictures)
+        small(checkpoint, pictures)
 
 
 @pytest.mark.parametrize("options", [{"steps": 0}, {"batch": 0}, {"rate": 0.0}])
 def test_settings_that_train_nothing_are_refused(checkpoint, pictures, options):
     with pytest.raises(qcore.UsageError, match="above 0"):
-        quantize(checkpoint, pictures, **options)
+        small(checkpoint, pictures, **options)
 
 
 def test_one_picture_is_too_few(checkpoint, pictures):
@@ -221,15 +221,8 @@ def test_the_judge_decides_which_state_is_the_best(checkpoint, pictures, monkeyp
     figures = iter([0.5, 0.9, 0.1])
     monkeypatch.setattr(Judge, "__call__", lambda *_: next(figures))
     monkeypatch.setattr(training, "ROUNDS", 2)
-    made = qcore.pipeline(weights=checkpoint).quantize(
-        "pytorch-quantization",
-        calibration=pictures / "images",
-        judge=Judge(qcore.plugins, pictures / "instances.json"),
-        qat=True,
-        batch=2,
-        steps=4,
-    )
-    said = made.quantized().loaded.contract.provenance["quantization"]["qat"]
+    judge = Judge(qcore.plugins, pictures / "instances.json")
+    said = small(checkpoint, pictures, judge=judge, steps=4).contract.provenance["quantization"]["qat"]
     assert (said["step"], said["judged"]) == (2, 0.9)
 
 
