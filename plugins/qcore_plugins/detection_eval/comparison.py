@@ -164,11 +164,14 @@ class DetectionComparison:
             "worst": self._worst.captions(),
         }
         counts = {"REF": self._before.tolist(), "CANDIDATE": self._after.tolist()}
+        summary = (
+            f"{self._boxes} boxes, {alone / counted:.1%} without a partner at IoU {NEAR:g}, {self._changed} of another "
+            f"class, confidences {shift:.4f} apart on average ({bias:+.4f})"
+        )
         return Rung(
             "detections",
             verdict,
-            f"{self._boxes} boxes, {alone / counted:.1%} without a partner at IoU {NEAR:g}, {self._changed} of another "
-            f"class, confidences {shift:.4f} apart on average ({bias:+.4f})",
+            summary if self._sure else f"no box above confidence {CONFIDENCE:g}, which proves nothing",
             tuple(causes),
             f"at most {LOST:.0%} without a partner, confidences within {SHIFT:g}, one way within {BIAS:g}",
             figures,
