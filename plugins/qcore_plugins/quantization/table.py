@@ -287,7 +287,3 @@ def weight_scale(weight: np.ndarray, axis: int | None) -> WeightScale:
     others = None if axis is None else tuple(place for place in range(weight.ndim) if place != axis)
     largest = np.atleast_1d(np.abs(weight).max(axis=others)) / 127
     return WeightScale(axis, np.where(largest == 0, 1.0, largest).astype(np.float32))
-
-
-OUTPUT_CHANNELS = {"Conv": 0, "ConvTranspose": 1, "MatMul": 1, "Gemm": 1}
-"""Axis of the output channels in each operation's weight."""
