@@ -18,9 +18,14 @@ CONFIG = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
 def unfused(model: Any) -> Any:
     """A copy without FakeQuantize, so that OpenVINO has nothing to make integers of."""
     copy = model.clone()
-    for op in copy.get_ordered_ops():  # integers behind a FakeQuantize would be taken for a quantized activation
-        if op.get_type_name() == "Convert" and op.input_value(0).get_node().get_type_name() == "FakeQuantize":
-            op.output(0).replace(op.input_value(0))
+    for op in copy.get_ordered_ops():
+        source = op.input_value(0).get_node() if op.get_type_name() == "Convert" else None
+        if source is not None and source.get_type_name() == "FakeQuantize":
+            op.output(0).replace(op.input_value(0))  # its integers would be taken for a quantized activation
+        elif source is not None and source.get_type_name() == "Constant" and source.get_element_type().is_integral():
+            # stored integers: without VNNI, OpenVINO ends with "could not create a primitive descriptor" on some
+            values = np.asarray(source.get_data()).astype(op.get_output_element_type(0).to_dtype())
+            op.output(0).replace(opset13.constant(values).output(0))
     manager = Manager()
     manager.register_pass(_Unfused())
     manager.run_passes(copy)
