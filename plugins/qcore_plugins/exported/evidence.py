@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,8 +21,8 @@ LEVELS = (
     (32,),
 )
 """Strides of the levels that heads have."""
-ANCHORS = (1, 3, 2)
-"""Boxes per cell."""
+ANCHORS = (1, 3, 2, 4, 5, 6, 9)
+"""Boxes per cell, the usual ones first."""
 
 
 @dataclass(frozen=True)
@@ -78,14 +79,24 @@ class Slopes:
         return self.second > 0.4
 
 
-def grid(count: int, size: tuple[int, int]) -> Grid | None:
-    """The cells that explain a number of rows; None where no usual head has so many."""
-    for anchors in ANCHORS:
-        for strides in LEVELS:
-            cells = [_cells(size, stride) for stride in strides]
-            if count == anchors * sum(rows * columns for rows, columns in cells):
-                return Grid(strides, anchors, size)
-    return None
+def grid(count: int, size: tuple[int, int], boxes: np.ndarray | None = None) -> Grid | None:
+    """The cells that explain a number of rows; None where no usual head has so many.
+
+    Args:
+        count: Rows.
+        size: Height and width of the input.
+        boxes: Their values `[N, 4]`; where several kinds of cells explain the number, those that they follow are taken.
+    """
+    several = [
+        Grid(strides, anchors, size)
+        for anchors in ANCHORS
+        for strides in LEVELS
+        if count == anchors * sum(math.prod(_cells(size, stride)) for stride in strides)
+    ]
+    if boxes is None or len(several) < 2:
+        return several[0] if several else None
+    best = min(several, key=lambda cells: abs(slopes(boxes, cells).first - 1))
+    return best if slopes(boxes, best).follows else several[0]
 
 
 def slopes(boxes: np.ndarray, cells: Grid) -> Slopes:

@@ -98,12 +98,8 @@ def refusal(name: str, *, hint: str | None = None) -> FileError:
 
 def _one(network: Network, output: Tensor, named: int | None) -> Head:
     values = network.sample[output.name]
-    rows_first = grid(values.shape[1], network.size)
-    columns = None if rows_first else grid(values.shape[2], network.size)
-    rows = rows_first is not None or (columns is None and values.shape[2] < values.shape[1])
-    boxes = values[0] if rows else values[0].T
-    cells = rows_first or columns
-    if boxes.shape[1] == 6 and rows and integral(boxes[:, 5]) and (cells is None or _chooses(network, boxes)):
+    boxes, cells, rows = _oriented(values[0], network.size)
+    if boxes.shape[1] == 6 and rows and integral(boxes[:, 5]) and (cells is None or _chooses(network, boxes, cells)):
         return _labelled(network, output, boxes, cells)
     if boxes.shape[1] < 5:
         raise refusal(f"a part of a head, boxes without scores or the other way round ({shapes([output])})")
@@ -126,9 +122,28 @@ def _one(network: Network, output: Tensor, named: int | None) -> Head:
     return Head("yolo26" if found.corners else "yolov9", meaning, (output,), classes, told)
 
 
-def _chooses(network: Network, boxes: np.ndarray) -> bool:
-    """Whether the last column is an index: something is chosen in the graph, or an index above 1 is there."""
-    return bool(network.chosen) or float(boxes[:, 5].max()) > 1 or bool(np.ptp(boxes[:, 5]) == 0)
+def _oriented(values: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, Grid | None, bool]:
+    """One row a box, their cells, and whether they stood in rows; values of a box may be as many as some cells."""
+    ways = []
+    for turned, rows in ((values, True), (values.T, False)):
+        cells = grid(len(turned), size, turned[:, :4]) if turned.shape[1] >= 4 else None
+        if cells is not None:
+            ways.append((turned, cells, rows))
+    if not ways:
+        rows = values.shape[1] < values.shape[0]
+        return values if rows else values.T, None, rows
+    followed = [(abs(found.first - 1), way) for way in ways if (found := slopes(way[0][:, :4], way[1])).follows]
+    return min(followed, key=lambda pair: pair[0])[1] if followed else max(ways, key=lambda way: len(way[0]))
+
+
+def _chooses(network: Network, boxes: np.ndarray, cells: Grid) -> bool:
+    """Whether the last column is an index: something is chosen in the graph, or an index above 1 is there.
+
+    That of a single class never changes, nor does the score of a single class that training has left at its end: the
+    first stands beside corners, the second beside centres and sizes.
+    """
+    constant = bool(np.ptp(boxes[:, 5]) == 0)
+    return bool(network.chosen) or float(boxes[:, 5].max()) > 1 or (constant and slopes(boxes[:, :4], cells).corners)
 
 
 def _labelled(network: Network, output: Tensor, boxes: np.ndarray, cells: Grid | None) -> Head:
@@ -157,6 +172,8 @@ def _count(network: Network) -> int | None:
 
 def _pair(network: Network) -> Head:
     boxes = [output for output in network.outputs if output.shape[2] == 4]
+    if len(boxes) == 2:  # four classes: scores never leave 0 to 1
+        boxes = [output for output in boxes if np.ptp(network.sample[output.name]) > 1 + 2 * TOLERANCE]
     scores = [output for output in network.outputs if output not in boxes]
     counts = {output.shape[1] for output in network.outputs}
     if len(boxes) != 1 or len(scores) != 1 or len(counts) > 1:
@@ -168,7 +185,7 @@ def _pair(network: Network) -> Head:
             )
         raise _unknown(network.outputs)
     values = network.sample[boxes[0].name][0]
-    cells = grid(len(values), network.size)
+    cells = grid(len(values), network.size, values)
     if cells is None:
         raise _without_cells(network, boxes[0], values)
     found = slopes(values, cells)

@@ -56,12 +56,13 @@ def _faults(boxes: np.ndarray, scores: np.ndarray, size: tuple[int, int]) -> Ite
     inside = np.all((middle > -limit) & (middle < limit), 1) & (width < limit[0]) & (height < limit[1])
     if len(boxes) and inside.mean() < MOST:
         yield f"{1 - inside.mean():.0%} of the boxes lie far outside the {size[0]}x{size[1]} input"
-    cells = grid(len(boxes), size)
+    placed = np.concatenate((middle, np.stack((width, height), 1)), 1)
+    cells = grid(len(boxes), size, placed)
     best = scores.max(1)
     selected = bool(np.ptp(best) > 0 and np.all(np.diff(best) <= 0))  # sorted boxes are in no cell's place any more
     if cells is None or selected:
         return
-    found = slopes(np.concatenate((middle, np.stack((width, height), 1)), 1), cells)
+    found = slopes(placed, cells)
     if not found.follows:
         yield "the boxes do not lie where their cells lie"
     elif found.corners:

@@ -39,6 +39,7 @@ def describe(
     """
     picture = exported_input(inputs, "YOLO-NAS")
     boxes = [tensor for tensor in outputs if len(tensor.shape) == 3 and tensor.shape[2] == 4]
+    boxes = boxes[:1] if len(boxes) == len(outputs) == 2 else boxes  # four classes: boxes stand first
     scores = [tensor for tensor in outputs if len(tensor.shape) == 3 and tensor not in boxes]
     if len(boxes) != 1 or len(scores) != 1 or not isinstance(scores[0].shape[2], int):
         raise FileError(
@@ -54,7 +55,7 @@ def describe(
         picture.shape,
         said,
         class_names(names, int(scores[0].shape[2])),
-        preprocess={**LETTERBOX, **(PIPELINES["coco"] if 640 in picture.shape else {})},
+        preprocess={**LETTERBOX, **(PIPELINES["coco"] if picture.shape.count(640) == 2 else {})},
         postprocess=POSTPROCESS,
         protocols=PROTOCOLS,
     )

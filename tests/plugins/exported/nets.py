@@ -102,14 +102,14 @@ def joined(classes=3, *, rows=False, corners=False, net=None):
     return net, net.op("Transpose", whole, perm=[0, 2, 1]) if rows else whole
 
 
-def anchored(classes=3, net=None):
-    """YOLOv5's layout: three boxes a cell, objectness."""
+def anchored(classes=3, net=None, anchors=3, certain=None):
+    """YOLOv5's layout: three boxes a cell, objectness; every class score may be one number."""
     net = net or Net()
     levels = []
     for stride in STRIDES:
         rows, columns = net.size[0] // stride, net.size[1] // stride
-        shape = np.array([1, 3, 5 + classes, rows, columns])
-        raw = net.op("Reshape", net.level(stride, 3 * (5 + classes)), shape)
+        shape = np.array([1, anchors, 5 + classes, rows, columns])
+        raw = net.op("Reshape", net.level(stride, anchors * (5 + classes)), shape)
         soft = net.op("Sigmoid", net.op("Transpose", raw, perm=[0, 1, 3, 4, 2]))
         x, y = np.meshgrid(np.arange(columns), np.arange(rows))
         place = np.stack((x, y), -1)[None, None].astype(np.float32) - np.float32(0.5)
@@ -117,8 +117,12 @@ def anchored(classes=3, net=None):
             "Mul", net.op("Add", net.op("Mul", net.part(soft, 0, 2, 4), np.float32(2)), place), np.float32(stride)
         )
         sizes = net.op("Mul", net.part(soft, 2, 4, 4), np.float32(4 * stride))
-        whole = net.op("Concat", centre, sizes, net.part(soft, 4, 5 + classes, 4), axis=4)
-        levels.append(net.op("Reshape", whole, np.array([1, 3 * rows * columns, 5 + classes])))
+        scores = net.part(soft, 4, 5 + classes, 4)
+        if certain is not None:
+            kinds = np.full((1, anchors, rows, columns, classes), certain, np.float32)
+            scores = net.op("Concat", net.part(soft, 4, 5, 4), kinds, axis=4)
+        whole = net.op("Concat", centre, sizes, scores, axis=4)
+        levels.append(net.op("Reshape", whole, np.array([1, anchors * rows * columns, 5 + classes])))
     return net, net.op("Concat", *levels, axis=1)
 
 
@@ -171,9 +175,9 @@ def end_to_end(classes=3, kept=20, *, net=None):
     return net, net.op("Concat", final, *last, axis=2)
 
 
-def apart(classes=3, *, softmax=True):
+def apart(classes=3, *, softmax=True, net=None):
     """YOLO-NAS: corners `[1, N, 4]` and scores `[1, N, classes]`."""
-    net = Net()
+    net = net or Net()
     low, high = net.corners()
     whole = net.op("Concat", low, high, axis=1)
     if softmax:

@@ -36,6 +36,10 @@ CASES = {
     "yolo26 before selecting": (lambda: joined(corners=True), "yolo26", "corners-classes", {}),
     "the same, transposed": (lambda: joined(rows=True, corners=True), "yolo26", "corners-classes-rows", {}),
     "yolov5": (anchored, "yolov5", "boxes-objectness-classes", {}),
+    "yolov5, four anchors": (lambda: anchored(anchors=4), "yolov5", "boxes-objectness-classes", {}),
+    "yolov5, five anchors": (lambda: anchored(1, anchors=5), "yolov5", "boxes-objectness-classes", {}),
+    "yolov5, one class, certain": (lambda: anchored(1, certain=1), "yolov5", "boxes-objectness-classes", {}),
+    "yolov8, as many values as cells": (lambda: joined(80), "yolov9", "boxes-classes", {}),
     "yolov5, one class": (lambda: anchored(1), "yolov5", "boxes-objectness-classes", {}),
     "yolox": (yolox, "yolox", "boxes-objectness-classes", {}),
     "yolox, one class": (lambda: yolox(1), "yolox", "boxes-objectness-classes", {}),
@@ -85,12 +89,14 @@ def by_hand(path, picture, meaning, pixels):
 
 
 def test_two_outputs_are_yolo_nas_or_a_cut_of_yolo26(tmp_path):
-    for softmax, family in ((True, "yolonas"), (False, "yolo26")):
-        net, boxes, scores = apart(softmax=softmax)
+    for softmax, family, classes in ((True, "yolonas", 3), (False, "yolo26", 3), (True, "yolonas", 4)):
+        net, boxes, scores = apart(classes, softmax=softmax)
         contract = load(net.model(scores, boxes), tmp_path).contract
         assert contract.provenance["family"] == family
         assert {tensor.name: tensor.meaning for tensor in contract.outputs} == {boxes: "boxes", scores: "scores"}
         assert contract.preprocess.params["fit_within"] is None  # 636 belongs to inputs of 640
+    net, boxes, scores = apart(net=Net((384, 640)))
+    assert load(net.model(scores, boxes), tmp_path).contract.preprocess.params["fit_within"] is None
 
 
 def maps(*channels, strides=(8,)):
