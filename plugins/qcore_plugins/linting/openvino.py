@@ -9,13 +9,13 @@ import numpy as np
 import onnx
 
 from qcore.checking import Subject
+from qcore.wording import counted
+from qcore_plugins.linting.limits import limited
 from qcore_plugins.linting.pools import padded
-from qcore_plugins.linting.rule import WRITTEN, Documented, Hit
-from qcore_plugins.onnxfile.fusing import clip_limits
+from qcore_plugins.linting.rule import AGAIN, WRITTEN, Documented, Hit
 from qcore_plugins.onnxfile.nodes import label
 from qcore_plugins.onnxfile.scale import BYTES, Scale, attribute
 from qcore_plugins.onnxfile.view import QUANTIZE, STORED, View, whole
-from qcore_plugins.quantization.graph import AVERAGING, MOVING
 
 
 class ForOpenVINO(Documented):
@@ -122,24 +122,6 @@ def _off_middle(scale: Scale) -> bool:
     return scale.points is not None and bool(np.any(scale.points != middle))
 
 
-ABOVE_ZERO = {
-    "Abs",
-    "Exp",
-    "HardSigmoid",
-    "ReduceL1",
-    "ReduceL2",
-    "ReduceSumSquare",
-    "Relu",
-    "Sigmoid",
-    "Softmax",
-    "Softplus",
-    "Sqrt",
-}
-"""Operations whose results are never negative."""
-KEEPING = MOVING | AVERAGING | {"Add", "Mul", "Sum", "Max", "Min", "Identity", "Dropout"}
-"""Operations that give nothing negative where they are given nothing negative."""
-
-
 class LostLimit(ForOpenVINO):
     """A 16-bit Q at the end of its range, on values that go beyond it.
 
@@ -162,29 +144,8 @@ class LostLimit(ForOpenVINO):
             if scale.kind not in ("int16", "uint16") or scale.limits is None or scale.point not in scale.limits:
                 continue
             tensor = view.behind(view.nodes[name].input[0])
-            if not _limited(view, tensor, low=scale.point == scale.limits[0], seen=set()):
+            if not limited(view, tensor, low=scale.point == scale.limits[0]):
                 yield Hit(name, f"{scale} is what limits {tensor}")
-
-
-def _limited(view: View, tensor: str, *, low: bool, seen: set[str]) -> bool:
-    """Whether a tensor holds nothing below 0 (nothing above it if not `low`); what comes from outside is trusted."""
-    value = view.value(tensor)
-    if value is not None:
-        return bool((value >= 0).all() if low else (value <= 0).all())
-    node = view.makers.get(tensor)
-    if node is None or tensor in seen:
-        return True
-    seen.add(tensor)
-    if node.op_type == "Clip":
-        ends = clip_limits(view, node)
-        end = ends[0 if low else 1]
-        return end is not None and (end >= 0 if low else end <= 0)
-    if low and node.op_type in ABOVE_ZERO:
-        return True
-    if node.op_type not in KEEPING or (not low and node.op_type == "Mul"):
-        return False
-    kept = node.input[:1] if node.op_type in MOVING - {"Concat"} else node.input
-    return all(_limited(view, view.behind(name), low=low, seen=seen) for name in kept if name)
 
 
 class CountedPadding(ForOpenVINO):
@@ -286,6 +247,34 @@ class FourBits(ForOpenVINO):
                 yield Hit(name, f"reads {scale}")
 
 
+class ScalesInQOperators(ForOpenVINO):
+    """QLinearConv or QLinearMatMul whose weights have a scale per channel.
+
+    Why: OpenVINO 2026.4 reads the scales of a QLinearConv along the input channels. The file is refused if there are
+    not as many of these as of output channels, and computed wrong if there are (measured: off by 9 of at most 64 on
+    average). It refuses a QLinearMatMul with more than one scale. One scale for the whole weight is right.
+
+    Mend: quantize with Q/DQ instead of `QuantFormat.QOperator`.
+    """
+
+    id = "OV008"
+    severity = "error"
+    hint = AGAIN
+
+    def hits(self, subject: Subject) -> Iterator[Hit]:
+        """Each one."""
+        view = subject.derived(whole)
+        for name, node in view.nodes.items():
+            if node.op_type not in ("QLinearConv", "QLinearMatMul") or node.domain not in ("", "ai.onnx"):
+                continue
+            weight, scales = view.value(node.input[3]), view.value(node.input[4])
+            if scales is None or not scales.ndim or (scales.size == 1 and node.op_type == "QLinearMatMul"):
+                continue
+            if weight is None or scales.size > 1 or weight.shape[1] != 1:
+                yield Hit(name, f"{node.op_type} with {counted(scales.size, 'scale')} in a vector")
+
+
 RULES = (
     SignedActivations, UnknownOperators, ShiftedWeights, LostLimit, CountedPadding, MovedWeights, FourBits,
+    ScalesInQOperators,
 )  # fmt: skip

@@ -138,6 +138,29 @@ def limited(graph, op="Relu", point=0, scale=0.05, ends=(0.0, 6.0), kind=U8, ops
     return net.end(net.g.node(op, [y, *more], "r") if op else y, scale, point, kind)
 
 
+def powered(graph, exponent=2.0, op="Pow", point=0):
+    """A Q at the end of its range behind a power of a signed value, as in the decode of YOLOv5's boxes."""
+    net, y = conv(graph, None, opset=21, kind=U16, point=32768)
+    y = net.g.node(op, [y, y if op == "Mul" else net.g.store("exponent", np.float32(exponent))], "p")
+    halved = net.g.node("Div", [y, net.g.store("two", np.float32(2))], "h")
+    return net.end(halved, 5e-3, point, U16)
+
+
+def integer(graph, op, size, scales, shape=None):
+    """QLinearConv or QLinearMatMul between Q and DQ; `scales` are so many, in a vector, or one scalar if 0."""
+    net = Net(graph, shape or (PICTURE if op == "QLinearConv" else ROWS))
+    g = net.g
+    given = [g.store("xs", np.float32(0.03)), g.store("xz", np.uint8(128))]
+    steps = np.geomspace(0.001, 0.03, scales or 1).astype(np.float32).reshape((scales,) if scales else ())
+    weight = g.store("w", g.rng.integers(-50, 51, size).astype(I8))
+    read = [g.node("QuantizeLinear", ["x", *given], "q"), *given, weight]
+    read += [g.store("ws", steps), g.store("wz", np.zeros(steps.shape, I8))]
+    result = [g.store("ys", np.float32(0.2)), g.store("yz", np.uint8(128))]
+    more = {"pads": [1] * 4} if op == "QLinearConv" else {}
+    g.node("DequantizeLinear", [g.node(op, read + result, "y", **more), *result], "out")
+    return net
+
+
 def second_reader(graph, op):
     net, y = conv(graph)
     net.g.node("Add", [net.g.quantized(y), net.g.node(op, [y], "s")], "out")
@@ -355,6 +378,9 @@ CASES = [
     (OPENVINO, of(limited, "Clip", kind=U16, point=0, scale=1e-4, opset=21), RIGHT, None),
     (OPENVINO, of(limited, None, kind=U16, point=32768, scale=4e-4, opset=21), RIGHT, None),
     (OPENVINO, of(limited, None, point=0), RIGHT, None),
+    (OPENVINO, powered, RIGHT, None),
+    (OPENVINO, of(powered, op="Mul"), RIGHT, None),
+    (OPENVINO, of(powered, 3.0), WRONG, "OV004"),
     # average pools: OV005, ORT008
     (OPENVINO, pool, WRONG, "OV005"),
     (OPENVINO, of(pool, point=30, end=None), WRONG, "OV005"),
@@ -449,6 +475,16 @@ CASES = [
     # 4 bits on OpenVINO: OV007
     (OPENVINO, of(between, "MatMul", U4, end=None), WRONG, "OV007"),
     (OPENVINO, of(between, "MatMul", I4, end=None), RIGHT, None),
+    # scales of integer operators: OV008
+    (OPENVINO, of(integer, "QLinearConv", (4, 4, 3, 3), 4), WRONG, "OV008"),
+    (OPENVINO, of(integer, "QLinearConv", (6, 4, 3, 3), 6), REFUSED, "OV008"),
+    (OPENVINO, of(integer, "QLinearConv", (1, 4, 3, 3), 1), REFUSED, "OV008"),
+    (OPENVINO, of(integer, "QLinearConv", (1, 1, 3, 3), 1, (1, 1, 9, 9)), RIGHT, None),
+    (OPENVINO, of(integer, "QLinearConv", (4, 4, 3, 3), 0), RIGHT, None),
+    (ONNXRUNTIME, of(integer, "QLinearConv", (4, 4, 3, 3), 4), RIGHT, None),
+    (OPENVINO, of(integer, "QLinearMatMul", (8, 8), 8), REFUSED, "OV008"),
+    (OPENVINO, of(integer, "QLinearMatMul", (8, 8), 1), RIGHT, None),
+    (OPENVINO, of(integer, "QLinearMatMul", (8, 8), 0), RIGHT, None),
     # operators by name: OV002
     (OPENVINO, of(node, "QuickGelu", alpha=1.0), RIGHT, None),
     (OPENVINO, of(node, "NhwcMaxPool", kernel_shape=[2, 2]), REFUSED, "OV002"),
@@ -572,6 +608,6 @@ def test_scales_that_cannot_be_used_do_not_trip_a_rule(graph, host, tmp_path, va
             if name.endswith(("_scale", "ws", "bs")):
                 net.g.stored[name] = np.full_like(stored, value)
         onnx.save(net.model(), path)
-        assert any(one.rule == "QDQ002" for one in checking.check(path, target, plugins=host).findings) or not any(
-            node.op_type == "QuantizeLinear" for node in net.g.nodes
-        )
+        rules = {one.rule for one in checking.check(path, target, plugins=host).findings}
+        kinds = {node.op_type for node in net.g.nodes}
+        assert "QDQ002" in rules or "QuantizeLinear" not in kinds or kinds & {"QLinearConv", "QLinearMatMul"}
