@@ -66,7 +66,11 @@ class OnnxFormat:
         """Float; Q/DQ with the type and symmetry of activations that the graph has; `native` for integer operators."""
         import onnx
 
-        half = any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in content.graph.initializer)
+        casts = (node for node in content.graph.node if node.op_type == "Cast")
+        half = onnx.TensorProto.FLOAT16 in (
+            *(tensor.data_type for tensor in content.graph.initializer),
+            *(onnx.helper.get_node_attr_value(node, "to") for node in casts),
+        )
         precision = "f16" if half else "f32"
         kinds = {node.op_type for node in content.graph.node}
         if kinds & INTEGER or any(kind.startswith("QLinear") for kind in kinds):

@@ -12,6 +12,8 @@ import onnx
 from qcore.contract import Tensor
 from qcore.model import Model
 from qcore.protocols import Progress
+from qcore_plugins.onnxfile.normal import inferred
+from qcore_plugins.onnxfile.passing import drop_passing
 from qcore_plugins.quantization.graph import from_onnx
 from qcore_plugins.quantization.half import half
 
@@ -55,6 +57,7 @@ def single(proto: onnx.ModelProto) -> onnx.ModelProto:
                 entry.i = onnx.TensorProto.FLOAT
             if entry.HasField("t"):
                 _widen(entry.t)
+    drop_passing(made, lambda: inferred(made))
     return made
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 import onnx
 import onnx.inliner
 from onnx import helper, numpy_helper
+
+from qcore_plugins.onnxfile.affine import absorb, absorbed
+from qcore_plugins.onnxfile.passing import drop_passing, passing
+from qcore_plugins.quantization.operations import names_read
 
 SMALL = 1024
 """Elements up to which shape inference is shown the values of a constant: shapes, axes and indices are far below."""
@@ -25,8 +30,9 @@ def normalised(proto: onnx.ModelProto) -> onnx.ModelProto:
 
     What later steps look for (weights among the initializers, the sizes of tensors) then is at one place, whichever
     exporter wrote the file: weights behind Identity, Cast or Transpose, in Constant nodes or among the graph's inputs,
-    and sizes that the graph computes with Shape, Gather and Concat. Names of tensors and nodes stay; constants are
-    computed by ONNX Runtime, without its optimizations, as it would when it runs the graph.
+    and sizes that the graph computes with Shape, Gather and Concat. What follows a convolution as one factor and one
+    term per channel is in its weights, and what only hands on a tensor is left out. The other tensors and nodes keep
+    their names; constants are computed by ONNX Runtime, without its optimizations, as it would when it runs the graph.
 
     Args:
         proto: A float graph; it is not changed.
@@ -44,6 +50,9 @@ def normalised(proto: onnx.ModelProto) -> onnx.ModelProto:
         sizes = _store_sizes(made, known)
         if not _fold(made, skipped) and not sizes:
             break
+    drop_passing(made, lambda: known)
+    while absorb(made, _reads(made)):
+        pass
     _complete(made, known)
     return made
 
@@ -55,7 +64,7 @@ def in_order(proto: onnx.ModelProto) -> onnx.ModelProto:
     """
     nodes = list(proto.graph.node)
     makers = {name: place for place, node in enumerate(nodes) for name in node.output if name}
-    needed = [{makers[name] for name in _read([node]) if name in makers} for node in nodes]
+    needed = [{makers[name] for name in names_read([node]) if name in makers} for node in nodes]
     if all(place > max(before, default=-1) for place, before in enumerate(needed)):
         return proto
     order: list[int] = []
@@ -90,6 +99,8 @@ def is_normal(proto: onnx.ModelProto) -> bool:
         and all(value.type.tensor_type.HasField("shape") for value in graph.output)
         and not any(node.op_type in {"Constant", "Shape", "Size"} for node in graph.node)
         and next(_constant_nodes(proto), None) is None
+        and next(passing(proto, lambda: inferred(proto)), None) is None
+        and next(absorbed(proto, _reads(proto)), None) is None
         and len({node.name or node.output[0] for node in graph.node if node.output}) == len(graph.node)
     )
 
@@ -197,7 +208,7 @@ def _fold(proto: onnx.ModelProto, skipped: set[str]) -> bool:
         return False
     folded = {id(node) for node in nodes}
     made = {name for node in nodes for name in node.output if name}
-    read = set(_read(node for node in proto.graph.node if id(node) not in folded))
+    read = set(names_read(node for node in proto.graph.node if id(node) not in folded))
     values = _computed(proto, nodes, sorted(made & read))
     sources = {tensor.name: len(tensor.raw_data) for tensor in proto.graph.initializer}
     large = {name for name, value in values.items() if value.nbytes > max(LARGE, 2 * sum(sources.values()))}
@@ -252,7 +263,7 @@ def _replace(proto: onnx.ModelProto, stored: list[tuple[onnx.NodeProto, onnx.Ten
     gone = {id(node) for node, _ in stored}
     before = {name for node, _ in stored for name in node.input}
     kept = [node for node in proto.graph.node if id(node) not in gone]
-    unread = before - set(_read(kept)) - {value.name for value in proto.graph.output}
+    unread = before - set(names_read(kept)) - {value.name for value in proto.graph.output}
     copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in kept]
     del proto.graph.node[:]
     proto.graph.node.extend(copies)
@@ -264,14 +275,9 @@ def _replace(proto: onnx.ModelProto, stored: list[tuple[onnx.NodeProto, onnx.Ten
     proto.graph.initializer.extend(tensor for _, tensor in stored if tensor is not None)
 
 
-def _read(nodes: Iterable[onnx.NodeProto]) -> Iterator[str]:
-    """Names that nodes read, those inside their subgraphs too."""
-    for node in nodes:
-        yield from node.input
-        for entry in node.attribute:
-            for graph in [entry.g] if entry.HasField("g") else entry.graphs:
-                yield from _read(graph.node)
-                yield from (value.name for value in graph.output)
+def _reads(proto: onnx.ModelProto) -> Counter[str]:
+    """How often each tensor is read, inside subgraphs and as an output of the graph too."""
+    return Counter([*names_read(proto.graph.node), *(value.name for value in proto.graph.output)])
 
 
 def _complete(proto: onnx.ModelProto, known: dict[str, onnx.TypeProto]) -> None:

@@ -8,6 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import qcore
 from qcore_plugins.onnx.format import OnnxFormat
+from qcore_plugins.onnx.fp16 import single
 from qcore_plugins.onnxfile.normal import fixed, in_order, inferred, is_normal, normalised
 from qcore_plugins.quantization.graph import from_onnx
 
@@ -198,3 +199,123 @@ def test_integer_operators_are_quantized(operator, encoding):
     proto = conv(**{"conv.weight": WEIGHT})
     proto.graph.node[0].op_type = operator
     assert OnnxFormat().form(proto).encoding == encoding
+
+
+def behind(op, *values, kind="Conv", bias=True, turned=False, **attributes):
+    """A convolution and one more operation; the convolution makes eight channels, in two groups."""
+    shape = (8, 2, 3, 3) if kind == "Conv" else (4, 4, 3, 3)
+    constants = {"w": RNG.normal(0, 0.3, shape).astype(np.float32), "b": RNG.normal(0, 1, 8).astype(np.float32)}
+    constants |= {f"c{place}": np.asarray(value, np.float32) for place, value in enumerate(values)}
+    read = ["inner", *(f"c{place}" for place in range(len(values)))]
+    nodes = [
+        helper.make_node(kind, ["images", "w", "b"][: 3 if bias else 2], ["inner"], "layer", group=2),
+        helper.make_node(op, read[::-1] if turned else read, ["out"], "behind", **attributes),
+    ]
+    return model(nodes, constants, shape=(1, 4, 8, 8), out=(1, 8, *((6, 6) if kind == "Conv" else (10, 10))))
+
+
+CHANNELS = RNG.normal(0, 2, (1, 8, 1, 1))
+STATISTICS = (RNG.normal(1, 0.5, 8), RNG.normal(0, 1, 8), RNG.normal(0, 1, 8), RNG.uniform(0.1, 3, 8))
+BEHIND = {
+    "normalization": lambda: behind("BatchNormalization", *STATISTICS, epsilon=0.01),
+    "normalization, no bias": lambda: behind("BatchNormalization", *STATISTICS, bias=False),
+    "normalization, transposed": lambda: behind("BatchNormalization", *STATISTICS, kind="ConvTranspose"),
+    "bias": lambda: behind("Add", CHANNELS, bias=False),
+    "bias in front": lambda: behind("Add", CHANNELS[0], turned=True),
+    "difference": lambda: behind("Sub", CHANNELS),
+    "difference in front": lambda: behind("Sub", CHANNELS, turned=True),
+    "factor": lambda: behind("Mul", CHANNELS, kind="ConvTranspose"),
+    "division": lambda: behind("Div", CHANNELS),
+}
+
+
+@pytest.mark.parametrize("kind", BEHIND)
+def test_what_is_one_factor_and_term_per_channel_goes_into_the_convolution(kind):
+    proto = BEHIND[kind]()
+    made = normalised(proto)
+    assert not is_normal(proto)
+    assert is_normal(made)
+    assert [(node.name, node.output[0]) for node in made.graph.node] == [("layer", "out")]
+    picture = RNG.normal(0, 1, (1, 4, 8, 8)).astype(np.float32)
+    np.testing.assert_allclose(run(made, images=picture)[0], run(proto, images=picture)[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "proto",
+    [
+        behind("Add", RNG.normal(0, 1, (1, 1, 1, 6))),
+        behind("Mul", RNG.normal(0, 1, (1, 8, 6, 6))),
+        behind("Div", CHANNELS, turned=True),
+        behind("Mul", 2.0),
+        behind("BatchNormalization", *STATISTICS[:3], [-1.0] * 8),
+    ],
+    ids=["columns", "places", "inverse", "one number", "not finite"],
+)
+def test_other_operations_stay(proto):
+    assert len(normalised(proto).graph.node) == 2
+
+
+def test_weights_that_two_convolutions_share_are_copied():
+    nodes = [
+        helper.make_node("Conv", ["images", "w", "b"], ["one"], "one"),
+        helper.make_node("Conv", ["images", "w", "b"], ["two"], "two"),
+        helper.make_node("Mul", ["two", "c"], ["scaled"], "mul"),
+        helper.make_node("Add", ["one", "scaled"], ["out"], "sum"),
+    ]
+    proto = model(nodes, {"w": WEIGHT, "b": np.float32(range(8)), "c": CHANNELS.astype(np.float32)})
+    picture = RNG.normal(0, 1, (1, 3, 16, 16)).astype(np.float32)
+    made = normalised(proto)
+    assert [node.op_type for node in made.graph.node] == ["Conv", "Conv", "Add"]
+    np.testing.assert_allclose(run(made, images=picture)[0], run(proto, images=picture)[0], rtol=1e-4, atol=1e-4)
+
+
+def passed(op, *more, opset=17, **attributes):
+    nodes = [
+        helper.make_node("Conv", ["images", "w"], ["made"], "conv"),
+        helper.make_node(op, ["made", *more], ["handed on"], "passing", **attributes),
+        helper.make_node("Relu", ["handed on"], ["out"], "relu"),
+    ]
+    constants = {"w": WEIGHT, "yes": np.array(True), "ratio": np.float32(0.5)}
+    return model(nodes, constants, opset=opset)
+
+
+@pytest.mark.parametrize(
+    "proto",
+    [passed("Identity"), passed("Dropout"), passed("Dropout", "ratio", opset=13), passed("Cast", to=1)],
+    ids=["identity", "dropout", "ratio", "cast"],
+)
+def test_what_hands_on_a_tensor_is_left_out(proto):
+    made = normalised(proto)
+    assert not is_normal(proto)
+    assert is_normal(made)
+    assert [node.op_type for node in made.graph.node] == ["Conv", "Relu"]
+    picture = RNG.normal(0, 1, (1, 3, 16, 16)).astype(np.float32)
+    np.testing.assert_array_equal(run(made, images=picture)[0], run(proto, images=picture)[0])
+
+
+@pytest.mark.parametrize(
+    "proto", [passed("Dropout", "ratio", "yes"), passed("Cast", to=11)], ids=["training", "double"]
+)
+def test_what_changes_a_tensor_stays(proto):
+    if proto.graph.node[1].op_type == "Cast":
+        proto.graph.output[0].type.tensor_type.elem_type = TensorProto.DOUBLE
+    assert len(normalised(proto).graph.node) == 3
+
+
+def test_a_tensor_that_is_handed_out_keeps_its_name():
+    proto = passed("Identity")
+    proto.graph.output.append(helper.make_tensor_value_info("handed on", TensorProto.FLOAT, (1, 8, 14, 14)))
+    assert len(normalised(proto).graph.node) == 3
+
+
+def test_float16_inside_a_float32_graph_is_float16():
+    """Quantizers then start from float32 throughout, as they do for a file in float16."""
+    nodes = [
+        helper.make_node("Conv", ["images", "w"], ["made"], "conv"),
+        helper.make_node("Cast", ["made"], ["half"], "down", to=10),
+        helper.make_node("Cast", ["half"], ["single"], "up", to=1),
+        helper.make_node("Relu", ["single"], ["out"], "relu"),
+    ]
+    proto = model(nodes, {"w": WEIGHT})
+    assert OnnxFormat().form(proto).precision == "f16"
+    assert [node.op_type for node in single(proto).graph.node] == ["Conv", "Relu"]
