@@ -27,6 +27,8 @@ INPUTS, ROUNDS = 24, 4
 """How many inputs are compared at a time, and how often more are taken where they show too little."""
 LOOKED = 8
 """Inputs whose raw outputs are compared."""
+DYNAMIC = 2
+"""Inputs per batch of a model whose batch is dynamic: with one, a fault in the others would not show."""
 REFERENCE, FLOAT = "reference", "float"
 SHOW_MORE = "give inputs that show what the model finds: more of them with --calib, or labelled ones with --data"
 
@@ -180,11 +182,11 @@ class _Comparison:
 
     @property
     def _size(self) -> int:
-        sizes = (each.contract.inputs[0].shape[0] for each in (self.candidate, *self.others.values()))
-        return max((size for size in sizes if isinstance(size, int)), default=1)
+        sizes = [each.contract.inputs[0].shape[0] for each in (self.candidate, *self.others.values())]
+        return max((size if isinstance(size, int) else DYNAMIC for size in sizes), default=1)
 
     def _add(self, raws: list[Any]) -> None:
-        own = list(seen(self.candidate, raws))
+        own = list(seen(self.candidate, raws, DYNAMIC))
         for name, other in self.others.items():
             for one, candidate in zip(seen(other, raws), own, strict=True):
                 pairs = self.pairs.setdefault(name, [])

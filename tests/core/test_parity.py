@@ -150,6 +150,47 @@ def test_one_picture_with_two_boxes_proves_nothing_and_refuses_nothing():
     assert check(Session(0.01, other_class), right, right, inputs=1).unproved
 
 
+class Rows:
+    """Scores of so many rows that its columns are looked at, with a picture of noise each."""
+
+    executed_precision = "float32"
+
+    def __init__(self, dead=None, second=None):
+        self.dead, self.second = dead, second
+
+    def run(self, inputs):
+        count = len(inputs["images"])
+        rng = np.random.default_rng(0)
+        scores = np.repeat(rng.random((1, 400, 3), np.float32) * 0.01, count, 0)
+        if self.dead is not None:
+            scores[..., self.dead] = 0.003
+        if self.second is not None:
+            scores[1:] = self.second
+        return {"boxes": np.repeat(rng.random((1, 400, 4), np.float32).cumsum(-1), count, 0), "scores": scores}
+
+
+def rows_contract(batch):
+    document = CONTRACT.to_dict()
+    document["inputs"][0]["shape"][0] = batch
+    for output in document["outputs"]:
+        output["shape"] = [batch, 400, output["shape"][2]]
+    return qcore.Contract.from_dict(document)
+
+
+def test_a_class_that_has_one_score_everywhere_is_refused():
+    contract = rows_contract(1)
+    assert check(Rows(), Rows(), Rows(), contract=contract).unproved
+    with pytest.raises(qcore.CheckFailed, match="class scores have one and the same value in all rows of column 2"):
+        check(Rows(dead=2), Rows(dead=2), Rows(), contract=contract)
+
+
+@pytest.mark.parametrize("batch", ["batch", 2])
+def test_a_fault_in_the_second_picture_of_a_batch_is_refused(batch):
+    contract = rows_contract(batch)
+    with pytest.raises(qcore.CheckFailed):
+        check(Rows(second=0), Rows(), Rows(), contract=contract)
+
+
 def test_nothing_to_hold_a_model_against():
     assert check(Session()) is None
     assert check(Session(), Session(), inputs=0) is None

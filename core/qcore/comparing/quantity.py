@@ -22,17 +22,25 @@ its last twentieth. YOLOv5n in INT8 has .77; a level that is dead has 0."""
 
 @dataclass
 class Quantity:
-    """Collects a quantity input by input."""
+    """Collects a quantity input by input.
+
+    Attributes:
+        constant: Which columns have had one value in all rows of each input, though the reference's have not.
+    """
 
     sums: Sums = field(default_factory=lambda: Sums(coarse=(0, 0.0)))
     ranks: list[float] = field(default_factory=list)
     parts: list[list[float]] = field(default_factory=list)
+    constant: Any = None
 
     def add(self, one: Any, other: Any, place: Callable[[tuple[int, ...]], str]) -> None:
         """The values of one input."""
         self.sums.add(one, other, place, "")
         self.ranks.append(rank_correlation(one, other))
         self.parts.append([rank_correlation(*pair) for pair in zip(_apart(one), _apart(other), strict=True)])
+        if _apart(one):
+            still = (np.ptp(other, axis=(0, 1)) == 0) & (np.ptp(one, axis=(0, 1)) > 0)
+            self.constant = still if self.constant is None else self.constant & still
 
     @property
     def correlation(self) -> float:
@@ -60,6 +68,10 @@ class Quantity:
             place, lowest = self.worst_part
             where = f"part {place} of {PARTS} of their rows"
             yield f"raw outputs: {name} have a rank correlation of {lowest:.3f} in {where}, below {PART:g}"
+        elif self.constant is not None and self.constant.any():
+            columns = np.flatnonzero(self.constant)
+            several = f" and {len(columns) - 1} more" if len(columns) > 1 else ""
+            yield f"raw outputs: {name} have one and the same value in all rows of column {columns[0]}{several}"
         elif not 1 / ROOM <= self.sums.size <= ROOM:
             yield f"raw outputs: {name} are {self.sums.size:.3g} times as large"
 

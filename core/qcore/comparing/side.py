@@ -88,10 +88,16 @@ class Side:
         yield from seen(self.predictor, raws)
 
 
-def seen(predictor: Predictor, raws: Sequence[Any]) -> Iterator[Seen]:
-    """Run inputs as they were read, in batches of the contract's size, with everything in between kept."""
+def seen(predictor: Predictor, raws: Sequence[Any], dynamic: int = 1) -> Iterator[Seen]:
+    """Run inputs as they were read, in batches of the contract's size, with everything in between kept.
+
+    Args:
+        predictor: Compiled.
+        raws: What its reader gave.
+        dynamic: Size of the batches if the contract leaves it open.
+    """
     sizes = predictor.contract.inputs[0].shape
-    size = sizes[0] if sizes and isinstance(sizes[0], int) else 1
+    size = sizes[0] if sizes and isinstance(sizes[0], int) else dynamic
     for start in range(0, len(raws), size):
         batch = raws[start : start + size]
         inputs, geometries = predictor.prepare(batch, size)

@@ -10,15 +10,16 @@ NORMAL = 1.96
 """Deviations that hold 95 % of a normal distribution."""
 
 
-def beyond(count: int, of: int, allowed: float) -> bool:
+def beyond(count: int, of: int, allowed: float, chance: float = BEYOND) -> bool:
     """Whether so many are more than chance makes of the part that is allowed: the exact binomial test, one-sided.
 
     Args:
         count: How many there are.
         of: Among how many.
         allowed: The part, 0..1.
+        chance: Probability below which it is no chance; smaller if one of several counts is enough.
     """
-    return count > allowed * of and _at_least(count, of, allowed) < BEYOND
+    return count > allowed * of and _at_least(count, of, allowed) < chance
 
 
 def highest(count: int, of: int) -> float:

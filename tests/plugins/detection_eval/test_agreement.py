@@ -129,6 +129,38 @@ def test_faults_show_in_candidates_below_the_deployed_confidence(fault):
     assert any("lost" in line or "gained" in line for line in said["faults"])
 
 
+def test_a_dead_class_among_many_boxes_is_named():
+    """Of 120 boxes 20 are of class 9, and so few at the deployed confidence that nothing shows there."""
+    one = found(120, low=0.03)
+    one = changed(one, class_id=np.r_[np.arange(100) % 3, np.full(20, 9)], names=tuple("abcdefghij"))
+    dead = Detections(one.xyxy[:100], one.confidence[:100], one.class_id[:100], one.names)
+    for against in ("float", "reference"):
+        assert (
+            "20 of 20 boxes of class j lost at confidence 0.02" in agreement([(one, dead)], against=against)["faults"]
+        )
+    half = some(one, *range(110))
+    assert not any("of class" in line for line in agreement([(one, half)], against="float")["faults"])
+
+
+@pytest.mark.parametrize(("offset", "agree"), [(0.0, True), (0.5, True), (6.0, False), (-6.0, False)])
+def test_boxes_that_all_lie_aside_are_told_from_boxes_that_move(offset, agree):
+    one, rng = found(200), np.random.default_rng(2)
+    other = changed(one, xyxy=one.xyxy + rng.normal(0, 2, one.xyxy.shape) + [offset, 0, offset, 0])
+    said = agreement([(one, other)], against="float")
+    assert said["agree"] is agree, said["faults"]
+    assert agree or "edges of the boxes lie" in said["faults"][-1]
+
+
+def test_half_of_the_faint_boxes_lost_is_told_though_all_sure_ones_are_found():
+    one = found(100, low=0.3)
+    weak = changed(found(100, seed=1), confidence=np.full(100, 0.03, np.float32))
+    both = Detections(*(np.concatenate(pair) for pair in zip(
+        (one.xyxy, one.confidence, one.class_id), (weak.xyxy, weak.confidence, weak.class_id), strict=True
+    )))  # fmt: skip
+    said = agreement([(both, one)], against="float")
+    assert "100 of 200 boxes lost at confidence 0.02" in said["faults"]
+
+
 def test_the_deployed_confidence_is_the_contracts():
     class Contract:
         class postprocess:  # noqa: N801
