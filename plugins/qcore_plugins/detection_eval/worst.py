@@ -10,7 +10,7 @@ import numpy as np
 
 from qcore.report import Picture
 from qcore_plugins.detections import Detections
-from qcore_plugins.detections.drawing import draw
+from qcore_plugins.detections.drawing import draw, visible
 
 KEPT = 6
 WIDTH = 480
@@ -27,7 +27,7 @@ class Worst:
         self._offered = 0
 
     def offer(self, badness: float, heading: str, raw: np.ndarray, found: Sequence[tuple[str, Detections]]) -> None:
-        """A picture `[H, W, 3]` in BGR order, with what to draw on each copy of it."""
+        """A picture `[H, W]` or `[H, W, C]`, the first channels in BGR order, with what to draw on each copy of it."""
         self._offered += 1
         full = len(self._heap) == self._count
         if badness <= 0 or (full and badness <= self._heap[0][0]):
@@ -49,7 +49,8 @@ def small(raw: np.ndarray, found: Detections) -> bytes:
     """A JPEG of the picture with its boxes, at most `WIDTH` pixels wide."""
     factor = min(1.0, WIDTH / raw.shape[1])
     size = max(1, round(raw.shape[1] * factor)), max(1, round(raw.shape[0] * factor))
-    picture = cv2.resize(raw, size, interpolation=cv2.INTER_AREA) if factor < 1 else raw
+    picture = visible(raw)
+    picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA) if factor < 1 else picture
     placed = Detections(found.xyxy * np.float32(factor), found.confidence, found.class_id, found.names)
     _, data = cv2.imencode(".jpg", draw(picture, placed), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     return bytes(data.tobytes())

@@ -24,7 +24,7 @@ RATE = 25.0
 
 def draw(picture: np.ndarray, found: Detections) -> np.ndarray:
     """A copy of a BGR picture `[H, W, 3]` with boxes, names and confidences; the most confident ones on top."""
-    canvas = np.ascontiguousarray(picture[..., :3]).copy() if picture.ndim == 3 else picture.copy()
+    canvas = visible(picture).copy()
     height, width = canvas.shape[:2]
     style = labels.Style.of(height, width)
     colours = [colour(int(index)) for index in found.class_id]
@@ -34,6 +34,13 @@ def draw(picture: np.ndarray, found: Detections) -> np.ndarray:
     made = zip(labels.placed(found, height, width, style), colours, strict=True)
     labels.drawn(canvas, [(label, back, text_colour(back)) for label, back in made if label][::-1])
     return canvas
+
+
+def visible(picture: np.ndarray) -> np.ndarray:
+    """What can be shown of `[H, W, C]`: its first three channels, or the first one of two; `[H, W]` as it is."""
+    if picture.ndim == 2:
+        return picture
+    return np.ascontiguousarray(picture[..., : 3 if picture.shape[2] >= 3 else 1])
 
 
 def write(picture: np.ndarray, found: Detections, path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from qcore_plugins.detection_eval.worst import small
 from qcore_plugins.detections import Detections
 from qcore_plugins.detections.drawing import draw, film
 from qcore_plugins.detections.labels import Style, drawn, placed
@@ -151,3 +152,12 @@ def test_a_film_that_is_broken_off_leaves_nothing(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("channels", [(), (1,), (2,), (4,), (6,)])
+def test_arrays_of_any_number_of_channels_are_drawn_on(channels):
+    """Models with four or six channels read arrays; what is shown are the first three."""
+    raw = np.full((300, 600, *channels), 200, np.uint8)
+    picture = cv2.imdecode(np.frombuffer(small(raw, detections([(100, 50, 300, 200, 0)])), np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape == (240, 480, 3)
+    assert picture.std() > 1
