@@ -23,7 +23,7 @@ RATE = 25.0
 
 
 def draw(picture: np.ndarray, found: Detections) -> np.ndarray:
-    """A copy of a BGR picture `[H, W, 3]` with boxes, names and confidences; the most confident ones on top."""
+    """A copy of a BGR picture with boxes, names and confidences, the most confident on top; see `visible`."""
     canvas = visible(picture).copy()
     height, width = canvas.shape[:2]
     style = labels.Style.of(height, width)
@@ -37,10 +37,9 @@ def draw(picture: np.ndarray, found: Detections) -> np.ndarray:
 
 
 def visible(picture: np.ndarray) -> np.ndarray:
-    """What can be shown of `[H, W, C]`: its first three channels, or the first one of two; `[H, W]` as it is."""
-    if picture.ndim == 2:
-        return picture
-    return np.ascontiguousarray(picture[..., : 3 if picture.shape[2] >= 3 else 1])
+    """What can be shown of `[H, W]` or `[H, W, C]`, as `[H, W, 3]`: three channels, or the first one as gray."""
+    planes = picture[..., None] if picture.ndim == 2 else picture
+    return np.ascontiguousarray(planes[..., :3] if planes.shape[2] >= 3 else planes[..., :1].repeat(3, 2))
 
 
 def write(picture: np.ndarray, found: Detections, path: Path) -> None:

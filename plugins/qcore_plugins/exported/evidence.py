@@ -19,8 +19,10 @@ LEVELS = (
     (8,),
     (16,),
     (32,),
+    (4, 8, 16, 32, 64),
+    (4,),
 )
-"""Strides of the levels that heads have."""
+"""Strides of the levels that heads have; some give the largest first."""
 ANCHORS = (1, 3, 2, 4, 5, 6, 9)
 """Boxes per cell, the usual ones first."""
 
@@ -90,7 +92,7 @@ def grid(count: int, size: tuple[int, int], boxes: np.ndarray | None = None) -> 
     several = [
         Grid(strides, anchors, size)
         for anchors in ANCHORS
-        for strides in LEVELS
+        for strides in dict.fromkeys((*LEVELS, *(levels[::-1] for levels in LEVELS)))
         if count == anchors * sum(math.prod(_cells(size, stride)) for stride in strides)
     ]
     if boxes is None or len(several) < 2:

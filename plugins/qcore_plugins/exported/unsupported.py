@@ -11,6 +11,8 @@ from qcore_plugins.exported.network import Network
 NMS = "NMS in the graph"
 QUERIES = 1000
 """Most boxes that heads without cells give."""
+FEW_CELLS = 1000
+"""Numbers of classes and of chosen boxes reach as far; cells are more at all but the smallest inputs."""
 DISTANCES = {4 * bins for bins in (8, 9, 16, 17)}
 """Values of a box whose sides are distributions over bins."""
 
@@ -47,13 +49,17 @@ def _single(network: Network, shapes: Shapes) -> str | None:
     shape = shapes[0]
     if len(shape) == 4:
         return _map(shape, network.size[0])
-    if len(shape) == 2 and shape[1] == 7:
+    return _matrix(shape, network.size) if len(shape) == 2 else None
+
+
+def _matrix(shape: tuple[int | str, ...], size: tuple[int, int]) -> str:
+    if any(isinstance(side, int) and side > FEW_CELLS and grid(side, size) for side in shape):
+        return f"a detector whose output {list(shape)} has no axis for the batch"
+    if shape[1] == 7:
         return f"a detector with {NMS} ([N, 7]: picture, box, class and score, as YOLOv7's exporter writes)"
-    if len(shape) == 2 and shape[1] == 6:
+    if shape[1] == 6:
         return f"a detector with {NMS} ([N, 6]: class, score and box, as PaddleDetection writes)"
-    if len(shape) == 2:
-        return f"an image classifier or embedding ({list(shape)}), no detector"
-    return None
+    return f"an image classifier or embedding ({list(shape)}), no detector"
 
 
 def _map(shape: tuple[int | str, ...], rows: int) -> str:

@@ -154,6 +154,27 @@ def test_boxes_in_other_units_are_refused(factor, named, tmp_path):
     assert named in refused(net.model(whole), tmp_path).message
 
 
+def test_levels_may_come_in_either_order(tmp_path):
+    """Darknet's descendants give the largest cells first."""
+    for strides in ((32, 16, 8), (4, 8, 16, 32, 64), (4,)):
+        net = Net((128, 128))
+        whole = net.op("Concat", net.centred(strides), net.scores(3, strides), axis=1)
+        assert load(net.model(whole), tmp_path).contract.outputs[0].meaning == "boxes-classes"
+
+
+def test_chosen_boxes_are_in_no_cells_place(tmp_path):
+    """300 boxes of which none is found, at a size that has as many cells of 32 pixels."""
+    net, out = end_to_end(kept=300, net=Net((480, 640)))
+    nothing = net.op("Mul", out, np.array([1, 1, 1, 1, 0, 0], np.float32))
+    assert load(net.model(nothing), tmp_path).contract.provenance["family"] == "yolov10"
+
+
+def test_an_output_without_a_batch_is_named(tmp_path):
+    for net, out in (anchored(net=Net((192, 192))), joined(net=Net((320, 320)))):
+        error = refused(net.model(net.op("Squeeze", out, np.array([0]))), tmp_path)
+        assert "no axis for the batch" in error.message
+
+
 def test_logits_are_refused(tmp_path):
     net = Net()
     whole = net.op("Concat", net.centred(), net.values(3, scale=5.0), axis=1)
