@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 import onnx
-import onnxruntime
 
 from qcore.comparing.protocols import Quantized
 from qcore.model import Model
@@ -33,7 +32,7 @@ class OnnxInside:
     """
 
     def __init__(self, proto: onnx.ModelProto) -> None:
-        self._proto = proto
+        self._inner = Inner(proto)
         self._view = view = View(proto)
         self.layers: Mapping[str, tuple[int, ...]] = {
             node.outputs[0]: self._shape(view.nodes[node.name].input[1]) for node in view.graph.weighted
@@ -41,36 +40,14 @@ class OnnxInside:
         self.names: Mapping[str, str] = {node.outputs[0]: node.layer for node in view.graph.weighted}
         inferred = onnx.shape_inference.infer_shapes(proto).graph
         floats = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16}
-        self._kinds = {
-            value.name: value.type.tensor_type.elem_type for value in (*inferred.value_info, *inferred.output)
-        }
-        self.tensors = frozenset(name for name, kind in self._kinds.items() if kind in floats) | set(view.graph.inputs)
+        values = (*inferred.value_info, *inferred.output)
+        found = {value.name for value in values if value.type.tensor_type.elem_type in floats}
+        self.tensors = frozenset(found) | set(view.graph.inputs)
         self.faults = list(self._computed())
-        self._asked: tuple[list[str], onnxruntime.InferenceSession] | None = None
 
     def run(self, inputs: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
         """The tensors of those names in float32, for one inference."""
-        given = {name: inputs[name] for name in self._view.graph.inputs}
-        inner = [name for name in names if name not in given]
-        made = dict(zip(inner, self._session(inner).run(inner, given), strict=True)) if inner else {}
-        return {name: np.asarray(made.get(name, given.get(name)), np.float32) for name in names}
-
-    def _session(self, names: list[str]) -> onnxruntime.InferenceSession:
-        """What computes these tensors; the last one is kept, as callers ask for the same of several inputs."""
-        if self._asked is None or self._asked[0] != names:
-            asked = onnx.ModelProto()
-            asked.CopyFrom(self._proto)
-            del asked.graph.output[:]
-            asked.graph.output.extend(
-                onnx.helper.make_tensor_value_info(name, self._kinds.get(name, onnx.TensorProto.FLOAT), None)
-                for name in names
-            )
-            settings = onnxruntime.SessionOptions()
-            settings.log_severity_level = 3
-            settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-            made = onnxruntime.InferenceSession(asked.SerializeToString(), settings, providers=["CPUExecutionProvider"])
-            self._asked = names, made
-        return self._asked[1]
+        return self._inner.run({name: inputs[name] for name in self._view.graph.inputs}, names)
 
     def quantized(self, layer: str) -> list[Quantized]:
         """How what a layer reads and makes is rounded, where one stored scale does it."""
@@ -87,7 +64,7 @@ class OnnxInside:
         if backend not in KERNELS:
             return {}
         layers = integer_layers(self._view, backend)
-        found = losses(layers, Inner(self._proto).run, inputs, backend)
+        found = losses(layers, self._inner.run, inputs, backend)
         return {layer: loss.decibels for layer, loss in found.items()}
 
     def _unseen(self, layer: str, low: float) -> bool:
