@@ -227,7 +227,7 @@ def no_contract(path: Path, loaders: Sequence[str] = ()) -> FileError:
     """
     if loaders:
         return FileError(
-            f"{path}: no contract inside, so nobody has said how its pictures are prepared",
+            f"{path}: no contract inside, so the preprocessing that it expects is unknown",
             hint=f"--loader {loaders[0]} takes the preprocessing that is usual for its head and says which; "
             f"qcore contract attach {path} -o DIR writes it into a copy",
         )

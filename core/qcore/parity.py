@@ -30,7 +30,7 @@ LOOKED = 8
 DYNAMIC = 2
 """Inputs per batch of a model whose batch is dynamic: with one, a fault in the others would not show."""
 REFERENCE, FLOAT = "reference", "float"
-SHOW_MORE = "give inputs that show what the model finds: more of them with --calib, or labelled ones with --data"
+SHOW_MORE = "pass inputs in which the model finds something: more with --calib, or labelled ones with --data"
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ def _require(
     }
     hints = {
         REFERENCE: "nothing was written; leave the layers that differ float with --exclude, or use another backend",
-        FLOAT: "nothing was written; calibrate on inputs like those of the scene, leave the layers float that "
+        FLOAT: "nothing was written; calibrate on inputs like those of the scene, keep the layers in float that "
         "qcore sensitivity names (--exclude), or use another quantizer",
     }
     for name in verdicts:
@@ -279,5 +279,5 @@ def elsewhere(parity: Parity, runtime: str, why: str) -> Parity:
         why: It did not run there.
     """
     unproved = f"the file is for {runtime}, but ran on {parity.backend}: {why}"
-    hint = f"where {runtime} runs: qcore compare FLOAT FILE --data DIR"
+    hint = f"on a machine that runs {runtime}: qcore compare FLOAT FILE --data DIR"
     return replace(parity, unproved=unproved, hint=hint, executed=None)

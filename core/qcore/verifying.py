@@ -64,13 +64,13 @@ class Verifier:
             return
         other = self._session(after)
         if other is None:
-            self.progress.say(f"{spec.name}: not verified, nothing that runs {after.form} is installed and ready here")
+            self.progress.say(f"{spec.name}: not verified, because no installed backend can run {after.form} here")
             return
         left, right = self._predictor(before, one), self._predictor(after, other)
         faults = list(self._differences(left, right, exactness(before.form, after.form)))
         if faults:
             raise CheckFailed(
-                f"converter {spec.name}: its result does not give what it was made from: {'; '.join(faults)}",
+                f"converter {spec.name}: its result does not match what it was made from: {'; '.join(faults)}",
                 hint="nothing was written; this is a fault of the converter or of the runtime, please report it",
             )
         self._last = after, other
@@ -78,7 +78,7 @@ class Verifier:
     def _showing(
         self, spec: ConverterSpec, before: Model, after: Model, options: Mapping[str, Any]
     ) -> tuple[Model, Model]:
-        """Both under parameters under which a made-up input shows results, as what is written goes by them."""
+        """Both under parameters under which a synthetic input shows results, as what is written goes by them."""
         if self._shown and self._shown[0] is before.module:
             given = self._shown[1]
         elif _suppressed(before):
@@ -133,7 +133,7 @@ class Verifier:
                 said = judge.agreement([(left.result, right.result)], contract=one.contract)
                 yield from () if said["agree"] else [said["summary"]]
                 if said["agree"] and not said.get("enough", True):
-                    self.progress.say("suppression inside the graph: not verified, a made-up input shows no results")
+                    self.progress.say("NMS inside the graph: not verified, because a synthetic input gives no results")
             return
         theirs, ours = parts(one, left), parts(other, right)
         for name, (value, place) in theirs.items():

@@ -113,7 +113,7 @@ def test_what_the_float_model_does_not_do_is_refused(fault, highest):
 
 def test_values_that_are_no_numbers_are_refused():
     bad = Session(change=nothing)
-    with pytest.raises(qcore.CheckFailed, match="class scores have values that are no numbers"):
+    with pytest.raises(qcore.CheckFailed, match="class scores contain values that are not numbers"):
         check(bad, bad, Session())
 
 

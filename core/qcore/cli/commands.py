@@ -258,7 +258,7 @@ def contract_attach(options: argparse.Namespace, output: Output) -> int:
     from qcore.cli.attaching import attach
 
     if options.contract and (options.family or options.names or options.imgsz):
-        raise UsageError("--contract says everything: leave --family, --names and --imgsz out")
+        raise UsageError("--contract replaces --family, --names and --imgsz: omit those")
     if bool(options.out) == bool(options.in_place):
         raise UsageError("give -o DIR for a copy, or --in-place", hint="qcore contract attach --help")
     written = attach(

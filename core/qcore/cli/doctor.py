@@ -17,7 +17,7 @@ from qcore.specs import DISTRIBUTION, Requirement, Spec
 WITHOUT_VNNI = (
     "without VNNI, sums of int8 products saturate on the CPU. INT8 files that qcore writes with "
     "-q saturation=selective (default) keep their accuracy there and run 1.4 times as fast as float on OpenVINO, "
-    "1.1 times on ONNX Runtime (docs/cpus.md); of other files, qcore check FILE --target RUNTIME --cpu avx2 tells"
+    "1.1 times on ONNX Runtime (docs/cpus.md); for other files, run qcore check FILE --target RUNTIME --cpu avx2"
 )
 WITH_VNNI = "with VNNI, sums of int8 products are exact"
 _FOLDERS = re.compile(r"(?<![\w.:/\\])(?:~|[A-Za-z]:)?[/\\](?:[^\s'\"/\\,;()]+[/\\])+")

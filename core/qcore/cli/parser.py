@@ -105,7 +105,7 @@ def _planning(command: Any) -> None:
     listing.add_argument("--kind", help="only components of this kind")
 
     doctor = command("doctor", "tell what is installed, what is missing and what that costs", commands.doctor)
-    add_cpu(doctor, "kind of CPU to tell what INT8 costs on")
+    add_cpu(doctor, "kind of CPU to describe the cost of INT8 on")
 
     plan = command("plan", "show the route from a model through a quantizer to a backend", commands.plan)
     plan.add_argument("model", help="a model file, or the name of a loader")
@@ -274,7 +274,7 @@ def _check(command: Any) -> None:
     check.add_argument("--ignore", action="append", default=[], metavar="IDS", help="rules not to ask, or beginnings")
     add_cpu(check, "kind of CPU to judge for")
     check.add_argument(
-        "--data", metavar="DIR", help="folder of inputs on which rules compute what the CPU loses (8 of them are read)"
+        "--data", metavar="DIR", help="directory of inputs for computing what saturating sums cost (8 of them are read)"
     )
     check.add_argument("--explain", metavar="ID", help="print the page of a rule")
 

@@ -96,7 +96,8 @@ def _require_cpu(cpu: str, targets: Sequence[Target]) -> None:
     if cpu != THIS and not any(options(target.backend, cpu) for target in targets):
         names = ", ".join(target.name for target in targets)
         raise UsageError(
-            f"--cpu {cpu}: {names} cannot compute as another CPU", hint="--backend onnxruntime or openvino"
+            f"--cpu {cpu}: {names} cannot run as on another CPU",
+            hint="choose --backend onnxruntime or --backend openvino",
         )
 
 

@@ -118,7 +118,8 @@ def compare(
     if cpu != machine.THIS and not any("cpu" in side.pipeline.backend_options for side in (one, other)):
         names = " and ".join(dict.fromkeys(side.predictor.backend for side in (one, other)))
         raise UsageError(
-            f"--cpu {cpu}: {names} cannot compute as another CPU", hint="--backend onnxruntime or openvino"
+            f"--cpu {cpu}: {names} cannot run as on another CPU",
+            hint="choose --backend onnxruntime or --backend openvino",
         )
     items: Sequence[Any] = task.items if task and task.labelled else one.predictor.preprocessor.expand(data)
     if limit is not None:

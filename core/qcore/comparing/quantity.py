@@ -61,7 +61,7 @@ class Quantity:
     def broken(self, name: str) -> Iterator[str]:
         """Lines about values that have nothing to do with those of the other."""
         if not math.isfinite(self.sums.apart):
-            yield f"raw outputs: {name} have values that are no numbers"
+            yield f"raw outputs: {name} contain values that are not numbers"
         elif self.correlation < ALIKE:
             yield f"raw outputs: {name} have a rank correlation of {self.correlation:.3f}, below {ALIKE:g}"
         elif self.worst_part[1] < PART:

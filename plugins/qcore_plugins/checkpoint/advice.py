@@ -48,7 +48,7 @@ def advice(content: Checkpoint) -> str | None:
         return _elsewhere(found, content)
     weights = parts.bare(content.data, content.path)
     if _integers(content.data):
-        return "its weights are integers already; give the float checkpoint that they were made from"
+        return "the weights are already integers; pass the float checkpoint they were made from"
     if weights and any(key.startswith(("model.", "module.model.")) for key in weights):
         return (
             "weights without the config of their network; give the whole checkpoint that training wrote, or name the "

@@ -215,7 +215,7 @@ class _Unknown(pickle.UnpicklingError):
 
 
 class _Compiled(pickle.UnpicklingError):
-    """A module that was compiled: its pickle is one of the compiler's objects around the network."""
+    """A module that was compiled: its pickle holds the compiler's objects around the network."""
 
 
 class InertUnpickler(pickle.Unpickler):

@@ -106,7 +106,7 @@ class CocoLabels:
             if things.setdefault(key(entry["id"]), entry[field]) != entry[field]:
                 raise FileError(
                     f"{self._path}: {what} id {entry['id']!r} stands for {things[key(entry['id'])]} and {entry[field]}",
-                    hint="give ids anew where files were merged",
+                    hint="renumber the ids if files were merged",
                 )
         return things
 

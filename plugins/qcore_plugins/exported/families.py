@@ -81,7 +81,7 @@ def described(head: Head, network: Network, names: Sequence[str]) -> Contract:
     if not count:
         raise UsageError(
             f"output {head.outputs[0].name} holds class numbers, and nothing says how many classes there are",
-            hint="give their names with --names FILE, or --loader-option names=FILE",
+            hint="pass their names with --names FILE, or --loader-option names=FILE",
         )
     attributes = {"classes": count} if head.meaning == LABELLED else {}
     stage = "nms" if head.family == "yolov10" else "decoded"

@@ -15,7 +15,7 @@ TASKS = {"segment": "instance segmentation", "pose": "pose estimation", "classif
 TASKS["obb"] = "oriented boxes"
 NAMES = ("names", "classes", "labels", "class_names", "character")
 """Keys of class names, the most common first; `character` is PaddlePaddle's, one name a line."""
-NAMES_HINT = "give the names with --names FILE, or --loader-option names=FILE"
+NAMES_HINT = "pass the names with --names FILE, or --loader-option names=FILE"
 MODEL_INFO = "model_info"
 """Where Model API keeps its settings: a section of rt_info, or the first word of keys of ONNX metadata."""
 PADDING = {"fit_to_window_letterbox": "center", "fit_to_window": "bottom-right"}

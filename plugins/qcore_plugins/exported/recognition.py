@@ -220,7 +220,7 @@ def _has_objectness(network: Network, boxes: np.ndarray, cells: Grid, rows: bool
         return named == values - 5
     raise UsageError(
         f"rows of {values} values are {values - 4} classes, or objectness and {values - 5} classes",
-        hint="give the class names with --loader-option names=FILE, or " + OPEN,
+        hint="pass the class names with --loader-option names=FILE, or " + OPEN,
     )
 
 

@@ -130,7 +130,7 @@ def _runs(part: StandIn, path: str, file: str) -> None:
         if not hook.startswith(HARMLESS):
             raise FileError(
                 f"{file}: {path} has the hook {hook}, which changes what it computes",
-                hint="take it off where the model was trained, e.g. with remove_weight_norm, and save it again",
+                hint="remove it where the model was trained, e.g. with remove_weight_norm, and save it again",
             )
 
 

@@ -44,7 +44,7 @@ def names(stored: Any, count: int, options: Mapping[str, Any], file: str) -> tup
     if options.get("names"):
         chosen = from_file(options["names"])
         return class_names(chosen, str(options["names"]), count=count), {}
-    found = class_names(stored, file, count=count, hint=f"give other names with {NAMES_HINT}")
+    found = class_names(stored, file, count=count, hint=f"pass other names with {NAMES_HINT}")
     if found:
         return found, {}
     told = f"class names are numbers, the file holds none; {NAMES_HINT} gives them"

@@ -130,7 +130,7 @@ def _advice(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
             "a model whose channels were pruned has other shapes than its config: save the whole pickled model, "
             "or export it to ONNX where it was pruned and quantize that"
         )
-    return "give the config that the model was trained with, or the checkpoint that training wrote"
+    return "pass the config that the model was trained with, or the checkpoint that training wrote"
 
 
 def _float(value: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ class Scale:
         if self.block:
             return f"{self.kind}, blocks of {self.block} on axis {self.axis}"
         if self.values.size > 1:
-            where = f" on axis {self.axis}" if self.axis != -1 else " that are no channels of what is computed"
+            where = f" on axis {self.axis}" if self.axis != -1 else " that are not channels of the result"
             return f"{self.kind}, {self.values.size} scales{where}"
         return f"{self.kind}, scale {float(self.values.flat[0]):.4g}, zero point {int(self.points.flat[0])}"
 

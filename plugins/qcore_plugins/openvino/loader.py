@@ -104,5 +104,5 @@ def _sized(model: openvino.Model, wanted: Any) -> None:
     except RuntimeError as error:
         sides = "x".join(str(shape[axis].get_length()) for axis in axes)
         raise FileError(
-            f"the model cannot run at {sides}", hint="give the size it was exported for with --imgsz"
+            f"the model cannot run at {sides}", hint="pass the size it was exported for with --imgsz"
         ) from error

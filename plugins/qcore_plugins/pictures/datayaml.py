@@ -52,7 +52,7 @@ def pictures(path: Path, document: Mapping[str, Any], splits: Sequence[str]) -> 
     """
     named = [split for split in splits if document.get(split)]
     if not named:
-        raise FileError(f"{path}: names no pictures", hint="it needs a key val (or test, or train)")
+        raise FileError(f"{path}: names no pictures", hint="add a key val (or test, or train)")
     root, remarks = _root(path, document)
     failed: FileError | None = None
     for split in named if splits == CALIBRATION else named[:1]:
@@ -76,7 +76,7 @@ def _root(path: Path, document: Mapping[str, Any]) -> tuple[Path, list[str]]:
     root = Places(path.parent, Path(), Path("datasets")).find(str(given))
     if root is not None and root.is_dir():
         return root, []
-    return path.parent, [f"{path}: path {given} is not here; {path.parent} is used instead"]
+    return path.parent, [f"{path}: path {given} not found; using {path.parent} instead"]
 
 
 def _split(path: Path, root: Path, value: Any, split: str) -> tuple[list[Path], list[str]]:

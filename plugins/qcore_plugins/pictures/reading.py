@@ -45,7 +45,7 @@ def _in_eight_bits(picture: np.ndarray, item: Any) -> np.ndarray:
     if picture.dtype != np.uint16:
         raise FileError(
             f"{item}: its values are {picture.dtype}, expected 8 or 16 bits",
-            hint="convert it to 8 bits in the way the pictures of the training were converted",
+            hint="convert it to 8 bits as the training pictures were converted",
         )
     bits = int(picture.max()).bit_length()
     if bits > 14:

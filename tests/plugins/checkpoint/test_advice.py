@@ -46,7 +46,7 @@ def test_integers_instead_of_weights(saved):
     weight = torch.quantize_per_tensor(torch.rand(3, 3), 0.1, 0, torch.qint8)
     with pytest.raises(qcore.FileError, match="no loader recognises") as caught:
         qcore.load(saved({"state_dict": {"model.0.weight": weight}}))
-    assert "integers already" in caught.value.hint
+    assert "already integers" in caught.value.hint
 
 
 def test_a_compiled_network(saved):
