@@ -273,23 +273,28 @@ def _weight(node: onnx.NodeProto, stored: Mapping[str, onnx.TensorProto], said: 
     weight = given[1] if node.op_type in WEIGHTED and len(given) > 1 and given[0] is None else None
     if weight is None or len(weight.dims) < 2 or weight.data_type not in _FLOATS:
         return {"variants": variants(node.op_type, said)}
-    bias = given[2].name if len(given) > 2 and given[2] is not None else None
-    return {"weight": weight.name, "bias": bias, **layout(node.op_type, numpy_helper.to_array(weight), said)}
+    bias = given[2] if len(given) > 2 else None
+    values = None if bias is None else numpy_helper.to_array(bias)
+    uses = layout(node.op_type, numpy_helper.to_array(weight), said, values)
+    return {"weight": weight.name, "bias": None if bias is None else bias.name, **uses}
 
 
-def layout(op: str, weight: np.ndarray, attributes: Mapping[str, Any]) -> dict[str, Any]:
+def layout(
+    op: str, weight: np.ndarray, attributes: Mapping[str, Any], bias: np.ndarray | None = None
+) -> dict[str, Any]:
     """The fields of a `Node` that say how it uses its weight.
 
     Args:
         op: Kind of the operation.
         weight: Its values; integers of a quantized one.
         attributes: Of the operation.
+        bias: Its bias, if it has one.
     """
     transposed = op == "Gemm" and bool(attributes.get("transB", 0))
     reads = channels_read(op, weight.shape, int(attributes.get("group", 1)), transposed)
     learned = weight.dtype.kind != "f" or not written_by_hand(weight)
     return {
         "axis": channel_axis(op, weight.ndim, transposed),
-        "variants": variants(op, attributes, weight),
+        "variants": variants(op, attributes, weight, bias),
         "by_hand": reads <= NUMBERS_OF_A_BOX or not learned,
     }

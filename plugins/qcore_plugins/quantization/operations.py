@@ -21,6 +21,7 @@ FEW = 3
 COUNTING_PADS = "AveragePool that counts its padding"
 ROUNDING_UP = "AveragePool that rounds its size up"
 STACKED = "MatMul by a stack of matrices"
+WITHOUT_BIAS = "Gemm or MatMul without a bias"
 
 
 def channel_axis(op: str, dims: int, transposed: bool) -> int:
@@ -85,13 +86,16 @@ def interpolates(op: str, attributes: Mapping[str, Any]) -> bool:
     return op in {"Resize", "Upsample"} and _text(attributes.get("mode", "nearest")) in {"linear", "bilinear"}
 
 
-def variants(op: str, attributes: Mapping[str, Any], weight: np.ndarray | None = None) -> frozenset[str]:
+def variants(
+    op: str, attributes: Mapping[str, Any], weight: np.ndarray | None = None, bias: np.ndarray | None = None
+) -> frozenset[str]:
     """What an operation is beside its kind, for runtimes that treat that differently; see `Profile.float_variants`.
 
     Args:
         op: Kind of the operation.
         attributes: Its attributes.
         weight: Its weight, if it has one.
+        bias: Its bias, if it has one.
     """
     found = {op}
     if op == "AveragePool":
@@ -102,6 +106,8 @@ def variants(op: str, attributes: Mapping[str, Any], weight: np.ndarray | None =
         found |= {ROUNDING_UP} if rounds_up else set()
     if op == "MatMul" and weight is not None and weight.ndim > 2:
         found.add(STACKED)
+    if op in {"Gemm", "MatMul"} and weight is not None and (bias is None or bias.size == 1 or not bias.any()):
+        found.add(WITHOUT_BIAS)
     return frozenset(found)
 
 

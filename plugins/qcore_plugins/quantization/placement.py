@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from qcore.errors import UsageError
 from qcore_plugins.quantization.graph import MOVING, WEIGHTED, Graph, Node
+from qcore_plugins.quantization.operations import WITHOUT_BIAS
 from qcore_plugins.quantization.profiles import Profile
 
 SELECTING = MOVING - {"Concat"}
@@ -70,7 +71,17 @@ def place(graph: Graph, profile: Profile, excluded: Iterable[str] = ()) -> Place
 
 def _beyond(graph: Graph, profile: Profile) -> frozenset[str]:
     """Names of the operations that the runtime does not compute right in integers, and which therefore stay float."""
-    return frozenset(node.name for node in graph.nodes if node.variants & profile.float_variants)
+    return frozenset(
+        node.name
+        for node in graph.nodes
+        if (wrong := node.variants & profile.float_variants) and not (wrong == {WITHOUT_BIAS} and _biased(graph, node))
+    )
+
+
+def _biased(graph: Graph, node: Node) -> bool:
+    """Whether the sum behind a MatMul is its bias, as exporters write that of a layer on more than two dimensions."""
+    readers = list(graph.after(node))
+    return len(readers) == 1 and readers[0].op == "Add" and len(readers[0].inputs) == 1
 
 
 def _moved_integers(graph: Graph, node: Node, tensors: Mapping[str, str]) -> bool:

@@ -91,7 +91,8 @@ def test_scales_follow_the_output_channels_of_a_linear_layer(profile, op, trans,
     b = Builder()
     values = b.op("Flatten", b.op("GlobalAveragePool", b.conv("x", CHANNELS, 3, 3)))
     weight = b.learned(*((16, CHANNELS) if trans else (CHANNELS, 16)), axis=axis)
-    made = b.op(op, values, weight, **({"transB": trans} if op == "Gemm" else {}))
+    bias = b.const(b.rng.normal(0, 0.5, 16))
+    made = b.op(op, values, weight, bias, transB=trans) if op == "Gemm" else b.op("Add", b.op(op, values, weight), bias)
     written = write(table_of(b.model(b.op("Gemm", made, b.learned(16, 16)))), profile)
     (node,) = [node for node in written.graph.node if node.name == f"{weight}_dequantize"]
     assert [entry.i for entry in node.attribute] == [axis]
@@ -100,6 +101,22 @@ def test_scales_follow_the_output_channels_of_a_linear_layer(profile, op, trans,
         node.input[1].removesuffix("_f16") if node.input[1] not in stored(written) else node.input[1]
     ]
     assert scale == pytest.approx(np.maximum(largest / 127, 2.0**-14 if profile.half else 0), rel=1e-3)
+
+
+@pytest.mark.parametrize(("op", "biased"), [("Gemm", True), ("Gemm", False), ("MatMul", True), ("MatMul", False)])
+def test_openvino_keeps_linear_layers_without_a_bias_in_float(op, biased):
+    """On one thread OpenVINO 2026.4 reads a bias that is not there."""
+    b = Builder()
+    values = b.op("Flatten", b.op("GlobalAveragePool", b.conv("x", CHANNELS, 3, 3)))
+    bias = b.const(b.rng.normal(0, 0.5, 16))
+    if op == "Gemm":
+        made = b.op(op, values, b.learned(CHANNELS, 16), *([bias] if biased else []))
+    else:
+        made = b.op(op, values, b.learned(CHANNELS, 16))
+        made = b.op("Add", made, bias) if biased else b.op("Relu", made)
+    model = b.model(b.op("Gemm", made, b.learned(16, 16), bias))
+    first = next(node for node in from_onnx(model).nodes if node.op == op)
+    assert (first in place(from_onnx(model), OPENVINO).weighted) == biased
 
 
 def test_a_weight_that_is_used_along_two_axes_has_one_scale():
