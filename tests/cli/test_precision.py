@@ -5,6 +5,7 @@ import json
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 import qcore
 
@@ -41,11 +42,19 @@ def test_the_file_says_what_it_computes_in_and_takes_float32(run, exported, tmp_
     assert "f16" in json.loads(out)["form"]
 
 
-def test_float32_cannot_be_had_back(run, exported, tmp_path):
+def test_a_float16_file_computes_in_float32_again_with_the_weights_it_has(run, exported, tmp_path):
     run("export", exported, "--to", "onnx", "--precision", "fp16", "-o", tmp_path)
-    code, _, err = run("export", tmp_path / exported.name, "--to", "onnx", "--precision", "fp32", "-o", tmp_path / "b")
-    assert code == 4
-    assert "to onnx in f32" in err
+    half, back = tmp_path / exported.name, tmp_path / "b" / exported.name
+    code, _, err = run("export", half, "--to", "onnx", "--precision", "fp32", "-o", back.parent)
+    assert code == 0, err
+    assert qcore.load(back).form.precision == "f32"
+    rounded = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(half).graph.initializer}
+    again = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(back).graph.initializer}
+    weights = [name for name, value in rounded.items() if value.dtype == np.float16 and value.ndim == 4]
+    assert weights
+    for name in weights:
+        assert again[name].dtype == np.float32
+        assert np.array_equal(again[name], rounded[name].astype(np.float32))
 
 
 def test_options_of_converters_are_flags_of_the_commands_that_convert(run, exported, tmp_path):
