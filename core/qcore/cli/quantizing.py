@@ -17,6 +17,7 @@ from qcore.files import output_directory, require
 
 if TYPE_CHECKING:
     from qcore.judging import Judge
+    from qcore.manager import Plugins
     from qcore.model import Model
     from qcore.pipelines import Pipeline
     from qcore.specs import BackendSpec
@@ -61,7 +62,7 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
         **_settings(options, pipeline),
     )
     targets = _targets(options, pipeline)
-    _require_cpu(options.cpu, targets)
+    _require_cpu(options.cpu, targets, pipeline.plugins)
     plans = [target.of(pipeline).plan(target.goal) for target in targets]
     refuse_unused(pipeline.conversion, plans)
     for plan in plans:
@@ -88,17 +89,14 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     return 0
 
 
-def _require_cpu(cpu: str, targets: Sequence[Target]) -> None:
+def _require_cpu(cpu: str, targets: Sequence[Target], plugins: Plugins) -> None:
     """Refuse a kind of CPU that no target's backend computes as."""
-    from qcore.comparing.saturation import options
+    from qcore.comparing.saturation import cannot_run_as, options
     from qcore.machine import THIS
 
     if cpu != THIS and not any(options(target.backend, cpu) for target in targets):
         names = ", ".join(target.name for target in targets)
-        raise UsageError(
-            f"--cpu {cpu}: {names} cannot run as on another CPU",
-            hint="choose --backend onnxruntime or --backend openvino",
-        )
+        raise cannot_run_as(cpu, names, plugins)
 
 
 def _judge(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> Judge | None:

@@ -117,10 +117,7 @@ def compare(
     one, other = (Side.build(name, pipeline.following(protocol), cpu) for name, pipeline in loaded)
     if cpu != machine.THIS and not any("cpu" in side.pipeline.backend_options for side in (one, other)):
         names = " and ".join(dict.fromkeys(side.predictor.backend for side in (one, other)))
-        raise UsageError(
-            f"--cpu {cpu}: {names} cannot run as on another CPU",
-            hint="choose --backend onnxruntime or --backend openvino",
-        )
+        raise saturation.cannot_run_as(cpu, names, loaded[0][1].plugins)
     items: Sequence[Any] = task.items if task and task.labelled else one.predictor.preprocessor.expand(data)
     if limit is not None:
         items = list(islice(items, limit))

@@ -7,7 +7,7 @@ from typing import Any
 
 from qcore import machine
 from qcore.comparing.rung import Cause
-from qcore.errors import CheckFailed
+from qcore.errors import CheckFailed, UsageError
 from qcore.manager import Plugins
 from qcore.model import Model
 from qcore.predictor import Predictor
@@ -28,6 +28,19 @@ def options(backend: BackendSpec, cpu: str) -> dict[str, str]:
     """The option that lets a backend compute as a kind of CPU, if it has one; empty for the CPU at hand."""
     able = cpu != machine.THIS and any(option.name == "cpu" for option in backend.options)
     return {"cpu": cpu} if able else {}
+
+
+def cannot_run_as(cpu: str, names: str, plugins: Plugins) -> UsageError:
+    """The refusal of a kind of CPU that backends do not compute as, with those that do.
+
+    Args:
+        cpu: The kind.
+        names: Of the backends.
+        plugins: Where others come from.
+    """
+    able = [f"--backend {spec.name}" for spec in plugins.specs(BackendSpec) if options(spec, cpu)]
+    hint = f"choose {' or '.join(able)}" if able else "omit --cpu"
+    return UsageError(f"--cpu {cpu}: {names} cannot run as on another CPU", hint=hint)
 
 
 def lossy(
