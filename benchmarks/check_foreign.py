@@ -30,11 +30,11 @@ from foreign_files import PICTURES, TARGETS, made
 
 import qcore
 from qcore import checking
-from qcore.judging import Judge
-from qcore.predictor import assembled
 from qcore.timing import interleaved
-from qcore_plugins.tensorrt.building import run, words
-from qcore_plugins.tensorrt.child import Request
+from qcore.workflow.evaluating import Judge
+from qcore.workflow.predictor import assembled
+from qcore_plugins.runtimes.tensorrt.building import run, words
+from qcore_plugins.runtimes.tensorrt.child import Request
 
 RUNTIMES = ("openvino", "onnxruntime")
 WHOLEBODY = {"input_bgr": [[1, 3, 480, 640]] * 3}

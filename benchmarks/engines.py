@@ -15,10 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import qcore
-from qcore.pipelines import Pipeline
-from qcore_plugins.tensorrt.building import run
-from qcore_plugins.tensorrt.child import Request
-from qcore_plugins.tensorrt.packages import choose
+from qcore.workflow.pipelines import Pipeline
+from qcore_plugins.runtimes.tensorrt.building import run
+from qcore_plugins.runtimes.tensorrt.child import Request
+from qcore_plugins.runtimes.tensorrt.packages import choose
 
 PICTURES, STEPS = 16, 4
 SHARES = ("engine / float32 ONNX", "weights / float32 ONNX")

@@ -13,7 +13,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import onnx
 
 import qcore
-from qcore_plugins.onnxfile import with_contract
+from qcore_kit.onnxfile.metadata import with_contract
 
 TARGETS = ("tensorrt", "openvino", "onnxruntime")
 PICTURES = 16

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import qcore
 from qcore.progress import Silent
-from qcore_plugins.detection_eval.bootstrap import Matches, difference
+from qcore_plugins.tasks.detection.bootstrap import Matches, difference
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from qcore.cli import main as qcore
-from qcore_plugins.demo import shapes
-from qcore_plugins.demo.command import CHECKPOINT
+from qcore_plugins.tools.demo import shapes
+from qcore_plugins.tools.demo.command import CHECKPOINT
 
 HEIGHT = 1600
 """CSS pixels that a picture shows at most."""

@@ -65,7 +65,7 @@ def apart():
 @pytest.fixture(scope="session")
 def checkpoint() -> Path:
     """The detector that ships with qcore."""
-    from qcore_plugins.demo.command import CHECKPOINT
+    from qcore_plugins.tools.demo.command import CHECKPOINT
 
     return CHECKPOINT
 
@@ -73,7 +73,7 @@ def checkpoint() -> Path:
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory) -> Path:
     """A folder with labelled pictures: `images/` and `instances.json`."""
-    from qcore_plugins.demo import shapes
+    from qcore_plugins.tools.demo import shapes
 
     folder = tmp_path_factory.mktemp("pictures")
     shapes.write(folder, 12, seed=99)
@@ -111,8 +111,8 @@ def trained(checkpoint, pictures):
 def engine_weights():
     """Bytes that the weights of an ONNX graph take in the engine that TensorRT for RTX builds of it, without a GPU."""
     pytest.importorskip("tensorrt_rtx", reason="needs tensorrt-rtx")
-    from qcore_plugins.tensorrt.building import run
-    from qcore_plugins.tensorrt.child import Request
+    from qcore_plugins.runtimes.tensorrt.building import run
+    from qcore_plugins.runtimes.tensorrt.child import Request
 
     def build(proto):
         asked = Request(package="tensorrt_rtx", onnx="", compute_capability=["8.9"], verbose=True)

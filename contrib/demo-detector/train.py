@@ -1,6 +1,6 @@
 """Trains the detector that `qcore demo` runs: the YOLOv5 architecture on generated pictures, from scratch, on a CPU.
 
-    python contrib/demo-detector/train.py plugins/qcore_plugins/demo/shapes.pt
+    python contrib/demo-detector/train.py plugins/qcore_plugins/tools/demo/shapes.pt
 
 About 30 minutes on two cores; convolutions are computed in bfloat16. The file is a plain dictionary, which
 `torch.load(path, weights_only=True)` reads.
@@ -18,11 +18,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from qcore.contract import Tensor as TensorSpec
-from qcore_plugins.demo.shapes import NAMES, scene
-from qcore_plugins.layers.contracts import LETTERBOX
-from qcore_plugins.letterbox.preprocessor import Letterbox
-from qcore_plugins.yolov5.network import YoloV5
+from qcore.plugin import Tensor as TensorSpec
+from qcore_kit.detectors.contracts import LETTERBOX
+from qcore_plugins.families.yolov5.network import YoloV5
+from qcore_plugins.processing.letterbox.preprocessor import Letterbox
+from qcore_plugins.tools.demo.shapes import NAMES, scene
 
 IMGSZ, BATCH, SEED = 416, 16, 20261121
 CONFIG = {

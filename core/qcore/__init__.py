@@ -28,10 +28,9 @@ from qcore.errors import (
     UsageError,
 )
 from qcore.forms import Form
-from qcore.hookspecs import hookimpl
-from qcore.manager import Plugins
-from qcore.model import Model
-from qcore.specs import (
+from qcore.host.hooks import hookimpl
+from qcore.host.plugins import Host
+from qcore.host.specs import (
     AnalyzerSpec,
     BackendSpec,
     CommandSpec,
@@ -48,13 +47,14 @@ from qcore.specs import (
     ReporterSpec,
     Requirement,
 )
+from qcore.model import Model
 
 if TYPE_CHECKING:
-    from qcore.pipelines import Pipeline
+    from qcore.workflow.pipelines import Pipeline
 
 __version__ = "0.1.0"
 
-plugins = Plugins()
+plugins = Host()
 """The plugins of this process: everything installed, and what `plugins.register` adds."""
 
 
@@ -69,7 +69,7 @@ def load(path: str | os.PathLike[str], loader: Any = None, **options: Any) -> Mo
     Raises:
         FileError: The file is absent, damaged, or nothing recognises what is inside.
     """
-    from qcore.loading import load as load_model
+    from qcore.workflow.opening import load as load_model
 
     return load_model(path, plugins=plugins, loader=loader, options=options)
 
@@ -82,7 +82,7 @@ def pipeline(loader: Any = None, *, weights: str | os.PathLike[str], **options: 
         weights: The checkpoint or exported file.
         **options: Of the loader.
     """
-    from qcore.pipelines import Pipeline
+    from qcore.workflow.pipelines import Pipeline
 
     return Pipeline(plugins, Path(weights), loader, options)
 
@@ -99,6 +99,7 @@ __all__ = [
     "FileError",
     "Form",
     "FormatSpec",
+    "Host",
     "LinterSpec",
     "LoaderSpec",
     "MissingDependency",
@@ -107,7 +108,6 @@ __all__ = [
     "NoRoute",
     "Option",
     "PluginError",
-    "Plugins",
     "PostprocessorSpec",
     "PreprocessorSpec",
     "ProbeSpec",

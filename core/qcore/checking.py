@@ -14,11 +14,11 @@ from qcore import machine
 from qcore.contract import Contract, Tensor
 from qcore.errors import PluginError, QcoreError, UsageError
 from qcore.forms import Form
-from qcore.loading import Opened, no_contract, open_file
-from qcore.manager import Plugins
+from qcore.host.plugins import Host
+from qcore.host.specs import LinterSpec
 from qcore.protocols import Arrays, Progress
-from qcore.samples import samples
-from qcore.specs import LinterSpec
+from qcore.workflow.opening import Opened, no_contract, open_file
+from qcore.workflow.samples import samples
 
 T = TypeVar("T")
 Severity = Literal["error", "warning", "info"]
@@ -135,7 +135,7 @@ def check(
     path: str | os.PathLike[str],
     target: str,
     *,
-    plugins: Plugins,
+    plugins: Host,
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     cpu: str = machine.THIS,
@@ -202,7 +202,7 @@ def _require_target(target: str, known: Sequence[str]) -> None:
         )
 
 
-def rules(plugins: Plugins) -> list[Rule]:
+def rules(plugins: Host) -> list[Rule]:
     """The rules of all linters, in a stable order; of those too that cannot judge here because a package is missing.
 
     Raises:
@@ -218,7 +218,7 @@ def rules(plugins: Plugins) -> list[Rule]:
     return found
 
 
-def targets(plugins: Plugins) -> list[str]:
+def targets(plugins: Host) -> list[str]:
     """The runtimes that some linter or rule judges for by name."""
     named = {name for spec in plugins.specs(LinterSpec) for name in spec.targets}
     return sorted(named.union(*(rule.targets for rule in rules(plugins))))
@@ -233,7 +233,7 @@ def rules_of(spec: LinterSpec) -> list[Rule]:
     return list(spec.create(ready=False).rules())
 
 
-def explain(identifier: str, plugins: Plugins) -> str:
+def explain(identifier: str, plugins: Host) -> str:
     """The page of a rule, in Markdown.
 
     Raises:
@@ -257,13 +257,13 @@ def _subject(opened: Opened, target: str) -> Subject:
     return Subject(opened.path, opened.spec.name, opened.content, form, opened.contract, inputs, outputs, target)
 
 
-def _samples(opened: Opened, data: Any, plugins: Plugins, progress: Progress | None) -> Sequence[Arrays]:
+def _samples(opened: Opened, data: Any, plugins: Host, progress: Progress | None) -> Sequence[Arrays]:
     if opened.contract is None:
         raise no_contract(opened.path)
     return samples(opened.contract, data, plugins=plugins, progress=progress)
 
 
-def _selection(plugins: Plugins, select: Sequence[str], ignore: Sequence[str]) -> Callable[[str], bool]:
+def _selection(plugins: Host, select: Sequence[str], ignore: Sequence[str]) -> Callable[[str], bool]:
     """Whether a rule is asked; the longer of two prefixes that fit decides, as in ruff."""
     known = [rule.id for rule in rules(plugins)] if select or ignore else []
     for prefix in (*select, *ignore):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from qcore.wording import counted
+from qcore.words import counted
 
 if TYPE_CHECKING:
     from qcore.protocols import Progress

@@ -12,16 +12,16 @@ from typing import Any
 
 from qcore.errors import FileError, UsageError
 from qcore.files import output_directory, publish
-from qcore.manager import Plugins
+from qcore.host.plugins import Host
+from qcore.host.specs import ReporterSpec
 from qcore.report import Report
-from qcore.specs import ReporterSpec
 
 NAME = "report"
 DATA = f"{NAME}.json"
 VERSION = "1.0"
 
 
-def ready(directory: str | os.PathLike[str], plugins: Plugins) -> None:
+def ready(directory: str | os.PathLike[str], plugins: Host) -> None:
     """Make sure that `write` will be able to, before long work begins.
 
     Raises:
@@ -38,7 +38,7 @@ def ready(directory: str | os.PathLike[str], plugins: Plugins) -> None:
         raise FileError(f"{there[0]}: is there and is no report of qcore's", hint="choose another folder")
 
 
-def write(report: Report, directory: str | os.PathLike[str], plugins: Plugins) -> list[Path]:
+def write(report: Report, directory: str | os.PathLike[str], plugins: Host) -> list[Path]:
     """Write a report.
 
     Args:
@@ -104,7 +104,7 @@ def plain(value: Any) -> Any:  # noqa: PLR0911 - one line for each kind of value
     return str(value)
 
 
-def _reporters(plugins: Plugins) -> list[ReporterSpec]:
+def _reporters(plugins: Host) -> list[ReporterSpec]:
     found = plugins.components(ReporterSpec)
     if not found:
         raise UsageError("no plugin draws reports", hint="qcore list-plugins --kind reporter")

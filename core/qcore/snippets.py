@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qcore import loading
 from qcore.errors import UsageError
-from qcore.manager import Plugins
-from qcore.pipelines import Pipeline
-from qcore.specs import PostprocessorSpec, PreprocessorSpec, Spec
+from qcore.host.plugins import Host
+from qcore.host.specs import PostprocessorSpec, PreprocessorSpec, Spec
+from qcore.workflow import opening as loading
+from qcore.workflow.pipelines import Pipeline
 
 _WIDTH = 110
 _MAIN = '''
@@ -39,7 +39,7 @@ if __name__ == "__main__":
 '''
 
 
-def snippet(file: str, plugins: Plugins) -> str:
+def snippet(file: str, plugins: Host) -> str:
     """The script for an exported file.
 
     Args:

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import qcore
-from qcore import loading, machine
+from qcore import machine
 from qcore.errors import AssumptionWarning, QcoreError, UsageError
-from qcore.pipelines import Pipeline
-from qcore.predictor import Predictor
-from qcore.specs import BackendSpec
+from qcore.host.specs import BackendSpec
 from qcore.timing import laps
+from qcore.workflow import opening as loading
+from qcore.workflow.pipelines import Pipeline
+from qcore.workflow.predictor import Predictor
 
 CALLS = 3
 """Timed calls of one turn."""
@@ -90,7 +91,7 @@ class _Subject:
     """A loaded file."""
 
     def __init__(self, job: Job) -> None:
-        plugins = qcore.plugins if job.entry_points else qcore.Plugins(entry_points=False)
+        plugins = qcore.plugins if job.entry_points else qcore.Host(entry_points=False)
         for requirement in loading.recognise(job.file, plugins)[0].requires:  # importing is no part of the load time
             import_module(requirement.module)
         begin = time.perf_counter()
@@ -213,7 +214,7 @@ def _noise(predictor: Predictor) -> dict[str, Any]:
     return made
 
 
-def _files(file: str, plugins: qcore.Plugins) -> Sequence[Path]:
+def _files(file: str, plugins: qcore.Host) -> Sequence[Path]:
     _, made = loading.recognise(file, plugins)
     files: Sequence[Path] = made.files(Path(file)) if hasattr(made, "files") else [Path(file)]
     return files

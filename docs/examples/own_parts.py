@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 import qcore
+from qcore.plugin import BackendSpec, Contract, Form, LoaderSpec, Model, Step, Tensor
 
 CELL = 16
 
@@ -42,12 +43,12 @@ class BrightSquares(nn.Module):
 class BrightLoader:
     """Reads the checkpoints that this script writes."""
 
-    spec = qcore.LoaderSpec(
+    spec = LoaderSpec(
         name="bright",
         summary="Hand-made detectors of bright squares",
-        target=None,
+        factory=None,
         format="checkpoint",
-        produces=qcore.Form("torch", encoding="float", precision="f32"),
+        produces=Form("torch", encoding="float", precision="f32"),
     )
 
     def matches(self, content):
@@ -55,27 +56,27 @@ class BrightLoader:
 
     def load(self, content, *, options):
         size = content.data["size"]
-        contract = qcore.Contract(
+        contract = Contract(
             task="detection",
-            inputs=(qcore.Tensor("picture", "float32", (1, 3, size, size), "NCHW"),),
-            outputs=(qcore.Tensor("found", "float32", (1, 5, (size // CELL) ** 2), None, "boxes-classes", "decoded"),),
-            preprocess=qcore.Step("letterbox", {"pad_value": 0}),
-            postprocess=qcore.Step("yolo", {"confidence": 0.5}),
+            inputs=(Tensor("picture", "float32", (1, 3, size, size), "NCHW"),),
+            outputs=(Tensor("found", "float32", (1, 5, (size // CELL) ** 2), None, "boxes-classes", "decoded"),),
+            preprocess=Step("letterbox", {"pad_value": 0}),
+            postprocess=Step("yolo", {"confidence": 0.5}),
             classes=("square",),
         )
-        return qcore.Model(self.spec.produces, BrightSquares(size).eval(), contract)
+        return Model(self.spec.produces, BrightSquares(size).eval(), contract)
 
 
 class Stopwatch:
     """Runs ONNX files and keeps the time of every inference."""
 
-    spec = qcore.BackendSpec(
+    spec = BackendSpec(
         name="stopwatch",
         summary="ONNX Runtime with a stopwatch",
-        target=None,
+        factory=None,
         accepts=(
-            qcore.Form("onnx", encoding="qdq", profile="onnxruntime"),
-            qcore.Form("onnx", encoding="float"),
+            Form("onnx", encoding="qdq", profile="onnxruntime"),
+            Form("onnx", encoding="float"),
         ),
     )
 

@@ -8,6 +8,7 @@ import pytest
 import qcore
 from qcore import checking
 from qcore.checking import Finding
+from qcore.plugin import LinterSpec, PluginError, Requirement, hookimpl
 
 
 @pytest.fixture
@@ -136,7 +137,7 @@ class Broken:
 
 
 def linter(**settings):
-    return qcore.LinterSpec(name="other", summary="Another judge", target=Broken, targets=("tiny",), **settings)
+    return LinterSpec(name="other", summary="Another judge", factory=Broken, targets=("tiny",), **settings)
 
 
 @pytest.fixture
@@ -146,11 +147,11 @@ def host():
     def add(spec):
         class Plugin:
             @staticmethod
-            @qcore.hookimpl
+            @hookimpl
             def qcore_linters():
                 yield spec
 
-        made = qcore.Plugins()
+        made = qcore.Host()
         made.register(Plugin)
         return made
 
@@ -158,14 +159,14 @@ def host():
 
 
 def test_a_rule_that_fails_is_named(int8, host):
-    with pytest.raises(qcore.PluginError, match=r"rule BAD001 failed on .*ValueError: of no use") as caught:
+    with pytest.raises(PluginError, match=r"rule BAD001 failed on .*ValueError: of no use") as caught:
         checking.check(int8, "tiny", plugins=host(linter(format="onnx")))
     assert "--ignore BAD001" in caught.value.hint
     assert checking.check(int8, "tiny", plugins=host(linter()), ignore=["BAD"]).asked
 
 
 def test_a_linter_that_is_not_installed_is_said_and_the_others_judge(int8, host):
-    absent = qcore.Requirement("absent_runtime", "absent-runtime", ">=2")
+    absent = Requirement("absent_runtime", "absent-runtime", ">=2")
     report = checking.check(int8, "tiny", plugins=host(linter(requires=(absent,))))
     (finding,) = [one for one in report.findings if one.rule == "other"]
     assert finding.severity == "info"

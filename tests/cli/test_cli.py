@@ -12,6 +12,7 @@ import pytest
 
 import qcore
 from qcore.cli.parser import EXAMPLES
+from qcore.plugin import FileError
 
 HEAVY = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "cv2", "numpy", "rich")
 KEYS = {"kind", "name", "plugin", "version", "distribution", "status", "hint"}
@@ -367,7 +368,7 @@ def test_version(run):
 
 
 def test_debug_shows_the_traceback(run):
-    with pytest.raises(qcore.FileError):
+    with pytest.raises(FileError):
         run("inspect", "absent.pt", "--debug")
 
 

@@ -12,6 +12,7 @@ import qcore
 from qcore import machine
 from qcore.cli import doctor
 from qcore.cli.console import Output
+from qcore.plugin import BackendSpec, Requirement, hookimpl
 
 CPUINFO = """processor\t: 0
 model name\t: A Processor
@@ -49,11 +50,11 @@ def nvidia_smi(monkeypatch, tmp_path):
 
 
 def add(*specs):
-    plugins = qcore.Plugins(entry_points=False)
+    plugins = qcore.Host(entry_points=False)
 
     class Mine:
         @staticmethod
-        @qcore.hookimpl
+        @hookimpl
         def qcore_backends():
             yield from specs
 
@@ -62,7 +63,7 @@ def add(*specs):
 
 
 def backend(name, **settings):
-    return qcore.BackendSpec(name=name, summary="", target=object, accepts=(), **settings)
+    return BackendSpec(name=name, summary="", factory=object, accepts=(), **settings)
 
 
 def test_everything_is_told(run):
@@ -98,19 +99,19 @@ def test_json_is_the_same_as_data(run):
 
 
 def test_what_is_missing_comes_with_what_it_costs_and_the_command(capsys):
-    absent = qcore.Requirement("absent_runtime", "absent-runtime", ">=2", extra="tiny")
-    old = qcore.Requirement("pluggy", "pluggy", ">=99")
+    absent = Requirement("absent_runtime", "absent-runtime", ">=2", extra="tiny")
+    old = Requirement("pluggy", "pluggy", ">=99")
     plugins = add(backend("tiny", requires=(absent,)), backend("other", requires=(absent, old)))
     assert doctor.run(Output(), plugins) == 0
     out = capsys.readouterr().out
     assert "absent-runtime is not installed, which costs backend tiny, backend other\n" in out
-    assert f"  pip install '{qcore.specs.DISTRIBUTION}[tiny]'\n" in out
+    assert f"  pip install '{qcore.host.specs.DISTRIBUTION}[tiny]'\n" in out
     assert re.search(r"pluggy [\d.]+ is installed, >=99 is needed, which costs .*backend other\n", out)
     assert "  pip install 'pluggy>=99'\n" in out
 
 
 def test_one_of_two_packages_is_enough(capsys):
-    absent = qcore.Requirement("absent_one", "absent-one", instead=(qcore.Requirement("pluggy", "pluggy"),))
+    absent = Requirement("absent_one", "absent-one", instead=(Requirement("pluggy", "pluggy"),))
     plugins = add(backend("tiny", requires=(absent,)))
     rows = {row["package"]: row for row in doctor.examine(plugins)["packages"]}
     assert rows["absent-one"]["problem"] is None
@@ -128,7 +129,7 @@ def test_a_broken_plugin_is_told_without_its_folder(monkeypatch):
             raise ImportError("libtiny.so: cannot open /home/someone/lib/libtiny.so.3")
 
     monkeypatch.setattr(metadata, "entry_points", lambda **_: [Broken()])
-    (problem,) = doctor.examine(qcore.Plugins())["plugins"]["problems"]
+    (problem,) = doctor.examine(qcore.Host())["plugins"]["problems"]
     assert (problem["name"], problem["status"]) == ("mine", "broken")
     assert problem["problem"].endswith("cannot open libtiny.so.3")
 

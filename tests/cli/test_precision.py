@@ -8,6 +8,7 @@ import pytest
 from onnx import numpy_helper
 
 import qcore
+from qcore.plugin import UsageError
 
 
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
@@ -72,5 +73,5 @@ def test_options_of_converters_are_flags_of_the_commands_that_convert(run, expor
 
 
 def test_a_script_sets_them_by_name(exported):
-    with pytest.raises(qcore.UsageError, match="no converter has an option speed"):
+    with pytest.raises(UsageError, match="no converter has an option speed"):
         qcore.pipeline(weights=exported).converting(speed=3)

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import qcore
-from qcore_plugins.detection_eval.dataset import read as read_labels
-from qcore_plugins.detections import Detections
+from qcore.plugin import FileError
+from qcore_kit.boxes.detections import Detections
+from qcore_plugins.tasks.detection.dataset import read as read_labels
 
 FRAMES = 12
 INTERRUPTIBLE = (
@@ -385,7 +386,7 @@ def test_calibration_and_evaluation_take_pictures_only(run, exported, clip, tmp_
     assert code == 6
     assert "a video, and pictures are wanted here" in err
     predictor = qcore.pipeline(weights=exported).build()
-    with pytest.raises(qcore.FileError, match="a video"):
+    with pytest.raises(FileError, match="a video"):
         list(predictor.examine([clip]))
     assert len(list(predictor.stream(clip))) == FRAMES
 

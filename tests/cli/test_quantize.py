@@ -9,6 +9,7 @@ import pytest
 from onnx import numpy_helper
 
 import qcore
+from qcore.plugin import Form, QuantizerSpec, hookimpl
 
 
 @pytest.fixture
@@ -215,7 +216,7 @@ def test_sensitivity_confirms_by_the_main_figure(run, exported, pictures, tmp_pa
 
 def test_a_file_that_computes_something_else_is_not_written(run, exported, images, tmp_path, monkeypatch):
     """The parity check stops what would be wrong on the runtime: here the writer's scales are twice too large."""
-    from qcore_plugins.qdq import convert
+    from qcore_kit.quantization import qdq as convert
 
     real = convert.write
 
@@ -243,30 +244,30 @@ class WritesQdq:
     """A quantizer that gives a Q/DQ graph, not a table."""
 
     def quantize(self, model, *, calibration, options, progress):  # noqa: ARG002
-        from qcore.specs import QuantizerSpec
-        from qcore_plugins.quantization.profiles import OPENVINO
-        from qcore_plugins.quantization.writer import write
+        from qcore.plugin import QuantizerSpec
+        from qcore_kit.quantization.profiles import OPENVINO
+        from qcore_kit.quantization.writer import write
 
         spec = qcore.plugins.get(QuantizerSpec, "onnxruntime")
         table = spec.create().quantize(model, calibration=calibration, options=spec.settings({}), progress=progress)
-        form = qcore.Form("onnx", encoding="qdq", activation="u8", symmetric=True, precision="f32")
+        form = Form("onnx", encoding="qdq", activation="u8", symmetric=True, precision="f32")
         return table.evolve(form=form, module=write(table.module, OPENVINO))
 
 
 def test_a_quantizer_without_a_table_leaves_the_checked_file_alone(run, exported, images, tmp_path, monkeypatch):
     class Plugin:
         @staticmethod
-        @qcore.hookimpl
+        @hookimpl
         def qcore_quantizers():
-            yield qcore.QuantizerSpec(
+            yield QuantizerSpec(
                 name="direct",
                 summary="Q/DQ at once",
-                target=WritesQdq,
-                accepts=(qcore.Form("onnx", encoding="float"),),
-                produces=qcore.Form("onnx", encoding="qdq", activation="u8", symmetric=True, precision="f32"),
+                factory=WritesQdq,
+                accepts=(Form("onnx", encoding="float"),),
+                produces=Form("onnx", encoding="qdq", activation="u8", symmetric=True, precision="f32"),
             )
 
-    host = qcore.Plugins()
+    host = qcore.Host()
     host.register(Plugin)
     monkeypatch.setattr(qcore, "plugins", host)
     code, out, err = run("quantize", exported, "--calib", images, "--quantizer", "direct", "--backend", "onnxruntime",

@@ -15,6 +15,7 @@ from qcore.cli.about import about
 from qcore.cli.console import Output
 from qcore.cli.quantize_report import Page, Written
 from qcore.cli.reporting import commands, show
+from qcore.plugin import ReporterSpec, UsageError, hookimpl
 from qcore.report import Bars, Picture, Pictures, Ranges, Report, Section, Table, Text
 
 ONNXRUNTIME = ("--quantizer", "onnxruntime", "--backend", "onnxruntime")
@@ -121,7 +122,7 @@ def test_quantize_shows_parity_and_recipe(run, exported, pictures, tmp_path):
 
 
 def test_a_failed_check_has_a_page_too(run, exported, pictures, tmp_path, monkeypatch):
-    from qcore_plugins.detection_eval.evaluator import DetectionEvaluator
+    from qcore_plugins.tasks.detection.evaluator import DetectionEvaluator
 
     def disagree(pairs, **_):
         list(pairs)
@@ -183,27 +184,27 @@ def test_a_foreign_file_of_the_same_name_is_not_replaced(run, exported, pictures
 
 def test_a_reporter_that_fails_leaves_nothing(tmp_path):
     class Broken:
-        spec = qcore.ReporterSpec(name="broken", summary="Fails", target=None, suffix=".txt")
+        spec = ReporterSpec(name="broken", summary="Fails", factory=None, suffix=".txt")
 
         def write(self, report, path):
             path.write_text(report.title)
             raise RuntimeError("broken")
 
     class Plugin:
-        @qcore.hookimpl
+        @hookimpl
         def qcore_reporters(self):
-            yield qcore.ReporterSpec(name="broken", summary="Fails", target=Broken, suffix=".txt")
+            yield ReporterSpec(name="broken", summary="Fails", factory=Broken, suffix=".txt")
 
-    plugins = qcore.Plugins(entry_points=False)
+    plugins = qcore.Host(entry_points=False)
     plugins.register(Plugin())
     with pytest.raises(RuntimeError):
         reporting.write(Report("t", "none", "s", [], {}), tmp_path, plugins)
     assert list(tmp_path.iterdir()) == []
     plugins.register(Plugin(), "second")
-    with pytest.raises(qcore.UsageError, match="would write the same file"):
+    with pytest.raises(UsageError, match="would write the same file"):
         reporting.ready(tmp_path, plugins)
-    with pytest.raises(qcore.UsageError, match="no plugin draws reports"):
-        reporting.ready(tmp_path, qcore.Plugins(entry_points=False))
+    with pytest.raises(UsageError, match="no plugin draws reports"):
+        reporting.ready(tmp_path, qcore.Host(entry_points=False))
 
 
 def test_report_json_is_json_whatever_the_figures_are():

@@ -12,11 +12,13 @@ import pytest
 from onnx import helper, numpy_helper
 
 import qcore
-from qcore import loading, snippets
-from qcore_plugins.yolonas.contract import POSTPROCESS
-from qcore_plugins.yolonas.pipelines import PIPELINES
+from qcore import snippets
+from qcore.plugin import Form, Model, PreprocessorSpec, Tensor
+from qcore.workflow import opening as loading
+from qcore_plugins.families.yolonas.contract import POSTPROCESS
+from qcore_plugins.families.yolonas.pipelines import PIPELINES
 
-TENSOR = qcore.Tensor
+TENSOR = Tensor
 
 
 def in_another_layout(exported, folder, layout):
@@ -141,7 +143,7 @@ PARAMETERS = [
 @pytest.mark.parametrize("params", PARAMETERS)
 @pytest.mark.parametrize("size", [(50, 133), (301, 77), (96, 128)])
 def test_the_pixels_are_the_same_for_all_parameters(params, size):
-    spec = qcore.plugins.get(qcore.PreprocessorSpec, "letterbox")
+    spec = qcore.plugins.get(PreprocessorSpec, "letterbox")
     letterbox = spec.load()(params, [TENSOR("x", "float32", (1, 3, 96, 128))])
     made = {}
     exec(compile(letterbox.source(), "source", "exec"), made)
@@ -156,10 +158,10 @@ def test_the_pixels_are_the_same_for_all_parameters(params, size):
 
 @pytest.mark.parametrize("package", ["tensorrt", "tensorrt_rtx"])
 def test_the_script_of_an_engine_imports_the_package_that_built_it(package):
-    from qcore_plugins.tensorrt.format import Engine
-    from qcore_plugins.tensorrt.snippet import source
+    from qcore_plugins.runtimes.tensorrt.format import Engine
+    from qcore_plugins.runtimes.tensorrt.snippet import source
 
-    text = source(qcore.Model(qcore.Form("tensorrt"), Engine(b"", {"package": package}), None))
+    text = source(Model(Form("tensorrt"), Engine(b"", {"package": package}), None))
     compile(text, "source", "exec")
     assert (f"import {package} as tensorrt\n" in text) == (package != "tensorrt")
     assert "import tensorrt" in text

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import qcore
 from qcore import benchmarking, timing, worker
 from qcore.benchmarking import Measured, benchmark
+from qcore.plugin import FileError, QcoreError, Tensor, UsageError
 from qcore.timing import DRIFT, WIDEST, Ratio, Spread
 
 ROUNDS = 30
@@ -142,24 +142,24 @@ def test_a_type_that_the_runtime_chose_is_named():
 
 def test_made_up_tensors_where_no_input_can_be_made_up():
     def predictor(*shape):
-        return SimpleNamespace(contract=SimpleNamespace(inputs=[qcore.Tensor("x", "float32", shape)]))
+        return SimpleNamespace(contract=SimpleNamespace(inputs=[Tensor("x", "float32", shape)]))
 
     assert worker._noise(predictor("batch", 3, 8))["x"].shape == (1, 3, 8)
     assert worker._noise(predictor(2, 3))["x"].dtype == "float32"
-    with pytest.raises(qcore.UsageError, match="no size of its own") as caught:
+    with pytest.raises(UsageError, match="no size of its own") as caught:
         worker._noise(predictor(1, "points"))
     assert "--data" in caught.value.hint
 
 
 def test_a_process_that_dies_is_told(monkeypatch, exported):
     monkeypatch.setattr(benchmarking, "serve", print)  # ends without an answer
-    with pytest.raises(qcore.QcoreError, match="the process that ran it ended with code 0"):
+    with pytest.raises(QcoreError, match="the process that ran it ended with code 0"):
         benchmark([str(exported)], rounds=2, launches=1)
 
 
 def test_what_is_wrong_with_a_file_is_told_as_elsewhere(tmp_path, exported):
     damaged = tmp_path / "damaged.onnx"
     damaged.write_bytes(exported.read_bytes()[:5000])
-    with pytest.raises(qcore.FileError, match=r"damaged.onnx: not a valid ONNX file") as caught:
+    with pytest.raises(FileError, match=r"damaged.onnx: not a valid ONNX file") as caught:
         benchmark([str(damaged)], rounds=2, launches=1)
     assert caught.value.hint

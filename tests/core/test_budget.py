@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import qcore
 from qcore.budget import Fit, Trials, search
+from qcore.plugin import CheckFailed, FileError
 
 LAYERS = [f"layer{number}" for number in range(60)]
 
@@ -34,7 +34,7 @@ def test_the_fewest_layers_are_found_with_few_measurements(needed):
 
 
 def test_a_budget_that_cannot_be_met_says_what_was_reached():
-    with pytest.raises(qcore.CheckFailed, match=r"the best is 0\.3000 with 60 of 60, -0\.0050"):
+    with pytest.raises(CheckFailed, match=r"the best is 0\.3000 with 60 of 60, -0\.0050"):
         run(60, drop=0.001)
 
 
@@ -54,10 +54,10 @@ def test_a_killed_search_goes_on_with_what_it_knows(tmp_path):
 def test_the_record_of_another_search_is_refused(tmp_path):
     path = tmp_path / "budget.json"
     run(3, path=path)
-    with pytest.raises(qcore.FileError, match="another search"):
+    with pytest.raises(FileError, match="another search"):
         run(3, path=path, identity={"model": "b"})
     path.write_text("[]")
-    with pytest.raises(qcore.FileError, match="not the record"):
+    with pytest.raises(FileError, match="not the record"):
         run(3, path=path)
 
 

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from qcore import Contract, FileError
+from qcore.plugin import Contract, FileError
 
 EXAMPLE = {
     "contract": "1.0",

@@ -7,6 +7,7 @@ import pytest
 import qcore
 from qcore.comparing import ladder, saturation
 from qcore.comparing.rung import Cause, Rung
+from qcore.plugin import CheckFailed, Form, ProbeSpec, hookimpl
 
 BAD = {"model.0.conv": 8.7, "model.4.conv": 33.0}
 
@@ -34,11 +35,11 @@ class Looking:
 def plugins():
     class Plugin:
         @staticmethod
-        @qcore.hookimpl
+        @hookimpl
         def qcore_probes():
-            yield qcore.ProbeSpec(name="looking", summary="", target=Looking, accepts=(qcore.Form("onnx"),))
+            yield ProbeSpec(name="looking", summary="", factory=Looking, accepts=(Form("onnx"),))
 
-    made = qcore.Plugins(entry_points=False)
+    made = qcore.Host(entry_points=False)
     made.register(Plugin)
     return made
 
@@ -48,13 +49,13 @@ def plugins():
     ("avx2", "other", False),
 ])  # fmt: skip
 def test_layers_are_looked_for_where_the_session_ran_without_vnni(plugins, cpu, format_, named):
-    model, session = SimpleNamespace(form=qcore.Form(format_)), SimpleNamespace(cpu=cpu)
+    model, session = SimpleNamespace(form=Form(format_)), SimpleNamespace(cpu=cpu)
     found = saturation.lossy(model, session, "onnxruntime", [{}], plugins=plugins)
     assert list(found) == (["model.0.conv", "model.4.conv"] if named else [])
 
 
 def test_a_session_that_does_not_tell_its_cpu_saturates_nothing(plugins):
-    model = SimpleNamespace(form=qcore.Form("onnx"))
+    model = SimpleNamespace(form=Form("onnx"))
     assert saturation.lossy(model, SimpleNamespace(), "tensorrt", [{}], plugins=plugins) == {}
 
 
@@ -102,7 +103,7 @@ def test_parity_names_them_too(monkeypatch):
     model = SimpleNamespace(contract=SimpleNamespace(inputs=[tensor]))
     reading = SimpleNamespace(read=lambda item: item)
     running = SimpleNamespace(session=None, backend="openvino", preprocessor=reading, prepare=lambda *_: ({}, []))
-    error = qcore.CheckFailed("boxes are lost", hint="nothing was written; --exclude")
+    error = CheckFailed("boxes are lost", hint="nothing was written; --exclude")
     monkeypatch.setattr(saturation, "lossy", lambda *_, **__: BAD)
     told = saturation.explaining(error, model, running, ["a", "b"], plugins=None)
     assert told.message.startswith("boxes are lost; the file ran as on a CPU without VNNI")

@@ -11,8 +11,9 @@ from types import ModuleType
 import pytest
 
 import qcore
-from qcore.hookspecs import Hooks
-from qcore.specs import KINDS
+from qcore.host.hooks import Hooks
+from qcore.host.specs import KINDS
+from qcore.plugin import Contract
 
 ROOT = Path(__file__).resolve().parents[2]
 HOOKS = sorted(name for name in vars(Hooks) if name.startswith("qcore_"))
@@ -27,7 +28,7 @@ def test_the_example_of_each_hook_is_a_plugin(hook):
     (example,) = code(getattr(Hooks, hook).__doc__)
     module = ModuleType("example")
     exec(compile(example, hook, "exec"), vars(module))
-    plugins = qcore.Plugins(entry_points=False)
+    plugins = qcore.Host(entry_points=False)
     plugins.register(module)
     (entry,) = plugins.components()
     assert f"qcore_{entry.spec.kind}s" == hook
@@ -53,7 +54,7 @@ def test_own_loader_and_backend_with_a_bundled_quantizer():
 
 def test_the_contract_in_the_docs_is_one():
     (text,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "contract.md").read_text(), re.DOTALL)
-    contract = qcore.Contract.from_json(text)
+    contract = Contract.from_json(text)
     assert contract.to_dict() == json.loads(text)
     assert {"inputs", "outputs", "preprocess", "postprocess", "classes", "provenance", "extensions"} <= set(
         json.loads(text)

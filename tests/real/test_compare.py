@@ -9,7 +9,7 @@ from onnx import helper, numpy_helper
 
 import qcore
 from qcore.comparing import compare
-from qcore_plugins.onnxfile import with_contract
+from qcore_kit.onnxfile.metadata import with_contract
 
 pytestmark = [pytest.mark.assets, pytest.mark.slow]
 
@@ -41,7 +41,9 @@ class Model:
         return self.onnx.quantize("onnxruntime", calibration=self.pictures, limit=32).to("onnxruntime")
 
     def compared(self, candidate, **options):
-        ready = candidate if isinstance(candidate, qcore.pipelines.Pipeline) else qcore.pipeline(weights=candidate)
+        ready = (
+            candidate if isinstance(candidate, qcore.workflow.pipelines.Pipeline) else qcore.pipeline(weights=candidate)
+        )
         return compare(
             ("REF", qcore.pipeline(weights=self.file)), ("CANDIDATE", ready), self.pictures, limit=3, **options
         )

@@ -3,14 +3,14 @@
 import pytest
 
 import qcore
-from qcore.progress import Silent
+from qcore.plugin import EvaluatorSpec, Silent
 
 pytestmark = [pytest.mark.assets, pytest.mark.slow]
 
 
 def measure(pipeline, data, **options):
     detector = pipeline.following("upstream").build()
-    evaluator = qcore.plugins.get(qcore.EvaluatorSpec, "detection").create()
+    evaluator = qcore.plugins.get(EvaluatorSpec, "detection").create()
     settings = {"images": None, "classes": None, "progress": Silent(), **options}
     return evaluator.evaluate(detector, data, **settings)
 

@@ -5,7 +5,7 @@ import onnx
 import pytest
 
 import qcore
-from qcore.progress import Silent
+from qcore.plugin import BackendSpec, EvaluatorSpec, Silent
 
 pytestmark = [pytest.mark.assets, pytest.mark.slow]
 
@@ -30,7 +30,7 @@ def evaluate(shared):
     def measure(file, backend):
         if (file, backend) not in done:
             detector = qcore.pipeline(weights=file).to(backend).following("upstream").build()
-            evaluator = qcore.plugins.get(qcore.EvaluatorSpec, "detection").create()
+            evaluator = qcore.plugins.get(EvaluatorSpec, "detection").create()
             data = shared / "assets" / "coco-val" / "instances.json"
             done[file, backend] = evaluator.evaluate(detector, data, images=None, classes=None, progress=Silent())
         return done[file, backend]["AP"]
@@ -109,11 +109,11 @@ def test_one_table_keeps_the_accuracy_on_both_runtimes(table, weights, evaluate,
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
 def test_the_files_find_what_the_fake_quantized_network_finds(table, shared, backend):
     """No bias, no object lost; boxes move by what one step in a few values does (see docs/quantization.md)."""
-    from qcore import parity
+    from qcore.workflow import parity
 
     model = table.to(backend).model()
     pictures = sorted((shared / "assets" / "coco-val" / "images").iterdir())
-    spec = qcore.plugins.get(qcore.BackendSpec, backend)
+    spec = qcore.plugins.get(BackendSpec, backend)
     said = parity.check(model, spec, pictures, plugins=qcore.plugins).figures
     assert said["boxes"] > 80
     assert said["lost"] <= 0.03

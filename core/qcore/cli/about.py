@@ -8,7 +8,7 @@ from typing import Any
 
 from qcore.cli.describe import described, listed
 from qcore.contract import Contract
-from qcore.manager import Plugins
+from qcore.host.plugins import Host
 from qcore.report import Block, Section, Table, Text
 
 Rows = Mapping[str, str]
@@ -37,9 +37,9 @@ def about(contract: Contract | Mapping[str, Contract]) -> list[Section]:
     ]
 
 
-def inside(files: Iterable[str], plugins: Plugins) -> dict[str, Contract]:
+def inside(files: Iterable[str], plugins: Host) -> dict[str, Contract]:
     """The contracts of those files that hold one: exported ones, not checkpoints."""
-    from qcore.loading import open_file
+    from qcore.workflow.opening import open_file
 
     found: dict[str, Contract] = {}
     for file in files:

@@ -8,18 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from qcore.errors import UsageError
+from qcore.host.plugins import Host
 from qcore.machine import CPUS, THIS
-from qcore.manager import Plugins
-from qcore.planner import Plan
+from qcore.workflow.planner import Plan
 
 PRECISIONS = {"fp32": "f32", "fp16": "f16"}
 """Words of the command line -> words of forms."""
 _CONVERSION = "converter:"
 
 
-def add_conversion(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
+def add_conversion(parser: argparse.ArgumentParser, plugins: Host) -> None:
     """Add the options of all installed converters as flags; a name that several have is one flag for all."""
-    from qcore.specs import ConverterSpec
+    from qcore.host.specs import ConverterSpec
 
     group = parser.add_argument_group("conversion")
     done: set[str] = set()

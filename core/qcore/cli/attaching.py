@@ -11,14 +11,14 @@ from typing import Any
 from qcore.contract import Contract, Tensor
 from qcore.errors import AssumptionWarning, FileError, UsageError
 from qcore.files import publish, read_text, sha256
-from qcore.loading import Opened, describe, loaded, open_file, prepared
-from qcore.manager import Plugins
+from qcore.host.plugins import Host
+from qcore.host.specs import LoaderSpec, PostprocessorSpec, PreprocessorSpec
 from qcore.model import Model
-from qcore.specs import LoaderSpec, PostprocessorSpec, PreprocessorSpec
+from qcore.workflow.opening import Opened, describe, loaded, open_file, prepared
 
 
 def attach(
-    plugins: Plugins,
+    plugins: Host,
     source: Path,
     directory: Path,
     *,
@@ -75,7 +75,7 @@ def attach(
     return publish(directory, lambda staging: opened.format.write(model, staging / source.name))
 
 
-def _recognised(opened: Opened, plugins: Plugins, family: str | None, names: str | None, imgsz: Any) -> Contract:
+def _recognised(opened: Opened, plugins: Host, family: str | None, names: str | None, imgsz: Any) -> Contract:
     """The contract that the loader of such files finds; that of the family alone where there is no such loader."""
     format_name = opened.spec.name
     specs = [spec for spec in plugins.specs(LoaderSpec) if spec.format == format_name and not spec.problems()]

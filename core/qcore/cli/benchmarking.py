@@ -13,14 +13,14 @@ from qcore.cli import reporting
 from qcore.cli.about import about, inside
 from qcore.cli.console import Output
 from qcore.errors import UsageError
-from qcore.manager import Plugins
+from qcore.host.plugins import Host
 
 STAGES = ("preprocess", "inference", "postprocess", "end to end")
 JUDGED = ("inference", "end to end")
 """Of these, ratios are told."""
 
 
-def run(options: argparse.Namespace, output: Output, plugins: Plugins) -> int:
+def run(options: argparse.Namespace, output: Output, plugins: Host) -> int:
     """Measure, and tell what can be concluded."""
     if options.requests is not None and options.mode != "throughput":
         raise UsageError("--requests needs --mode throughput", hint="latency is that of one call after another")
@@ -68,7 +68,7 @@ def _show(report: Report, output: Output) -> None:
         output.note(line)
 
 
-def _page(report: Report, options: argparse.Namespace, plugins: Plugins) -> page.Report:
+def _page(report: Report, options: argparse.Namespace, plugins: Host) -> page.Report:
     """The measurement as a report."""
     contracts = inside(dict.fromkeys(one.file for one in report.files), plugins)
     remarks = [*_remarks(report)]

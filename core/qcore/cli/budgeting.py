@@ -15,10 +15,10 @@ from qcore.files import sha256
 
 if TYPE_CHECKING:
     from qcore.cli.quantizing import Target
-    from qcore.judging import Judge
-    from qcore.pipelines import Pipeline
-    from qcore.predictor import Predictor
     from qcore.protocols import CalibrationData
+    from qcore.workflow.evaluating import Judge
+    from qcore.workflow.pipelines import Pipeline
+    from qcore.workflow.predictor import Predictor
 
 
 def within(
@@ -92,7 +92,7 @@ def ranking(pipeline: Pipeline, inputs: CalibrationData, output: Output) -> list
     Raises:
         UsageError: No analyzer is installed.
     """
-    from qcore.specs import AnalyzerSpec
+    from qcore.host.specs import AnalyzerSpec
 
     found = pipeline.plugins.specs(AnalyzerSpec)
     if not found:

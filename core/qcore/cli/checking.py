@@ -16,14 +16,14 @@ from qcore.errors import UsageError
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from qcore.manager import Plugins
+    from qcore.host.plugins import Host
 
 SHOWN = 3
 """Findings of one rule that are shown; the others are counted."""
 STYLES: dict[Severity, str] = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
-def run(options: argparse.Namespace, output: Output, plugins: Plugins) -> int:
+def run(options: argparse.Namespace, output: Output, plugins: Host) -> int:
     """Judge the file, or explain a rule; 1 where there is an error."""
     if options.explain:
         text = explain(options.explain, plugins)

@@ -14,18 +14,18 @@ from qcore.cli.console import Output
 from qcore.errors import UsageError
 
 if TYPE_CHECKING:
-    from qcore.pipelines import Pipeline
+    from qcore.workflow.pipelines import Pipeline
 
 
-def host(options: argparse.Namespace) -> qcore.Plugins:
+def host(options: argparse.Namespace) -> qcore.Host:
     """The plugins of this call."""
-    return qcore.Plugins(entry_points=False) if options.no_plugins else qcore.plugins
+    return qcore.Host(entry_points=False) if options.no_plugins else qcore.plugins
 
 
 def begin(options: argparse.Namespace, output: Output) -> Pipeline:
     """The pipeline that the model's arguments describe."""
-    from qcore.pipelines import Pipeline
-    from qcore.specs import ConverterSpec
+    from qcore.host.specs import ConverterSpec
+    from qcore.workflow.pipelines import Pipeline
 
     settings = pairs(options.loader_option, "--loader-option")
     if options.imgsz:
@@ -42,7 +42,7 @@ def begin(options: argparse.Namespace, output: Output) -> Pipeline:
 
 def running(options: argparse.Namespace, output: Output) -> Pipeline:
     """The same, with the runtime's arguments."""
-    from qcore.specs import BackendSpec
+    from qcore.host.specs import BackendSpec
 
     pipeline = begin(options, output)
     if options.backend:
@@ -82,9 +82,9 @@ def doctor(options: argparse.Namespace, output: Output) -> int:
 
 def plan(options: argparse.Namespace, output: Output) -> int:
     """`qcore plan`."""
-    from qcore import planner
-    from qcore.pipelines import Pipeline
-    from qcore.specs import BackendSpec, ConverterSpec, LoaderSpec, QuantizerSpec
+    from qcore.host.specs import BackendSpec, ConverterSpec, LoaderSpec, QuantizerSpec
+    from qcore.workflow import planner
+    from qcore.workflow.pipelines import Pipeline
 
     plugins = host(options)
     names = {spec.name for spec in plugins.specs(LoaderSpec)}
@@ -123,8 +123,8 @@ def plan(options: argparse.Namespace, output: Output) -> int:
 
 def inspect(options: argparse.Namespace, output: Output) -> int:
     """`qcore inspect`."""
-    from qcore import loading
     from qcore.cli.describe import facts
+    from qcore.workflow import opening as loading
 
     pipeline = begin(options, output).load()
     assert pipeline.loaded is not None  # noqa: S101 - load() has just set it
@@ -141,8 +141,8 @@ def export(options: argparse.Namespace, output: Output) -> int:
     """`qcore export`."""
     from qcore.files import output_directory
     from qcore.forms import Form
-    from qcore.loading import format_for
-    from qcore.specs import ConverterSpec
+    from qcore.host.specs import ConverterSpec
+    from qcore.workflow.opening import format_for
 
     precision = PRECISIONS[options.precision] if options.precision else None
     pipeline = replace(begin(options, output), target=options.target).computing(precision)
@@ -243,7 +243,7 @@ def imgsz(values: list[int] | None) -> Any:
 
 def contract_show(options: argparse.Namespace, output: Output) -> int:
     """`qcore contract show`."""
-    from qcore.loading import no_contract, open_file
+    from qcore.workflow.opening import no_contract, open_file
 
     opened = open_file(options.model, host(options))
     contract = opened.contract if opened.spec.suffix else None

@@ -13,11 +13,11 @@ from qcore.cli.arguments import add_cpu, pairs
 from qcore.cli.console import Output
 from qcore.errors import UsageError
 from qcore.report import Report, Section, Table, Verdict
-from qcore.wording import counted
+from qcore.words import counted
 
 if TYPE_CHECKING:
     from qcore.comparing import Cause, Compared, Rung, Side
-    from qcore.pipelines import Pipeline
+    from qcore.workflow.pipelines import Pipeline
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -100,8 +100,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _begin(options: argparse.Namespace, output: Output, model: str, beside: str | None, place: int) -> Pipeline:
     """The pipeline of one file; a checkpoint takes the flags, and the input size of the export beside it."""
-    from qcore import loading
     from qcore.cli.commands import begin, host
+    from qcore.workflow import opening as loading
 
     plugins = host(options)
     own = argparse.Namespace(**{**vars(options), "model": model})
@@ -120,7 +120,7 @@ def _begin(options: argparse.Namespace, output: Output, model: str, beside: str 
 
 def _size(file: str, plugins: Any) -> list[int] | None:
     """Height and width that an exported file takes."""
-    from qcore import loading
+    from qcore.workflow import opening as loading
 
     opened = loading.open_file(file, plugins)
     contract = opened.contract if opened.spec.suffix else None

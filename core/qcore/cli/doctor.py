@@ -11,8 +11,8 @@ from typing import Any
 import qcore
 from qcore import machine
 from qcore.cli.console import Output
-from qcore.manager import Plugins
-from qcore.specs import DISTRIBUTION, Requirement, Spec
+from qcore.host.plugins import Host
+from qcore.host.specs import DISTRIBUTION, Requirement, Spec
 
 WITHOUT_VNNI = (
     "without VNNI, sums of int8 products saturate on the CPU. INT8 files that qcore writes with "
@@ -24,7 +24,7 @@ _FOLDERS = re.compile(r"(?<![\w.:/\\])(?:~|[A-Za-z]:)?[/\\](?:[^\s'\"/\\,;()]+[/
 """The folders of an absolute path; the last part, a file's name, is kept."""
 
 
-def run(output: Output, plugins: Plugins, cpu: str = machine.THIS) -> int:
+def run(output: Output, plugins: Host, cpu: str = machine.THIS) -> int:
     """Print everything; 0 also where something is missing, for nobody needs all of it.
 
     Args:
@@ -62,7 +62,7 @@ def _status(row: dict[str, Any]) -> str:
     return str(row["problem"] or ("ok" if row["installed"] else "not needed, another does as well"))
 
 
-def examine(plugins: Plugins, asked: str = machine.THIS) -> dict[str, Any]:
+def examine(plugins: Host, asked: str = machine.THIS) -> dict[str, Any]:
     """All facts as plain data, without names of users and machines and without absolute paths."""
     cpu = machine.cpu()
     kind = machine.kind(cpu) if asked == machine.THIS else asked
@@ -98,7 +98,7 @@ def _hardware(found: dict[str, Any]) -> Iterator[str]:
         yield "GPU: no NVIDIA driver tells of one"
 
 
-def _packages(plugins: Plugins) -> list[dict[str, Any]]:
+def _packages(plugins: Host) -> list[dict[str, Any]]:
     """One row a package: those of qcore itself, then those that components require, by name."""
     rows = {row["package"]: row for row in _own()}
     for entry in plugins.components():
@@ -155,8 +155,8 @@ def _installed(distribution: str) -> str | None:
         return None
 
 
-def _problems(plugins: Plugins) -> Iterator[dict[str, str]]:
-    """Plugins that cannot be used, and components of one name."""
+def _problems(plugins: Host) -> Iterator[dict[str, str]]:
+    """Host that cannot be used, and components of one name."""
     for row in plugins.rows():
         if row["kind"] == "plugin" or row["status"] == "conflict":
             yield {

@@ -11,8 +11,8 @@ from typing import Any
 
 from qcore.errors import UsageError
 from qcore.files import replacing
-from qcore.predictor import Predictor
 from qcore.protocols import Recording
+from qcore.workflow.predictor import Predictor
 
 
 class Drawings:

@@ -13,11 +13,11 @@ from qcore.cli.console import Output
 from qcore.cli.describe import figures as rows
 from qcore.contract import Contract
 from qcore.files import require
-from qcore.judging import Judge
 from qcore.report import Report, Section, Table
+from qcore.workflow.evaluating import Judge
 
 if TYPE_CHECKING:
-    from qcore.pipelines import Pipeline
+    from qcore.workflow.pipelines import Pipeline
 
 STEPS = ("preprocess", "postprocess")
 

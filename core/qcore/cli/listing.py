@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from qcore.specs import KINDS
+from qcore.host.specs import KINDS
 
 COLUMNS = ("kind", "name", "plugin", "version", "distribution", "status", "hint")
 NARROW = 20

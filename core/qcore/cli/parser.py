@@ -59,7 +59,7 @@ def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The whole parser. Commands of plugins are added unless a built-in command is plainly meant."""
     import qcore
     from qcore.cli import plugin_commands
-    from qcore.manager import Plugins
+    from qcore.host.plugins import Host
 
     style = _formatter(argv)
     parser = _Parser(
@@ -87,7 +87,7 @@ def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     _sensitivity(command)
     made |= _measuring(command) | _compare(command)
     if argv and argv[0] in made:
-        add_conversion(made[argv[0]], Plugins(entry_points=False) if "--no-plugins" in argv else qcore.plugins)
+        add_conversion(made[argv[0]], Host(entry_points=False) if "--no-plugins" in argv else qcore.plugins)
     _benchmark(command)
     _check(command)
     _contract(command, subparsers, style)

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from qcore.specs import CommandSpec
+from qcore.host.specs import CommandSpec
 
 
 def add(command: Callable[..., argparse.ArgumentParser], argv: Sequence[str]) -> None:

@@ -16,8 +16,8 @@ from qcore.files import json_array, output_directory
 from qcore.protocols import Recording
 
 if TYPE_CHECKING:
-    from qcore.pipelines import Pipeline
-    from qcore.predictor import Predictor
+    from qcore.workflow.pipelines import Pipeline
+    from qcore.workflow.predictor import Predictor
 
 
 def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from qcore import machine
 from qcore.errors import CheckFailed, MissingDependency, NoRoute, UsageError
-from qcore.wording import counted
+from qcore.words import counted
 
 if TYPE_CHECKING:
     from qcore.cli.console import Output
     from qcore.cli.quantizing import Target
-    from qcore.judging import Judge
+    from qcore.host.specs import BackendSpec
     from qcore.model import Model
-    from qcore.parity import Parity
-    from qcore.pipelines import Pipeline
-    from qcore.predictor import Predictor
-    from qcore.specs import BackendSpec
+    from qcore.workflow.evaluating import Judge
+    from qcore.workflow.parity import Parity
+    from qcore.workflow.pipelines import Pipeline
+    from qcore.workflow.predictor import Predictor
 
 FEW = 0.9
 """Part of the layers that were quantized from which on it is worth a warning that they do not run in integers."""
@@ -48,7 +48,7 @@ class Proof:
         Raises:
             UsageError: The labelled data is not of the model's classes.
         """
-        from qcore.parity import INPUTS
+        from qcore.workflow.parity import INPUTS
 
         assert pipeline.loaded is not None  # noqa: S101 - the command has loaded it
         given = pipeline.calibration_items()
@@ -74,8 +74,8 @@ class Proof:
 
     def _instead(self, own: BackendSpec, ended: Pipeline, target: Target, model: Model, why: str) -> list[Parity]:
         """On another runtime: the file itself, or what the last converter was given."""
-        from qcore.parity import elsewhere
-        from qcore.specs import BackendSpec
+        from qcore.host.specs import BackendSpec
+        from qcore.workflow.parity import elsewhere
 
         plan = ended.plan(target.goal)
         forms = [model.form, *(leg.source for leg in reversed(plan.legs))]
@@ -95,8 +95,8 @@ class Proof:
             MissingDependency: Packages or a device that the backend needs are not there.
             NoRoute: No converter leads there.
         """
-        from qcore import parity
         from qcore.comparing.saturation import options
+        from qcore.workflow import parity
 
         made = backend.create()
         if hasattr(made, "ready"):
@@ -127,7 +127,7 @@ class Proof:
 
 def runtime(model: Model, backend: BackendSpec, pipeline: Pipeline) -> BackendSpec:
     """The backend whose own profile a model was written for; the given one where there is none."""
-    from qcore.specs import BackendSpec
+    from qcore.host.specs import BackendSpec
 
     profile = model.form.profile
     if profile is None:

@@ -13,10 +13,10 @@ from qcore.cli.about import about
 from qcore.contract import Contract
 from qcore.errors import CheckFailed
 from qcore.report import Bars, Block, Curves, Report, Section, Table, Text, Verdict
-from qcore.wording import counted
+from qcore.words import counted
 
 if TYPE_CHECKING:
-    from qcore.pipelines import Pipeline
+    from qcore.workflow.pipelines import Pipeline
 
 WORST = 24
 """Layers that are drawn; the table has all."""

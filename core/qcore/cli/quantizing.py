@@ -16,11 +16,11 @@ from qcore.errors import CheckFailed, UsageError
 from qcore.files import output_directory, require
 
 if TYPE_CHECKING:
-    from qcore.judging import Judge
-    from qcore.manager import Plugins
+    from qcore.host.plugins import Host
+    from qcore.host.specs import BackendSpec
     from qcore.model import Model
-    from qcore.pipelines import Pipeline
-    from qcore.specs import BackendSpec
+    from qcore.workflow.evaluating import Judge
+    from qcore.workflow.pipelines import Pipeline
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     return 0
 
 
-def _require_cpu(cpu: str, targets: Sequence[Target], plugins: Plugins) -> None:
+def _require_cpu(cpu: str, targets: Sequence[Target], plugins: Host) -> None:
     """Refuse a kind of CPU that no target's backend computes as."""
     from qcore.comparing.saturation import cannot_run_as, options
     from qcore.machine import THIS
@@ -100,7 +100,7 @@ def _require_cpu(cpu: str, targets: Sequence[Target], plugins: Plugins) -> None:
 
 
 def _judge(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> Judge | None:
-    from qcore.judging import Judge
+    from qcore.workflow.evaluating import Judge
 
     if not options.data:
         return None
@@ -110,7 +110,7 @@ def _judge(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> J
 
 
 def _quantizer(options: argparse.Namespace, pipeline: Pipeline) -> str:
-    from qcore.specs import QuantizerSpec
+    from qcore.host.specs import QuantizerSpec
 
     if options.quantizer:
         return str(options.quantizer)
@@ -139,7 +139,7 @@ def _settings(options: argparse.Namespace, pipeline: Pipeline) -> dict[str, Any]
 
 def _targets(options: argparse.Namespace, pipeline: Pipeline) -> list[Target]:
     """The backends asked for, or the profile asked for, or every installed backend that the quantizer serves."""
-    from qcore.specs import BackendSpec, ConverterSpec
+    from qcore.host.specs import BackendSpec, ConverterSpec
 
     backends = pipeline.plugins.specs(BackendSpec)
     if options.backend:
@@ -186,7 +186,7 @@ def _written(
     judge: Judge | None,
     proof: proving.Proof,
 ) -> Written:
-    from qcore import loading
+    from qcore.workflow import opening as loading
 
     folder = Path(options.out) / target.name if several else Path(options.out)
     report: dict[str, Any] = {}
@@ -224,8 +224,8 @@ def _keep_table(options: argparse.Namespace, output: Output, done: Pipeline) -> 
 
     What a backend runs is a file of its own kind already: kept, it would lie where the checked one does.
     """
-    from qcore import loading
-    from qcore.specs import BackendSpec, FormatSpec
+    from qcore.host.specs import BackendSpec, FormatSpec
+    from qcore.workflow import opening as loading
 
     model = done.loaded
     assert model is not None  # noqa: S101 - it has just been quantized

@@ -14,7 +14,7 @@ from qcore.cli.arguments import add_report
 from qcore.cli.console import Output
 from qcore.contract import Contract
 from qcore.report import Bars, Block, Pictures, Ranges, Report, Table, Text
-from qcore.wording import counted
+from qcore.words import counted
 
 __all__ = ["add_report", "commands", "facts", "keep", "ready", "show"]
 
@@ -24,7 +24,7 @@ BARS, WIDTH = 12, 30
 """Bars that are shown, and the columns that the longest takes."""
 
 
-def ready(options: argparse.Namespace, plugins: qcore.Plugins) -> bool:
+def ready(options: argparse.Namespace, plugins: qcore.Host) -> bool:
     """Whether a report is wanted; called before the long work, so that it does not end in an error.
 
     Raises:
@@ -36,7 +36,7 @@ def ready(options: argparse.Namespace, plugins: qcore.Plugins) -> bool:
     return True
 
 
-def keep(report: Report, options: argparse.Namespace, output: Output, plugins: qcore.Plugins) -> None:
+def keep(report: Report, options: argparse.Namespace, output: Output, plugins: qcore.Host) -> None:
     """Write the report where `--report` says, and tell where it is."""
     files = reporting.write(report, options.report, plugins)
     output.note(f"report: {', '.join(map(str, files))}")

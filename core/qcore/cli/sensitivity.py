@@ -13,7 +13,7 @@ from qcore.errors import UsageError
 from qcore.files import output_directory, replacing, require
 
 if TYPE_CHECKING:
-    from qcore.pipelines import Pipeline
+    from qcore.workflow.pipelines import Pipeline
 
 SHOWN = 15
 
@@ -48,7 +48,7 @@ def _confirmed(
 ) -> dict[str, Any]:
     """The main figure with each of the worst layers left float, beside that of none; added to the rows."""
     from qcore.cli.budgeting import leaving
-    from qcore.judging import Judge
+    from qcore.workflow.evaluating import Judge
 
     require(options.data)
     classes = pairs(options.classes, "--classes") or None

@@ -10,7 +10,7 @@ from qcore.comparing.rung import Cause, Rung
 from qcore.comparing.side import Side
 from qcore.contract import Contract, Step, Tensor
 from qcore.report import Table
-from qcore.wording import counted
+from qcore.words import counted
 
 SUPPRESSED = "nms"
 

@@ -17,8 +17,8 @@ from qcore.comparing.rung import Cause, Rung
 from qcore.comparing.side import Seen, Side
 from qcore.comparing.tensors import Sums, parts, worse
 from qcore.errors import NoRoute, QcoreError
+from qcore.host.specs import ProbeSpec
 from qcore.report import Bars, Table
-from qcore.specs import ProbeSpec
 
 LIMITS = {"float": 60.0, "half": 20.0, "quantized": 3.0}
 """Lowest signal-to-noise ratio of a layer in dB, by what may be expected of the numbers. Measured: float on another

@@ -17,11 +17,11 @@ from qcore.comparing.side import Side
 from qcore.comparing.tensors import Tensors
 from qcore.contract import Contract
 from qcore.errors import FileError, UsageError
-from qcore.judging import evaluator
-from qcore.manager import Plugins
-from qcore.pipelines import Pipeline
+from qcore.host.plugins import Host
 from qcore.progress import Silent, Skipping
 from qcore.protocols import Progress
+from qcore.workflow.evaluating import evaluator
+from qcore.workflow.pipelines import Pipeline
 
 STEPS = ("contract", "preprocessing", "raw tensors", "inside the graph")
 """Names of the steps for every task; the evaluator's comparison of results adds its own."""
@@ -148,7 +148,7 @@ def preprocessing_only(
     return Compared([rung], side, None, len(first), [], None)
 
 
-def _results(both: Sequence[Contract], plugins: Plugins, data: Any, settings: Mapping[str, Any]) -> Comparison | None:
+def _results(both: Sequence[Contract], plugins: Host, data: Any, settings: Mapping[str, Any]) -> Comparison | None:
     """What collects the results of both; None where the tasks differ or the task's evaluator compares none."""
     if both[0].task != both[1].task:
         return None

@@ -10,7 +10,7 @@ import numpy as np
 from qcore.comparing.rung import Cause, Rung
 from qcore.protocols import Preprocessor
 from qcore.report import Table
-from qcore.wording import counted
+from qcore.words import counted
 
 EQUAL = 1e-6
 """Largest difference of equal inputs, as a part of the largest value: one rounding of float32 is 1.2e-7."""

@@ -8,12 +8,12 @@ from typing import Any
 from qcore import machine
 from qcore.comparing.rung import Cause
 from qcore.errors import CheckFailed, UsageError
-from qcore.manager import Plugins
+from qcore.host.plugins import Host
+from qcore.host.specs import BackendSpec, ProbeSpec
 from qcore.model import Model
-from qcore.predictor import Predictor
 from qcore.protocols import Arrays
-from qcore.specs import BackendSpec, ProbeSpec
-from qcore.wording import counted
+from qcore.words import counted
+from qcore.workflow.predictor import Predictor
 
 INPUTS = 4
 """On how many inputs sums are computed."""
@@ -30,7 +30,7 @@ def options(backend: BackendSpec, cpu: str) -> dict[str, str]:
     return {"cpu": cpu} if able else {}
 
 
-def cannot_run_as(cpu: str, names: str, plugins: Plugins) -> UsageError:
+def cannot_run_as(cpu: str, names: str, plugins: Host) -> UsageError:
     """The refusal of a kind of CPU that backends do not compute as, with those that do.
 
     Args:
@@ -43,9 +43,7 @@ def cannot_run_as(cpu: str, names: str, plugins: Plugins) -> UsageError:
     return UsageError(f"--cpu {cpu}: {names} cannot run as on another CPU", hint=hint)
 
 
-def lossy(
-    model: Model, session: Any, backend: str, inputs: Sequence[Arrays], *, plugins: Plugins
-) -> Mapping[str, float]:
+def lossy(model: Model, session: Any, backend: str, inputs: Sequence[Arrays], *, plugins: Host) -> Mapping[str, float]:
     """Layers whose sums saturate where a session runs, the worst first: name -> signal-to-noise ratio in dB.
 
     Args:
@@ -85,7 +83,7 @@ def cause(found: Mapping[str, float], name: str = "the model") -> Cause | None:
 
 
 def explaining(
-    error: CheckFailed, model: Model, predictor: Predictor, items: Sequence[Any], *, plugins: Plugins
+    error: CheckFailed, model: Model, predictor: Predictor, items: Sequence[Any], *, plugins: Host
 ) -> CheckFailed:
     """A failure, with the CPU and the layers where saturation explains it.
 

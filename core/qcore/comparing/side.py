@@ -12,9 +12,9 @@ from qcore.comparing.saturation import options
 from qcore.contract import Contract
 from qcore.forms import Form
 from qcore.machine import THIS
-from qcore.pipelines import Pipeline
-from qcore.predictor import Predictor
 from qcore.protocols import Arrays
+from qcore.workflow.pipelines import Pipeline
+from qcore.workflow.predictor import Predictor
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from qcore.comparing.contracts import SUPPRESSED
 from qcore.comparing.explaining import explained
 from qcore.comparing.rung import Cause, Rung
 from qcore.comparing.side import Seen, Side
-from qcore.predictor import Predictor
 from qcore.report import Table
+from qcore.workflow.predictor import Predictor
 
 LIMITS = {"float": 0.9999, "half": 0.999, "quantized": 0.9}
 """Lowest cosine of a quantity, by what may be expected of the numbers. Measured for YOLOv5n and a YOLOv9-T: float on

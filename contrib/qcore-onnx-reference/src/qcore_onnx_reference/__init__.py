@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
-import qcore
+from qcore.plugin import BackendSpec, Form, Requirement, hookimpl
 
 
-@qcore.hookimpl
-def qcore_backends() -> Iterator[qcore.BackendSpec]:
+@hookimpl
+def qcore_backends() -> Iterator[BackendSpec]:
     """The backend `onnx-reference`."""
-    yield qcore.BackendSpec(
+    yield BackendSpec(
         name="onnx-reference",
         summary="onnx.reference: plain NumPy, slow and exact, the judge when two runtimes disagree",
-        target="qcore_onnx_reference.backend:ReferenceBackend",
-        requires=(qcore.Requirement("onnx", "onnx", ">=1.17"),),
-        accepts=(qcore.Form("onnx", encoding="float"), qcore.Form("onnx", encoding="qdq")),
+        factory="qcore_onnx_reference.backend:ReferenceBackend",
+        requires=(Requirement("onnx", "onnx", ">=1.17"),),
+        accepts=(Form("onnx", encoding="float"), Form("onnx", encoding="qdq")),
     )

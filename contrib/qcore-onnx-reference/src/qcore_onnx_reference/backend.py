@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from onnx.reference import ReferenceEvaluator
 
-from qcore import FileError, Model
+from qcore.plugin import FileError, Model
 
 
 class ReferenceSession:

@@ -1,0 +1,1 @@
+"""Who offers what: specs, hooks, plugins."""

@@ -1,0 +1,246 @@
+"""The plugin manager: finds plugins, loads each on its own, and keeps what went wrong as data."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any, TypeVar, cast
+
+import pluggy
+
+from qcore.errors import PluginError, UsageError
+from qcore.host.hooks import API_VERSION, PROJECT, Hooks
+from qcore.host.specs import KINDS, Spec, as_spec
+
+GROUP = "qcore"
+DISABLE = "QCORE_DISABLE_PLUGINS"
+
+SpecT = TypeVar("SpecT", bound=Spec)
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """An installed or registered plugin, usable or not.
+
+    Attributes:
+        name: Name of the entry point, or the one given to `register`.
+        distribution: What installed it; empty for one registered from a script.
+        version: Version of that distribution.
+        status: `ok`, `broken`, `incompatible` or `disabled`.
+        problem: What is wrong, one line; empty where nothing is.
+    """
+
+    name: str
+    distribution: str = ""
+    version: str = ""
+    status: str = "ok"
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A component and the plugin it came from."""
+
+    spec: Spec
+    plugin: Plugin
+
+    @property
+    def qualified(self) -> str:
+        """The name that is unique even where two plugins offer the same one."""
+        return f"{self.plugin.name}:{self.spec.name}"
+
+
+@dataclass
+class Host:
+    """All plugins and the components they register.
+
+    Host of the entry-point group `qcore` are loaded at the first question; `register` adds more.
+    """
+
+    entry_points: bool = True
+    _host: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager(PROJECT), repr=False)
+    _plugins: list[Plugin] = field(default_factory=list)
+    _components: list[Registered] = field(default_factory=list)
+    _loaded: bool = False
+
+    def __post_init__(self) -> None:
+        self._host.add_hookspecs(Hooks)
+
+    def register(self, plugin: Any, name: str | None = None) -> None:
+        """Add a plugin from a script: a module or object with hook implementations.
+
+        Args:
+            plugin: The module or object; it is as good as an installed one.
+            name: What to call it; its own `__name__` or class name by default.
+
+        Raises:
+            PluginError: A mistyped hook, a hook that fails, or a plugin for another API version.
+            UsageError: The name is taken.
+        """
+        self._load()
+        name = str(name or getattr(plugin, "__name__", type(plugin).__name__))
+        if any(known.name == name for known in self._plugins):
+            raise UsageError(f"a plugin named {name} is registered already", hint="give another name=")
+        for record in self._admit(plugin, Plugin(name)):
+            if record.status != "ok":
+                raise PluginError(f"plugin {name}: {record.problem}")
+
+    def plugins(self) -> list[Plugin]:
+        """Every plugin found, in the order of their names."""
+        self._load()
+        return list(self._plugins)
+
+    def components(self, kind: type[SpecT] | None = None) -> list[Registered]:
+        """Every component, or those of one kind, in a stable order."""
+        self._load()
+        return [entry for entry in self._components if kind is None or isinstance(entry.spec, kind)]
+
+    def specs(self, kind: type[SpecT]) -> list[SpecT]:
+        """The specs of one kind."""
+        return [cast("SpecT", entry.spec) for entry in self.components(kind)]
+
+    def conflicts(self, entry: Registered) -> list[Registered]:
+        """Other components of the same kind and name."""
+        return [
+            other
+            for other in self.components(type(entry.spec))
+            if other is not entry and other.spec.name == entry.spec.name
+        ]
+
+    def get(self, kind: type[SpecT], wanted: Any) -> SpecT:
+        """The component of a kind by name, by `plugin:name`, or from an object.
+
+        Raises:
+            UsageError: No component of that name, or more than one.
+        """
+        if not isinstance(wanted, str):
+            return cast("SpecT", as_spec(wanted, kind))
+        entries = self.components(kind)
+        found = [entry for entry in entries if wanted in (entry.spec.name, entry.qualified)]
+        exact = [entry for entry in found if wanted == entry.qualified]
+        if len(exact or found) == 1:
+            return cast("SpecT", (exact or found)[0].spec)
+        if found:
+            raise UsageError(
+                f"{kind.kind} {wanted} is offered by {' and '.join(_owner(entry.plugin) for entry in found)}",
+                hint=f"say which: {' or '.join(entry.qualified for entry in found)}",
+            )
+        names = sorted({entry.spec.name for entry in entries})
+        near = difflib.get_close_matches(wanted, names, n=1)
+        raise UsageError(
+            f"no {kind.kind} is called {wanted!r}" + (f"; did you mean {near[0]}?" if near else ""),
+            hint=f"there are: {', '.join(names) or 'none'} (qcore list-plugins tells more)",
+        )
+
+    def rows(self) -> list[dict[str, str]]:
+        """One row a component and one a plugin that cannot be used, for `qcore list-plugins`."""
+        rows = []
+        for entry in self.components():
+            problems = entry.spec.problems()
+            status, hint = "ok", ""
+            if rivals := self.conflicts(entry):
+                status = "conflict"
+                hint = f"also in {', '.join(_owner(other.plugin) for other in rivals)}; say {entry.qualified}"
+            if problems:
+                status = "missing"
+                hint = " && ".join(dict.fromkeys(install for _, install in problems))
+            rows.append(_row(entry.spec.kind, entry.spec.name, entry.plugin, status, hint, entry.spec.summary))
+        rows += [
+            _row("plugin", plugin.name, plugin, plugin.status, plugin.problem, "")
+            for plugin in self._plugins
+            if plugin.status != "ok"
+        ]
+        return rows
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True
+        disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip()}
+        points = sorted(metadata.entry_points(group=GROUP), key=lambda point: (point.name, point.value))
+        for point in points if self.entry_points and "all" not in disabled else ():
+            dist = point.dist
+            plugin = Plugin(point.name, str(dist.name) if dist else "", str(dist.version) if dist else "")
+            if point.name in disabled:
+                self._plugins.append(_with(plugin, "disabled", f"named in {DISABLE}"))
+                continue
+            try:
+                loaded = point.load()
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin does, the others must go on
+                problem = f"cannot be imported: {type(error).__name__}: {error}".splitlines()[0]
+                self._plugins.append(_with(plugin, "broken", problem))
+                continue
+            self._admit(loaded, plugin)
+
+    def _admit(self, module: Any, plugin: Plugin) -> list[Plugin]:
+        """Register one plugin and collect its components; returns its records."""
+        records = list(self._examine(module, plugin)) or [plugin]
+        self._plugins += records
+        return records
+
+    def _examine(self, module: Any, plugin: Plugin) -> Iterator[Plugin]:
+        api = str(getattr(module, "qcore_api", API_VERSION))
+        if api != API_VERSION:
+            yield _with(plugin, "incompatible", f"made for plugin API {api}, this qcore has {API_VERSION}")
+            return
+        taken = {known.name for known in self._plugins}
+        name = plugin.name if plugin.name not in taken else f"{plugin.name}@{plugin.distribution}"
+        try:
+            self._host.register(module, name)
+        except (pluggy.PluginValidationError, ValueError) as error:
+            yield _with(plugin, "broken", str(error).splitlines()[-1].strip())
+            return
+        for caller in self._host.get_hookcallers(module) or ():
+            if not caller.has_spec():
+                yield _with(plugin, "broken", _mistyped(caller.name))
+                continue
+            kind = _kind_of(caller.name)
+            for impl in caller.get_hookimpls():
+                if impl.plugin is module:
+                    yield from self._collect(impl.function, caller.name, kind, plugin)
+
+    def _collect(self, function: Any, hook: str, kind: type[Spec], plugin: Plugin) -> Iterator[Plugin]:
+        try:
+            offered = list(cast("Iterable[Any]", function()))
+        except Exception as error:  # noqa: BLE001 - as above
+            yield _with(plugin, "broken", f"{hook} failed: {type(error).__name__}: {error}".splitlines()[0])
+            return
+        for spec in offered:
+            if isinstance(spec, kind):
+                self._components.append(Registered(spec, plugin))
+            else:
+                yield _with(plugin, "broken", f"{hook} gave a {type(spec).__name__}, not a {kind.__name__}")
+
+
+def _kind_of(hook: str) -> type[Spec]:
+    return next(kind for kind in KINDS if hook == f"qcore_{kind.kind}s")
+
+
+def _mistyped(hook: str) -> str:
+    names = [f"qcore_{kind.kind}s" for kind in KINDS]
+    near = difflib.get_close_matches(hook, names, n=1)
+    return f"unknown hook {hook}" + (f", did you mean {near[0]}?" if near else "")
+
+
+def _owner(plugin: Plugin) -> str:
+    return f"{plugin.name} ({plugin.distribution} {plugin.version})" if plugin.distribution else plugin.name
+
+
+def _with(plugin: Plugin, status: str, problem: str) -> Plugin:
+    return Plugin(plugin.name, plugin.distribution, plugin.version, status, problem)
+
+
+def _row(kind: str, name: str, plugin: Plugin, status: str, hint: str, summary: str) -> dict[str, str]:
+    return {
+        "kind": kind,
+        "name": name,
+        "plugin": plugin.name,
+        "version": plugin.version,
+        "distribution": plugin.distribution,
+        "status": status,
+        "hint": hint,
+        "summary": summary,
+    }

@@ -1,0 +1,269 @@
+"""From a file to a model: the format is told by the content, the loader by what the format finds inside."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qcore.contract import Contract, Tensor
+from qcore.errors import AssumptionWarning, FileError, PluginError, QcoreError, UsageError
+from qcore.files import publish, require
+from qcore.forms import Form
+from qcore.host.plugins import Host
+from qcore.host.specs import FormatSpec, LoaderSpec
+from qcore.model import Model
+from qcore.protocols import Format
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file whose format is known and whose content has been read once."""
+
+    path: Path
+    spec: FormatSpec
+    format: Format
+    content: Any
+
+    @property
+    def contract(self) -> Contract | None:
+        """The contract inside, if any."""
+        return self.format.contract(self.content)
+
+
+def recognise(path: str | os.PathLike[str], plugins: Host) -> tuple[FormatSpec, Format]:
+    """The format of a file, by its content.
+
+    Raises:
+        FileError: The file is absent, empty, or of no format that a plugin knows.
+        MissingDependency: The format is known, but what reads it is not installed.
+    """
+    found = require(path)
+    formats = list(_formats(plugins))
+    matching = [(spec, made) for spec, made in formats if made.sniff(found)]
+    if len(matching) > 1:
+        named = [entry for entry in matching if entry[0].suffix == found.suffix]
+        matching = named if len(named) == 1 else matching
+    if not matching:
+        raise FileError(
+            f"{found}: not a model file of a known format ({', '.join(spec.name for spec, _ in formats) or 'none'})",
+            hint="check that the file is complete; qcore list-plugins shows the formats",
+        )
+    if len(matching) > 1:
+        raise FileError(
+            f"{found}: could be any of {', '.join(spec.name for spec, _ in matching)}",
+            hint="leave one of the plugins out with QCORE_DISABLE_PLUGINS",
+        )
+    matching[0][0].load()
+    return matching[0]
+
+
+def _formats(plugins: Host) -> Iterator[tuple[FormatSpec, Format]]:
+    """All formats whose code can be imported; a broken one must not keep the others from their files."""
+    for spec in plugins.specs(FormatSpec):
+        try:
+            yield spec, spec.create(ready=False)
+        except PluginError as error:
+            logging.getLogger("qcore").warning("%s", error.message)
+
+
+def open_file(path: str | os.PathLike[str], plugins: Host) -> Opened:
+    """Recognise and open a file."""
+    spec, made = recognise(path, plugins)
+    return Opened(Path(path), spec, made, made.open(Path(path)))
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    plugins: Host,
+    loader: Any = None,
+    options: Mapping[str, Any] | None = None,
+) -> Model:
+    """The model in a file, with its contract.
+
+    A file that holds a contract needs no loader. Any other is offered to the loaders of its format.
+
+    Args:
+        path: The file.
+        plugins: Where formats and loaders come from.
+        loader: Name or object; None to let the content decide.
+        options: For the loader, e.g. the input size.
+
+    Raises:
+        FileError: The file is damaged, or nothing recognises what is inside.
+        UsageError: Options given for a file that carries its own contract, or several loaders match.
+    """
+    options = dict(options or {})
+    opened = open_file(path, plugins)
+    if loader is None and (contract := opened.contract):
+        if options:
+            raise UsageError(
+                f"{path}: {', '.join(sorted(options))} cannot be changed, the file is an export with a contract",
+                hint="export it again from the checkpoint with the options wanted",
+            )
+        return Model(opened.format.form(opened.content), prepared(opened), contract, {"file": str(path)})
+    spec = choose_loader(opened, plugins, loader)
+    known = {option.name for option in spec.options}
+    return_options = {name: value for name, value in options.items() if value is not None or name in known}
+    model = loaded(opened, spec, spec.settings(return_options))
+    if "assumed" in model.notes:
+        warnings.warn(f"{path}: assumed: {model.notes['assumed']}", AssumptionWarning, stacklevel=2)
+    return model.evolve(notes={"file": str(path), "loader": spec.name, **model.notes})
+
+
+def loaded(opened: Opened, spec: LoaderSpec, settings: Mapping[str, Any]) -> Model:
+    """What a loader makes of a file.
+
+    Raises:
+        FileError: It is not what the loader reads; the message names the file.
+    """
+    try:
+        model: Model = spec.create().load(opened.content, options=settings)
+    except FileError as error:
+        if str(opened.path) in error.message:
+            raise
+        raise FileError(f"{opened.path}: {error.message}", hint=error.hint) from error
+    return model
+
+
+def prepared(opened: Opened) -> Any:
+    """The content of a file as what works on models takes it; see `protocols.Format`."""
+    preparing = getattr(opened.format, "prepared", None)
+    return opened.content if preparing is None else preparing(opened.content)
+
+
+def choose_loader(opened: Opened, plugins: Host, loader: Any = None) -> LoaderSpec:
+    """The loader for an opened file: the one asked for, or the one that recognises the content.
+
+    Raises:
+        FileError: None does.
+        UsageError: More than one does, or the one asked for reads another format.
+    """
+    if loader is not None:
+        spec = plugins.get(LoaderSpec, loader)
+        if spec.format != opened.spec.name:
+            raise UsageError(
+                f"{opened.path} is a {opened.spec.name} file, loader {spec.name} reads {spec.format}",
+                hint=f"qcore inspect {opened.path}",
+            )
+        return spec
+    candidates = [spec for spec in plugins.specs(LoaderSpec) if spec.format == opened.spec.name]
+    installed = [spec for spec in candidates if not spec.problems()]
+    matching = [spec for spec in installed if spec.create().matches(opened.content)]
+    if len(matching) == 1:
+        return matching[0]
+    if len(matching) > 1:
+        names = ", ".join(spec.name for spec in matching)
+        raise UsageError(f"{opened.path}: loaders {names} all recognise it", hint="say which with --loader")
+    if missing := [spec for spec in candidates if spec.problems()]:
+        missing[0].load()
+    if opened.spec.suffix:
+        _refused_by_name(opened, installed)
+        raise no_contract(opened.path, [spec.name for spec in installed])
+    names = ", ".join(sorted(spec.name for spec in candidates)) or "none"
+    inside = f", {opened.format.about(opened.content)}" if hasattr(opened.format, "about") else ""
+    raise FileError(
+        f"{opened.path}: a {opened.spec.name} file that no loader recognises (there are: {names}){inside}",
+        hint=(hasattr(opened.format, "advice") and opened.format.advice(opened.content))
+        or "qcore list-plugins shows the loaders; a plugin can add one",
+    )
+
+
+def describe(
+    family: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], *, names: Sequence[str] | None, plugins: Host
+) -> Contract:
+    """The contract of an exported file that follows the conventions of a family.
+
+    Args:
+        family: Name of the loader.
+        inputs: Of the file.
+        outputs: Of the file.
+        names: Class names; None for those that the description makes up.
+        plugins: Where loaders come from.
+
+    Raises:
+        UsageError: The loader describes no exported files.
+        FileError: The tensors are not the family's, or the number of names is another.
+    """
+    spec = plugins.get(LoaderSpec, family)
+    if spec.describes is None:
+        known = ", ".join(other.name for other in plugins.specs(LoaderSpec) if other.describes is not None)
+        raise UsageError(f"loader {spec.name} describes no exported files", hint=f"these do: {known or 'none'}")
+    made: Contract = spec.resolve(spec.describes)(inputs, outputs, names=names)
+    return made
+
+
+def _refused_by_name(opened: Opened, loaders: Sequence[LoaderSpec]) -> None:
+    """Raise what a loader says of a file that it could not read either; nothing where some could.
+
+    Raises:
+        FileError: No detector, or none that is read: a contract would not help.
+    """
+    refusals = []
+    for spec in loaders:
+        try:
+            loaded(opened, spec, spec.settings({}))
+        except FileError as error:
+            refusals.append(error)
+        except QcoreError:
+            return
+        else:
+            return
+    if refusals:
+        raise refusals[0]
+
+
+def no_contract(path: Path, loaders: Sequence[str] = ()) -> FileError:
+    """The refusal of an exported file that carries no contract.
+
+    Args:
+        path: The file.
+        loaders: Those that recognise the heads of such files.
+    """
+    if loaders:
+        return FileError(
+            f"{path}: no contract inside, so the preprocessing that it expects is unknown",
+            hint=f"--loader {loaders[0]} takes the preprocessing that is usual for its head and says which; "
+            f"qcore contract attach {path} -o DIR writes it into a copy",
+        )
+    return FileError(
+        f"{path}: no contract inside, so its preprocessing and outputs are unknown",
+        hint=f"qcore contract attach {path} --family FAMILY --names names.txt, or export it again with qcore export",
+    )
+
+
+def format_for(form: Form, plugins: Host) -> FormatSpec:
+    """The format that writes models of a form.
+
+    Raises:
+        UsageError: No plugin writes it.
+    """
+    found = [spec for spec in plugins.specs(FormatSpec) if spec.name == form.format and spec.suffix]
+    if not found:
+        names = sorted(spec.name for spec in plugins.specs(FormatSpec) if spec.suffix)
+        raise UsageError(f"no format plugin writes {form.format}", hint=f"files can be written as: {', '.join(names)}")
+    return found[0]
+
+
+def save(model: Model, directory: str | os.PathLike[str], stem: str, plugins: Host) -> list[Path]:
+    """Write a model and its side files into a directory, all or nothing.
+
+    Returns:
+        The files written, the main one last.
+
+    Raises:
+        UsageError: The result would overwrite the file that the model came from.
+        FileError: The directory cannot be written to.
+    """
+    spec = format_for(model.form, plugins)
+    target = Path(directory) / f"{stem}{spec.suffix}"
+    source = model.notes.get("file")
+    if source and target.exists() and target.resolve() == Path(source).resolve():
+        raise UsageError(f"{target} would be overwritten by what is made from it", hint="choose another -o DIR")
+    made: Format = spec.create()
+    return publish(Path(directory), lambda staging: made.write(model, staging / target.name))

@@ -1,0 +1,217 @@
+"""Routes: which converters lead from a model's form to a backend, found before anything heavy is imported."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from qcore.errors import MissingDependency, NoRoute
+from qcore.forms import Form
+from qcore.host.specs import BackendSpec, ConverterSpec, QuantizerSpec, Spec
+
+UNINSTALLED = 100.0
+"""Extra cost of a component whose packages are missing: taken only where nothing installed leads there."""
+LESS_FITTING = 0.1
+"""Extra cost for each place further down a backend's list of accepted forms."""
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One step of a route."""
+
+    spec: Spec
+    source: Form
+    result: Form
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A route from a form, through a quantizer where one is asked for, to a backend.
+
+    Attributes:
+        start: Form of the model as the loader gives it.
+        legs: Converters and the quantizer, in order.
+        backend: What runs the result; None for a plan that only converts.
+    """
+
+    start: Form
+    legs: tuple[Leg, ...]
+    backend: BackendSpec | None
+
+    @property
+    def end(self) -> Form:
+        """Form of the result."""
+        return self.legs[-1].result if self.legs else self.start
+
+    @property
+    def components(self) -> list[Spec]:
+        """Everything that the plan runs, in order."""
+        return [leg.spec for leg in self.legs] + ([self.backend] if self.backend else [])
+
+    def problems(self) -> list[tuple[str, str]]:
+        """(component and what it lacks, command that mends it)."""
+        return [
+            (f"{spec.kind} {spec.name}: {problem}", install)
+            for spec in self.components
+            for problem, install in spec.problems()
+        ]
+
+    def require(self) -> None:
+        """Raise MissingDependency, with every command at once, where something is not installed."""
+        if problems := self.problems():
+            raise MissingDependency(
+                "; ".join(dict.fromkeys(problem for problem, _ in problems)),
+                hint=" && ".join(dict.fromkeys(install for _, install in problems)),
+            )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a step, for the command line and JSON."""
+        steps: list[tuple[Spec, Form]] = [(leg.spec, leg.result) for leg in self.legs]
+        if self.backend:
+            steps.append((self.backend, self.end))
+        return [
+            {
+                "step": number,
+                "kind": spec.kind,
+                "name": spec.name,
+                "form": str(form),
+                "status": "missing" if spec.problems() else "ok",
+                "hint": " && ".join(install for _, install in spec.problems()),
+            }
+            for number, (spec, form) in enumerate(steps, 1)
+        ]
+
+
+def _inherit(produced: Form, source: Form) -> Form:
+    """`produced`, with the fields it leaves open taken from the source."""
+    said = {field.name: getattr(produced, field.name) for field in fields(produced)}
+    return replace(source, **{name: value for name, value in said.items() if value is not None})
+
+
+def _cost(spec: Spec) -> float:
+    return 1.0 + (UNINSTALLED if spec.problems() else 0.0)
+
+
+def _neighbours(
+    form: Form, quantized: bool, converters: Sequence[ConverterSpec], quantizer: QuantizerSpec | None
+) -> Iterator[tuple[Leg, bool]]:
+    for converter in converters:
+        if any(pattern.accepts(form) for pattern in converter.accepts):
+            result = _inherit(converter.produces, form)
+            if result != form:
+                yield Leg(converter, form, result), quantized
+    if quantizer and not quantized and any(pattern.accepts(form) for pattern in quantizer.accepts):
+        yield Leg(quantizer, form, _inherit(quantizer.produces, form)), True
+
+
+def find(
+    start: Form,
+    *,
+    converters: Sequence[ConverterSpec],
+    quantizer: QuantizerSpec | None = None,
+    backend: BackendSpec | None = None,
+    goal: Form | None = None,
+    through: str | None = None,
+    head: str | None = None,
+    precision: str | None = None,
+) -> Plan:
+    """The cheapest route.
+
+    Args:
+        start: Form of the loaded model.
+        converters: Everything that can be used on the way.
+        quantizer: A quantizer that has to be passed once.
+        backend: What has to accept the result.
+        goal: Or a form that has to be reached, e.g. `Form("onnx")`, without a backend.
+        through: Name of a profile that the quantized graph has to be written for.
+        head: Head that the result has to have.
+        precision: Type that what is not quantized has to have in the result, as in `Form.precision`.
+
+    Raises:
+        NoRoute: There is none; says what can be reached and what would be accepted.
+    """
+    ticket = itertools.count()
+    done = quantizer is None
+    queue: list[tuple[float, int, Form, bool, bool, tuple[Leg, ...]]] = [
+        (0.0, next(ticket), start, done, through is None, ())
+    ]
+    best: tuple[float, Plan] | None = None
+    seen: set[tuple[Form, bool, bool]] = set()
+    while queue:
+        cost, _, form, quantized, passed, legs = heapq.heappop(queue)
+        if best and cost >= best[0]:
+            break
+        if (form, quantized, passed) in seen:
+            continue
+        seen.add((form, quantized, passed))
+        fits = quantized and passed and head in (None, form.head) and precision in (None, form.precision)
+        if fits and (rank := _rank(form, backend, goal)) is not None:
+            total = cost + LESS_FITTING * rank
+            if best is None or total < best[0]:
+                best = total, Plan(start, legs, backend)
+        for leg, now in _neighbours(form, quantized, converters, quantizer):
+            reached = passed or leg.result.profile == through
+            heapq.heappush(queue, (cost + _cost(leg.spec), next(ticket), leg.result, now, reached, (*legs, leg)))
+    if best is None:
+        raise _no_route(start, seen, quantizer, backend, goal, through, precision)
+    return best[1]
+
+
+def _rank(form: Form, backend: BackendSpec | None, goal: Form | None) -> int | None:
+    patterns = backend.accepts if backend else (goal,) if goal else (form,)
+    return next((rank for rank, pattern in enumerate(patterns) if pattern.accepts(form)), None)
+
+
+def _no_route(
+    start: Form,
+    seen: set[tuple[Form, bool, bool]],
+    quantizer: QuantizerSpec | None,
+    backend: BackendSpec | None,
+    goal: Form | None,
+    through: str | None,
+    precision: str | None,
+) -> NoRoute:
+    target = f"backend {backend.name}" if backend else str(goal)
+    by = f" with quantizer {quantizer.name}" if quantizer else ""
+    reached = sorted({str(form) for form, quantized, _ in seen if quantized})
+    wanted = ", ".join(map(str, backend.accepts)) if backend else str(goal)
+    quantized = start.encoding not in (None, "float")
+    if not reached and quantizer and quantized and all(form.encoding == "float" for form in quantizer.accepts):
+        return NoRoute(
+            f"the model is quantized already, {start}; quantizer {quantizer.name} starts from a float model",
+            hint="quantize the float model that it was made from",
+        )
+    if not reached and quantizer:
+        return NoRoute(
+            f"no route from {start} to quantizer {quantizer.name}, "
+            f"which accepts {', '.join(map(str, quantizer.accepts))}",
+            hint="qcore list-plugins shows the converters that are there",
+        )
+    asked = f" with profile {through}" if through else ""
+    asked += f" in {precision}" if precision else ""
+    return NoRoute(
+        f"no route from {start}{by} to {target}{asked}: what can be reached is {'; '.join(reached)}, "
+        f"what {target} accepts is {wanted}",
+        hint="qcore plan without a quantizer, or with another one, shows what works",
+    )
+
+
+def alternatives(
+    start: Form,
+    *,
+    converters: Sequence[ConverterSpec],
+    quantizers: Sequence[QuantizerSpec],
+    backends: Sequence[BackendSpec],
+) -> list[tuple[str, str]]:
+    """All (quantizer, backend) pairs with a route from `start`."""
+    pairs = []
+    for quantizer, backend in itertools.product(quantizers, backends):
+        try:
+            find(start, converters=converters, quantizer=quantizer, backend=backend)
+        except NoRoute:
+            continue
+        pairs.append((quantizer.name, backend.name))
+    return pairs

@@ -1,0 +1,214 @@
+"""A predictor: a session with the pre- and postprocessing that the contract names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from typing import Any
+
+from qcore.contract import Contract
+from qcore.errors import FileError, UsageError
+from qcore.host.plugins import Host
+from qcore.host.specs import PostprocessorSpec, PreprocessorSpec
+from qcore.protocols import Arrays, Postprocessor, Preprocessor, Recording, Session
+
+OnError = Callable[[Any, FileError], None]
+
+
+@dataclass
+class Predictor:
+    """Runs inputs end to end; results are in the coordinates of each input.
+
+    Attributes:
+        contract: What everything was configured from.
+        backend: Name of the backend that compiled the session.
+        batch_size: Inputs that are run at once where the contract leaves the batch open.
+    """
+
+    contract: Contract
+    session: Session
+    preprocessor: Preprocessor
+    postprocessor: Postprocessor
+    backend: str
+    batch_size: int = 1
+
+    @property
+    def executed_precision(self) -> str:
+        """The precision the runtime really computes in, as it tells itself."""
+        return self.session.executed_precision
+
+    def __call__(self, source: Any) -> Any:
+        """The result for one input: a path or whatever the preprocessor reads.
+
+        Raises:
+            UsageError: `source` stands for more than one input; use `stream`.
+            FileError: It cannot be read.
+        """
+        items = self.preprocessor.expand(source)
+        if len(items) != 1:
+            raise UsageError(f"{source} stands for {len(items)} inputs, not one", hint="use stream(source)")
+        return next(self.stream(items))
+
+    def stream(self, source: Any, *, on_error: OnError | None = None) -> Iterator[Any]:
+        """Results in the order of the inputs, one batch in memory at a time; of recordings, those of every item.
+
+        Args:
+            source: Anything that the preprocessor expands; of an iterator, only the next inputs are taken at a time.
+            on_error: Called with an item that cannot be read, whose result then is None, and with a recording that
+                cannot be opened or ends early; by default the error is raised.
+        """
+        for _, _, result in self.run(self.unrolled(self._each(source, self.parts), on_error), on_error=on_error):
+            yield result
+
+    def examine(self, source: Any, *, on_error: OnError | None = None) -> Iterator[tuple[Any, Any]]:
+        """Like `stream`, but (input as it was read, result); (None, None) for one that could not be read.
+
+        One pair for each item of `expand`: recordings are none here.
+        """
+        for _, raw, result in self.run(self._each(source, self.preprocessor.expand), on_error=on_error):
+            yield raw, result
+
+    def parts(self, source: Any) -> list[Any]:
+        """What a source stands for: single inputs, and recordings."""
+        known = getattr(self.preprocessor, "recording", None)
+        if known is None:
+            return list(self.preprocessor.expand(source))
+        whole = known(source)
+        if whole is not None:
+            return [whole]
+        return [item if (made := known(item)) is None else made for item in self.preprocessor.expand(source)]
+
+    def unrolled(
+        self, parts: Iterable[Any], on_error: OnError | None = None, *, limit: int | None = None, stride: int = 1
+    ) -> Iterator[Any]:
+        """The single inputs of `parts`.
+
+        Args:
+            parts: As `parts` gives them.
+            on_error: Called with a recording that cannot be opened or ends early; by default the error is raised.
+            limit: At most so many items of each recording.
+            stride: Every so many items of each recording.
+        """
+        stop = None if limit is None else (limit - 1) * stride + 1
+        for part in parts:
+            if not isinstance(part, Recording):
+                yield part
+                continue
+            try:
+                yield from islice(part, 0, stop, stride)
+            except FileError as error:
+                if on_error is None:
+                    raise
+                on_error(part, error)
+
+    def run(self, items: Iterable[Any], *, on_error: OnError | None = None) -> Iterator[tuple[Any, Any, Any]]:
+        """(item, input as it was read, result) of single inputs; (item, None, None) where it could not be read."""
+        remaining = iter(items)
+        while batch := list(islice(remaining, self._size)):
+            yield from self._batch(batch, on_error)
+
+    @property
+    def _size(self) -> int:
+        fixed = self.contract.inputs[0].shape[0]
+        return fixed if isinstance(fixed, int) else self.batch_size
+
+    def _each(self, source: Any, expand: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:
+        return chain.from_iterable(map(expand, source)) if isinstance(source, Iterator) else iter(expand(source))
+
+    def _batch(self, items: list[Any], on_error: OnError | None) -> Iterable[tuple[Any, Any, Any]]:
+        raws: list[Any] = []
+        for item in items:
+            try:
+                raws.append(self.preprocessor.read(item))
+            except FileError as error:
+                if on_error is None:
+                    raise
+                on_error(item, error)
+                raws.append(None)
+        good = [raw for raw in raws if raw is not None]
+        results = iter(self._infer(good) if good else [])
+        return [(item, raw, None if raw is None else next(results)) for item, raw in zip(items, raws, strict=True)]
+
+    def _infer(self, raws: list[Any]) -> list[Any]:
+        fixed = isinstance(self.contract.inputs[0].shape[0], int)
+        inputs, geometries = self.prepare(raws, self._size if fixed else len(raws))
+        return self.finish(self.session.run(inputs), geometries)
+
+    def prepare(self, raws: Sequence[Any], size: int = 1) -> tuple[Arrays, list[Any]]:
+        """The session's inputs for a batch, and what `finish` needs besides.
+
+        Args:
+            raws: As `preprocessor.read` gives them.
+            size: Of the batch; the last of fewer inputs is repeated.
+
+        Raises:
+            UsageError: The preprocessing makes tensors that the model does not take.
+        """
+        import numpy
+
+        tensors, geometries = zip(*(self.preprocessor(raw) for raw in raws), strict=True)
+        filled = [*tensors, *[tensors[-1]] * (size - len(tensors))]
+        if len({tensor.shape for tensor in filled}) > 1:
+            raise UsageError(
+                "inputs of one batch have different shapes", hint="leave --rect out, or use a batch of one"
+            )
+        given = filled[0] if len(filled) == 1 else numpy.concatenate(filled)
+        wanted = self.contract.inputs[0]
+        fixed = [(got, size) for got, size in zip(given.shape, wanted.shape, strict=True) if isinstance(size, int)]
+        if any(got != size for got, size in fixed) and not getattr(self.session, "any_shape", False):
+            raise UsageError(
+                f"the preprocessing makes {list(given.shape)}, the model on {self.backend} takes {list(wanted.shape)}",
+                hint="leave --rect out, or run the checkpoint itself",
+            )
+        return {wanted.name: given}, list(geometries)
+
+    def finish(self, outputs: Arrays, geometries: list[Any]) -> list[Any]:
+        """The results of a batch, one for each geometry."""
+        kept = {key: value[: len(geometries)] for key, value in outputs.items()}
+        return list(self.postprocessor(kept, geometries))
+
+
+def assembled(
+    contract: Contract,
+    session: Session,
+    backend: str,
+    *,
+    plugins: Host,
+    protocol: str | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Predictor:
+    """A session with the pre- and postprocessing of a contract around it.
+
+    Args:
+        contract: Of the model that the session runs.
+        session: Takes the contract's inputs and gives its outputs.
+        backend: What to call what runs it.
+        plugins: Where pre- and postprocessors come from.
+        protocol: Named protocol of the contract to run under.
+        overrides: Parameters to change after that: {"preprocess": {}, "postprocess": {}}.
+
+    Raises:
+        UsageError: The contract has no protocol of that name.
+    """
+    changes: list[Mapping[str, Any]] = [overrides or {}]
+    if protocol is not None:
+        if protocol not in contract.protocols:
+            known = ", ".join(contract.protocols) or "none"
+            raise UsageError(f"the contract has no protocol {protocol!r}", hint=f"it has: {known}")
+        changes.insert(0, contract.protocols[protocol])
+    for change in changes:
+        contract = replace(
+            contract,
+            preprocess=contract.preprocess.updated(change.get("preprocess", {})),
+            postprocess=contract.postprocess.updated(change.get("postprocess", {})),
+        )
+    pre = plugins.get(PreprocessorSpec, contract.preprocess.component)
+    post = plugins.get(PostprocessorSpec, contract.postprocess.component)
+    return Predictor(
+        contract=contract,
+        preprocessor=pre.load()(contract.preprocess.params, contract.inputs),
+        postprocessor=post.load()(contract.postprocess.params, contract.outputs, contract.classes),
+        session=session,
+        backend=backend,
+    )

@@ -1,0 +1,36 @@
+"""A few inputs of a file, as its contract's preprocessing makes them, for looking at what is inside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qcore.contract import Contract
+from qcore.host.plugins import Host
+from qcore.host.specs import PreprocessorSpec
+from qcore.progress import Silent
+from qcore.protocols import Arrays, Progress
+from qcore.workflow.inputs import Calibration
+
+COUNT = 8
+"""How many are drawn."""
+
+
+def samples(
+    contract: Contract, source: Any, *, plugins: Host, count: int = COUNT, progress: Progress | None = None
+) -> tuple[Arrays, ...]:
+    """Input tensors by name, one batch of the contract's size each.
+
+    Args:
+        contract: Of the file.
+        source: What the preprocessor expands, e.g. a folder.
+        plugins: Where the preprocessor comes from.
+        count: At most this many inputs.
+        progress: Where to say what cannot be read.
+
+    Raises:
+        FileError: Nothing readable is there.
+    """
+    made = plugins.get(PreprocessorSpec, contract.preprocess.component).load()
+    preprocessor = made(contract.preprocess.params, contract.inputs)
+    shown = progress or Silent()
+    return tuple(Calibration.choose(source, preprocessor=preprocessor, contract=contract, progress=shown, limit=count))

@@ -1,0 +1,1 @@
+"""Libraries for plugins, bundled or not: quantized graphs, boxes, pictures, checkpoints, exported files."""

@@ -1,0 +1,1 @@
+"""Class names as files write them."""

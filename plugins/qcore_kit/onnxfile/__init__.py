@@ -1,0 +1,1 @@
+"""ONNX files: metadata, a normal form, views on their graphs."""

@@ -1,0 +1,1 @@
+"""Pictures and videos: which there are, and reading them."""

@@ -1,0 +1,66 @@
+"""The converters from scale tables to Q/DQ graphs, one a profile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from qcore.plugin import Form, Model, Progress, Session
+from qcore_kit.quantization.explain import explained, layers
+from qcore_kit.quantization.graph import from_onnx
+from qcore_kit.quantization.literal import literal
+from qcore_kit.quantization.narrowing import recorded
+from qcore_kit.quantization.placement import place
+from qcore_kit.quantization.profiles import ONNXRUNTIME, OPENVINO, TENSORRT, Profile
+from qcore_kit.quantization.writer import write
+
+
+class TableToQdq:
+    """Writes a scale table under a profile."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+
+    def source(self, model: Model) -> Session:
+        """The float graph of the table."""
+        return literal(model.module.graph)
+
+    def convert(self, model: Model, *, options: Mapping[str, Any], progress: Progress) -> Model:  # noqa: ARG002
+        """The Q/DQ graph; the contract says the profile and the table's hash."""
+        profile, table = self.profile, model.module
+        graph = from_onnx(table.graph)
+        placement = place(graph, profile, table.excluded)
+        written = write(table, profile)
+        said = {
+            **dict(model.contract.provenance.get("quantization", {})),
+            "profile": profile.name,
+            "table_sha256": table.sha256(),
+            **({"left_float": layers(graph, table.excluded)} if table.excluded else {}),
+        }
+        if profile.name in table.narrowed:
+            said["saturation"] = recorded(table.narrowed[profile.name], placement.weighted)
+        contract = replace(model.contract, provenance={**model.contract.provenance, "quantization": said})
+        form = Form(
+            "onnx",
+            encoding="qdq",
+            activation=profile.activation,
+            symmetric=profile.symmetric,
+            precision="f16" if profile.half else "f32",
+            profile=profile.name,
+            head=model.form.head,
+        )
+        simulated = partial(table.simulate, table, profile) if table.simulate else partial(literal, written)
+        return model.evolve(
+            form=form,
+            module=written,
+            contract=contract,
+            reference=simulated,
+            layers=explained(graph, profile, placement, table.excluded),
+        )
+
+
+onnxruntime = TableToQdq(ONNXRUNTIME)
+openvino = TableToQdq(OPENVINO)
+tensorrt = TableToQdq(TENSORRT)

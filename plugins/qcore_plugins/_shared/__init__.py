@@ -1,0 +1,1 @@
+"""What several bundled plugins share and nobody else may import."""

@@ -1,0 +1,160 @@
+"""The one exporter: a torch module to an ONNX graph, verified before it is handed on."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+
+from qcore.plugin import CheckFailed, Contract, Tensor
+from qcore_plugins._shared.folding import fold_batchnorm
+
+OPSET = 20
+"""What torch's exporter writes natively; every runtime supported here reads it."""
+DYNAMIC_PROBE = 2
+"""Size of a dynamic dimension during the export; torch.export takes 1 for a constant."""
+RELATIVE, ABSOLUTE = 1e-4, 1e-4
+"""Allowed difference between the file and the module: float32 rounding in another order gives about 1e-6."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A module in the two forms that quantization works on; equal names mean equal tensors.
+
+    Attributes:
+        module: In eval mode, BatchNorm folded.
+        program: What `torch.export` made of it, with a dynamic batch whatever the contract says.
+        proto: The float ONNX graph, with the contract's own shapes.
+        weights: What to use instead of the program's own parameters, by name; of a training.
+    """
+
+    module: torch.nn.Module
+    program: torch.export.ExportedProgram
+    proto: onnx.ModelProto
+    weights: Mapping[str, torch.Tensor] = field(default_factory=dict)
+
+    def with_weights(self, weights: Mapping[str, torch.Tensor]) -> Exported:
+        """The same network with other parameters, in both forms."""
+        proto = onnx.ModelProto()
+        proto.CopyFrom(self.proto)
+        for tensor in proto.graph.initializer:
+            if tensor.name in weights:
+                tensor.CopyFrom(onnx.numpy_helper.from_array(weights[tensor.name].cpu().numpy(), tensor.name))
+        return replace(self, proto=proto, weights=dict(weights))
+
+
+def export(module: torch.nn.Module, contract: Contract) -> tuple[torch.nn.Module, onnx.ModelProto]:
+    """Fold BatchNorm, export through `torch.export`, compare with the module.
+
+    Returns:
+        The folded module and the ONNX graph. Its tensors have the names of the program's nodes, its weights those of
+        the module's parameters.
+
+    Raises:
+        CheckFailed: ONNX Runtime's result on the exported graph differs from the module's.
+    """
+    folded = fold_batchnorm(module).eval()
+    probe = _probes(contract.inputs)
+    with _quiet(), torch.no_grad():
+        program = torch.export.export(folded, probe, dynamic_shapes=_dynamic(contract.inputs))
+        made = torch.onnx.export(
+            program,
+            (),
+            dynamo=True,
+            external_data=False,
+            opset_version=OPSET,
+            input_names=[tensor.name for tensor in contract.inputs],
+            output_names=[tensor.name for tensor in contract.outputs],
+            verbose=False,
+        )
+        proto = _clean(made.model_proto)
+        expected = module(*probe)
+    verify(proto, probe, expected if isinstance(expected, (tuple, list)) else (expected,))
+    return folded, proto
+
+
+def export_both(module: torch.nn.Module, contract: Contract) -> Exported:
+    """Like `export`, with the program beside it, which takes any batch.
+
+    Raises:
+        CheckFailed: As `export`.
+    """
+    folded, proto = export(module, contract)
+    free = [replace(tensor, shape=("batch", *tensor.shape[1:])) for tensor in contract.inputs]
+    with _quiet(), torch.no_grad():
+        program = torch.export.export(folded, _probes(free), dynamic_shapes=_dynamic(free))
+    return Exported(folded, program, proto)
+
+
+def verify(proto: onnx.ModelProto, probe: tuple[torch.Tensor, ...], expected: Any) -> None:
+    """Compare the exported graph on ONNX Runtime with the module's own outputs.
+
+    Raises:
+        CheckFailed: They differ by more than rounding.
+    """
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    feeds = {given.name: value.numpy() for given, value in zip(session.get_inputs(), probe, strict=True)}
+    for output, want, got in zip(session.get_outputs(), expected, session.run(None, feeds), strict=True):
+        reference = want.numpy()
+        if reference.shape != got.shape or not np.allclose(reference, got, rtol=RELATIVE, atol=ABSOLUTE):
+            worst = float(np.abs(reference - got).max()) if reference.shape == got.shape else float("nan")
+            raise CheckFailed(
+                f"the ONNX export does not give the model's output {output.name}: largest difference {worst:.3g}",
+                hint="nothing was written; report the model's config, this is an exporter fault",
+            )
+
+
+def _dynamic(inputs: Sequence[Tensor]) -> tuple[dict[int, Any], ...] | None:
+    """Named dimensions for torch.export, by axis; None where all are fixed."""
+    named = [{axis: size for axis, size in enumerate(given.shape) if isinstance(size, str)} for given in inputs]
+    if not any(named):
+        return None
+    dims = {name: torch.export.Dim(name, min=1) for axes in named for name in axes.values()}
+    return tuple({axis: dims[name] for axis, name in axes.items()} for axes in named)
+
+
+def _probes(inputs: Sequence[Tensor]) -> tuple[torch.Tensor, ...]:
+    return tuple(_probe(tensor.shape, index) for index, tensor in enumerate(inputs))
+
+
+def _probe(shape: tuple[Any, ...], seed: int) -> torch.Tensor:
+    """A smooth random picture in 0..1: noise that is constant over 8x8 pixels, so that activations look natural."""
+    sizes = [size if isinstance(size, int) else DYNAMIC_PROBE for size in shape]
+    rng = np.random.default_rng(seed)
+    coarse = rng.random((*sizes[:2], -(-sizes[2] // 8), -(-sizes[3] // 8)), dtype=np.float32)
+    fine = coarse.repeat(8, axis=2).repeat(8, axis=3)[:, :, : sizes[2], : sizes[3]]
+    return torch.from_numpy(np.ascontiguousarray(fine))
+
+
+def _clean(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Drop what names this machine (stack traces in node metadata) and what no runtime needs."""
+    for node in proto.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    del proto.graph.metadata_props[:]
+    del proto.functions[:]
+    return proto
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter reports its progress and other people's deprecations on the console."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

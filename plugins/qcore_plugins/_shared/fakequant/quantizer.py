@@ -1,0 +1,260 @@
+"""Quantizing in PyTorch with the quantizer modules of some package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from qcore.plugin import CalibrationData, CheckFailed, Form, Model, Progress, UsageError
+from qcore_kit.quantization.graph import Node, from_onnx
+from qcore_kit.quantization.narrowing import narrowed
+from qcore_kit.quantization.options import leave_float, left_float
+from qcore_kit.quantization.placement import Placement, candidates, place
+from qcore_kit.quantization.profiles import ONNXRUNTIME, OPENVINO, TENSORRT
+from qcore_kit.quantization.ranges import completed, watched
+from qcore_kit.quantization.table import Range, ScaleTable, weight_scales
+from qcore_plugins._shared.exporter.onnx import Exported, export_both
+from qcore_plugins._shared.fakequant.learned import Taught
+from qcore_plugins._shared.fakequant.network import Network
+from qcore_plugins._shared.fakequant.simulated import SimulatedSession, simulated
+from qcore_plugins._shared.fakequant.simulated import fake_quantized as simulation
+from qcore_plugins._shared.fakequant.training import Settings, Trained, train
+
+TRAINED_FOR = replace(OPENVINO, share_add=TENSORRT.share_add, symmetric=TENSORRT.symmetric)
+"""The placement to train with: where the strictest profile shares a scale, the others may as well. Symmetric, as the
+packages' quantizers are; the steps of asymmetric ranges are smaller."""
+TRAINED_FOR_TOO = ONNXRUNTIME
+"""Every other step runs the densest placement, whose asymmetric ranges the packages' quantizers do not have."""
+SETTINGS = {"entropy": {"stride": 8}}
+"""Of the packages' calibration methods: every eighth end of the range is tried, for speed."""
+
+
+class Kit(Protocol):
+    """What a package has to offer."""
+
+    def versions(self) -> dict[str, str]:
+        """Name and version of the package, for the contract."""
+        ...
+
+    def calibrator(self) -> Any:
+        """A calibrator made by `streaming`."""
+        ...
+
+    def collecting(self, calibrator: Any) -> nn.Module:
+        """A quantizer that only watches."""
+        ...
+
+    def fixed(self, amax: float) -> nn.Module:
+        """A quantizer of activations: int8, symmetric."""
+        ...
+
+    def fixed_weight(self, amax: np.ndarray, axis: int | None) -> nn.Module:
+        """A quantizer of weights, `amax` of the weight's number of dimensions; without an axis for the whole weight."""
+        ...
+
+    def amaxes(self, network: nn.Module) -> dict[str, torch.Tensor | None]:
+        """The amax of every quantizer of the package in a network, by the quantizer's path."""
+        ...
+
+    def training(self) -> AbstractContextManager[None]:
+        """What has to be switched while training."""
+        ...
+
+
+class TorchQuantizer:
+    """Calibrates a module, and with the option `qat` trains it; the product is a scale table."""
+
+    kit: ClassVar[Kit]
+    leaving_float = staticmethod(leave_float)
+
+    def quantize(
+        self, model: Model, *, calibration: CalibrationData, options: Mapping[str, Any], progress: Progress
+    ) -> Model:
+        """The scale table of a float module, and with `qat` its new weights.
+
+        Raises:
+            CheckFailed: A tensor's range cannot be used, or training went wrong.
+            UsageError: A layer pattern or a training option cannot be used.
+            FileError: The state file of the training is of another one.
+        """
+        device = torch_device(options["device"])
+        with progress.step("exporting for quantization"):
+            exported = export_both(model.module, model.contract)
+        graph = from_onnx(exported.proto)
+        weights = weight_scales(graph, exported.proto)
+        found = self.ranges(exported, calibration, options, progress, device)
+        table = ScaleTable.make(
+            exported.proto,
+            found,
+            weights,
+            needed=candidates(graph),
+            excluded=left_float(graph, options),
+            simulate=partial(simulated, exported),
+        )
+        table = narrowed(table, calibration, options["saturation"], progress)
+        said: dict[str, Any] = {}
+        if options["qat"]:
+            table, done = self._trained(model, exported, table, calibration, options, progress, device)
+            judged = {} if done.figure is None else {"judged": done.figure}
+            said = {"qat": {"step": done.step, "loss": done.best, "loss_before": done.first, **judged}}
+        tools = {
+            **dict(model.contract.provenance.get("tools", {})),
+            "torch": torch.__version__,
+            **self.kit.versions(),
+        }
+        provenance = {**model.contract.provenance, "tools": tools, **({"quantization": said} if said else {})}
+        return model.evolve(
+            form=Form("table", encoding="ranges", precision="f32", head=model.form.head),
+            module=table,
+            contract=replace(model.contract, provenance=provenance),
+        )
+
+    def ranges(
+        self,
+        exported: Exported,
+        calibration: CalibrationData,
+        options: Mapping[str, Any],
+        progress: Progress,
+        device: torch.device,
+    ) -> dict[str, Range]:
+        """The range of every tensor that some profile may quantize, in one pass over the inputs."""
+        network = Network.of(exported)
+        calibrators = {name: self.kit.calibrator() for name in watched(network.graph)}
+        everywhere = Placement({name: name for name in calibrators}, ())
+        network.insert(everywhere, lambda name: self.kit.collecting(calibrators[name]), _no_weight)
+        network.module.to(device)
+        with torch.inference_mode():
+            for batch in progress.track(calibration, "calibrating (PyTorch)", len(calibration)):
+                network.module(*(torch.from_numpy(batch[name]).to(device) for name in network.graph.inputs))
+        method = options["method"]
+        settings = {"percentile": options["percentile"]} if method == "percentile" else SETTINGS.get(method, {})
+        found = {}
+        for name, calibrator in progress.track(calibrators.items(), "ranges", len(calibrators)):
+            if (seen := calibrator.compute_range(method, **settings)) is not None:
+                found[name] = seen
+        return completed(network.graph, found)
+
+    def fake_quantized(
+        self,
+        exported: Exported,
+        table: ScaleTable,
+        placement: Placement,
+        own: Callable[[str], nn.Module | None] | None = None,
+    ) -> Network:
+        """The network with the package's quantizers, fixed at a table's scales.
+
+        Args:
+            exported: The network.
+            table: Scales.
+            placement: Where.
+            own: Makes the quantizers of some groups itself, and gives None for the others.
+        """
+        network = Network.of(exported)
+        joined = table.joined(placement)
+
+        def activation(group: str) -> nn.Module:
+            made = own(group) if own else None
+            return made if made is not None else self.kit.fixed(joined[group].largest)
+
+        def weight(node: Node) -> nn.Module:
+            known = table.weights[str(node.weight)]
+            return self.kit.fixed_weight(known.spread(network.weight(node).dim()) * 127, known.axis)
+
+        network.insert(placement, activation, weight)
+        return network
+
+    def require_fixed(self, network: nn.Module) -> None:
+        """Refuse quantizers whose amax is not a number above 0.
+
+        One without an amax is dynamic: exported, it bakes in the range of the dummy input.
+
+        Raises:
+            CheckFailed: Names the layer.
+        """
+        for path, amax in self.kit.amaxes(network).items():
+            if amax is None:
+                raise CheckFailed(f"{path}: the quantizer has no fixed amax, it is dynamic", hint=_HINT)
+            wrong = amax[~(torch.isfinite(amax) & (amax > 0))]
+            if wrong.numel():
+                raise CheckFailed(f"{path}: the quantizer's amax is {float(wrong.flatten()[0]):g}", hint=_HINT)
+
+    def _trained(
+        self,
+        model: Model,
+        exported: Exported,
+        table: ScaleTable,
+        calibration: CalibrationData,
+        options: Mapping[str, Any],
+        progress: Progress,
+        device: torch.device,
+    ) -> tuple[ScaleTable, Trained]:
+        """The table of the trained network: ranges are those of the training, what it has none of is looked at anew."""
+        settings = Settings(
+            steps=options["steps"],
+            batch=options["batch"],
+            rate=options["rate"],
+            seed=options["seed"],
+            ranges=(options["scales"], options["method"], str(options["percentile"]), options["saturation"]),
+            state=Path(options["state"]) if options["state"] else None,
+        )
+        torch.manual_seed(settings.seed)
+        graph = from_onnx(exported.proto)
+        placements = {profile: place(graph, profile, table.excluded) for profile in (TRAINED_FOR, TRAINED_FOR_TOO)}
+        taught = {profile: Taught(table, placement, profile) for profile, placement in placements.items()}
+        own = taught if options["scales"] == "learned" else {}
+        student = self.fake_quantized(exported, table.under(TRAINED_FOR), placements[TRAINED_FOR], own.get(TRAINED_FOR))
+        dense, teacher = simulation(exported, table, TRAINED_FOR_TOO, own.get(TRAINED_FOR_TOO)), Network.of(exported)
+        for network in (student, dense, teacher):
+            network.module.to(device)
+        dense.sharing(student)
+        session = partial(SimulatedSession, student.module, student.graph.inputs, student.graph.outputs)
+        with self.kit.training():
+            done = train([student, dense], teacher, model.contract, calibration, settings, progress, session)
+        self.require_fixed(student.module)
+        weights = {name: value.detach().cpu() for name, value in student.module.named_parameters()}
+        after = exported.with_weights({name: value for name, value in weights.items() if "quantizers." not in name})
+        found = self.ranges(after, calibration, options, progress, device)
+        found.update(taught[TRAINED_FOR_TOO].asymmetric())
+        found.update(taught[TRAINED_FOR].symmetric(found))
+        fixed = ScaleTable.make(
+            after.proto,
+            found,
+            table.weights,
+            needed=candidates(student.graph),
+            excluded=table.excluded,
+            narrowed=table.narrowed,
+            simulate=partial(simulated, after),
+        )
+        return fixed, done
+
+
+_HINT = "calibrate with more pictures, and with pictures like those the model will see"
+
+
+def _no_weight(node: Node) -> nn.Module:
+    raise AssertionError(f"{node.name}: only activations are calibrated")
+
+
+def torch_device(wanted: str) -> torch.device:
+    """The device to compute on; `auto` is a GPU where there is one.
+
+    Raises:
+        UsageError: There is no such device.
+    """
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        line = str(error).strip().splitlines()[0]
+        raise UsageError(f"device {wanted}: {line}", hint="cpu always works") from error
+    return device

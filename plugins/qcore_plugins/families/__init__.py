@@ -1,0 +1,1 @@
+"""Loaders: the architectures that checkpoints are read into."""

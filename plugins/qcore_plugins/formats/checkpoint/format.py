@@ -1,0 +1,61 @@
+"""The format `checkpoint`."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from qcore.plugin import Contract, Form, Model, Tensor
+
+
+class CheckpointFormat:
+    """Files written by `torch.save`; only read, and only by loaders."""
+
+    def sniff(self, path: Path) -> bool:
+        """A zip archive (complete or cut off) or the older pickle form."""
+        with path.open("rb") as stream:
+            head = stream.read(64)
+        if not head.startswith(b"PK\x03\x04"):
+            return head.startswith(b"\x80") and head[1:2] in {b"\x02", b"\x03", b"\x04", b"\x05"}
+        if not zipfile.is_zipfile(path):
+            return b"data.pkl" in head
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return any(name.endswith("data.pkl") for name in archive.namelist())
+        except zipfile.BadZipFile:
+            return b"data.pkl" in head
+
+    def open(self, path: Path) -> Any:
+        """The checkpoint as data; see `read_checkpoint`."""
+        from qcore_kit.checkpoints.unpickler import read_checkpoint
+
+        return read_checkpoint(path)
+
+    def contract(self, content: Any) -> Contract | None:  # noqa: ARG002
+        """None: what a checkpoint means, its loader knows."""
+        return None
+
+    def about(self, content: Any) -> str:
+        """What is inside, in a few words, for errors about files that no loader takes."""
+        from qcore_plugins.formats.checkpoint.advice import about
+
+        return about(content)
+
+    def advice(self, content: Any) -> str | None:
+        """What to do with such a file, or None."""
+        from qcore_plugins.formats.checkpoint.advice import advice
+
+        return advice(content)
+
+    def form(self, content: Any) -> Form:  # noqa: ARG002
+        """Data for a loader, not a model yet."""
+        return Form("checkpoint")
+
+    def signature(self, content: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:  # noqa: ARG002
+        """Nothing: there is no graph."""
+        return (), ()
+
+    def write(self, model: Model, path: Path) -> list[Path]:
+        """Not done: checkpoints are read only, which is why the spec names no suffix."""
+        raise TypeError(f"{path}: {model.form} is not written as a checkpoint")

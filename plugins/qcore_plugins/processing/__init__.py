@@ -1,0 +1,1 @@
+"""What happens to inputs before a model, and to outputs after it."""

@@ -1,0 +1,1 @@
+"""Quantizers: ranges for a float model, or the quantized model."""

@@ -1,0 +1,1 @@
+"""Backends, and all that a runtime needs: format, converters, probe, rules."""

@@ -1,0 +1,11 @@
+"""The backend's part of `qcore snippet`."""
+
+from pathlib import Path
+
+from qcore.plugin import Model
+from qcore.snippets import template
+
+
+def source(model: Model) -> str:  # noqa: ARG001 - every file runs alike
+    """The text that loads a file and runs it."""
+    return template(Path(__file__).with_name("script.py"), {})

@@ -1,0 +1,110 @@
+"""The format `openvino`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qcore.plugin import KEY, Contract, FileError, Form, Model, Tensor
+
+if TYPE_CHECKING:
+    import openvino
+
+
+class OpenVinoFormat:
+    """OpenVINO IR with the contract in `rt_info` under `qcore.contract`."""
+
+    def sniff(self, path: Path) -> bool:
+        """By the root element of the XML."""
+        with path.open("rb") as stream:
+            head = stream.read(512).lstrip(b"\xef\xbb\xbf \t\r\n")
+        return head.startswith((b"<?xml", b"<net")) and b"<net " in head
+
+    def files(self, path: Path) -> Sequence[Path]:
+        """The weights, and the graph."""
+        return [path.with_suffix(".bin"), path]
+
+    def open(self, path: Path) -> openvino.Model:
+        """The parsed model.
+
+        Raises:
+            FileError: Damaged, or the .bin file is missing or short.
+        """
+        import openvino
+
+        if not path.with_suffix(".bin").exists():
+            raise FileError(
+                f"{path}: its weights {path.with_suffix('.bin').name} are missing", hint="copy the .bin file beside it"
+            )
+        try:
+            return openvino.Core().read_model(str(path))
+        except RuntimeError as error:
+            line = str(error).strip().splitlines()[-1]
+            raise FileError(f"{path}: not a valid OpenVINO file ({line})", hint="copy or export it again") from error
+
+    def prepared(self, content: openvino.Model) -> openvino.Model:
+        """A float model with what follows from constants folded, so that weights are where quantizers look for them."""
+        from openvino.passes import ConstantFolding, Manager
+
+        if self.form(content).encoding != "float":
+            return content
+        made = content.clone()
+        manager = Manager()
+        manager.register_pass(ConstantFolding())
+        manager.run_passes(made)
+        return made
+
+    def contract(self, content: openvino.Model) -> Contract | None:
+        """The contract in rt_info, if any."""
+        if not content.has_rt_info([KEY]):
+            return None
+        return Contract.from_json(str(content.get_rt_info([KEY]).value), source="OpenVINO rt_info")
+
+    def form(self, content: openvino.Model) -> Form:
+        """Float; `native` where a quantizer of OpenVINO's own made it; `qdq` where it came from a Q/DQ graph."""
+        kinds = {op.get_type_name() for op in content.get_ops()}
+        if "FakeQuantize" not in kinds and not _has_integer_weights(content):
+            return Form("openvino", encoding="float", precision="f16" if _convolves_in_half(content) else "f32")
+        contract = self.contract(content)
+        said: dict[str, Any] = dict(contract.provenance.get("quantization") or {}) if contract else {}
+        if profile := said.get("profile"):
+            return Form("openvino", encoding="qdq", activation="u8", precision="f32", profile=profile)
+        return Form("openvino", encoding="native", precision="f32")
+
+    def signature(self, content: openvino.Model) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Inputs and outputs of the model."""
+        return tuple(map(_tensor, content.inputs)), tuple(map(_tensor, content.outputs))
+
+    def write(self, model: Model, path: Path) -> Sequence[Path]:
+        """The .bin file, then the .xml that refers to it."""
+        import openvino
+
+        copy = model.module.clone()
+        copy.set_rt_info(model.contract.to_json(), [KEY])
+        openvino.save_model(copy, str(path), compress_to_fp16=False)
+        return self.files(path)
+
+
+def _convolves_in_half(content: openvino.Model) -> bool:
+    return any(
+        op.get_type_name() == "Convolution" and str(op.get_output_element_type(0).to_string()) == "f16"
+        for op in content.get_ops()
+    )
+
+
+def _has_integer_weights(content: openvino.Model) -> bool:
+    return any(
+        op.get_type_name() == "Constant"
+        and str(op.get_element_type().to_string()) in {"i8", "u8"}
+        and len(op.get_output_shape(0)) == 4
+        for op in content.get_ops()
+    )
+
+
+def _tensor(port: Any) -> Tensor:
+    shape = tuple(
+        dim.get_length() if dim.is_static else f"axis{index}" for index, dim in enumerate(port.get_partial_shape())
+    )
+    dtype = port.get_element_type().to_dtype()
+    return Tensor(port.get_any_name(), str(dtype.__name__ if isinstance(dtype, type) else dtype), shape)

@@ -1,0 +1,86 @@
+"""TensorRT: converter from ONNX to an engine, format of engines, backend that runs them."""
+
+from collections.abc import Iterator
+
+from qcore.plugin import BackendSpec, ConverterSpec, Form, FormatSpec, LinterSpec, Option, Requirement, hookimpl
+
+_TENSORRT = Requirement(
+    "tensorrt",
+    "tensorrt",
+    ">=10",
+    extra="tensorrt",
+    instead=(Requirement("tensorrt_rtx", "tensorrt-rtx", ">=1.2", extra="tensorrt-rtx"),),
+)
+_TORCH = Requirement("torch", "torch", ">=2.10", extra="torch")
+_ONNX = Requirement("onnx", "onnx", ">=1.17")
+
+
+@hookimpl
+def qcore_formats() -> Iterator[FormatSpec]:
+    """The format `tensorrt`."""
+    yield FormatSpec(
+        name="tensorrt",
+        summary="TensorRT engines; the contract lies beside them, in FILE.engine.qcore.json",
+        factory="qcore_plugins.runtimes.tensorrt.format:EngineFormat",
+        suffix=".engine",
+    )
+
+
+@hookimpl
+def qcore_converters() -> Iterator[ConverterSpec]:
+    """The converter `onnx-tensorrt`: float, or int8 around 0, which is all that TensorRT takes."""
+    yield ConverterSpec(
+        name="onnx-tensorrt",
+        summary="ONNX to a TensorRT engine, built in a process of its own; INT8 and FP16 are those of the file",
+        factory="qcore_plugins.runtimes.tensorrt.convert:OnnxToTensorRt",
+        requires=(_TENSORRT, _ONNX),
+        accepts=(
+            Form("onnx", encoding="float"),
+            Form("onnx", encoding="qdq", activation="s8", symmetric=True),
+        ),
+        produces=Form("tensorrt"),
+        options=(
+            Option(
+                "compute_capability",
+                "build for these GPUs, e.g. 8.9 or 8.6,8.9, instead of this machine's",
+                (),
+                tuple,
+            ),
+            Option("batch_range", "smallest, usual and largest batch of a dynamic batch", (1, 1, 8), tuple),
+            Option("workspace", "most memory that a layer may use while it runs, in MiB; 0 for no limit", 0, int),
+            Option("timing_cache", "file that keeps the builder's timings; made where there is none", None, str),
+            Option("verbose", "show the builder's whole log", False, bool),
+            Option("package", "which TensorRT", "auto", str, ("auto", "tensorrt", "tensorrt_rtx")),
+        ),
+    )
+
+
+@hookimpl
+def qcore_linters() -> Iterator[LinterSpec]:
+    """The linter `tensorrt`."""
+    yield LinterSpec(
+        name="tensorrt",
+        summary="TensorRT's own parser and builder, as a judge",
+        factory="qcore_plugins.runtimes.tensorrt.linter:TensorRtLinter",
+        requires=(_TENSORRT, _ONNX),
+        targets=("tensorrt",),
+        format="onnx",
+    )
+
+
+@hookimpl
+def qcore_backends() -> Iterator[BackendSpec]:
+    """The backend `tensorrt`."""
+    yield BackendSpec(
+        name="tensorrt",
+        summary="TensorRT, or TensorRT for RTX, on an NVIDIA GPU",
+        factory="qcore_plugins.runtimes.tensorrt.backend:TensorRtBackend",
+        snippet="qcore_plugins.runtimes.tensorrt.snippet:source",
+        requires=(_TENSORRT, _TORCH),
+        accepts=(
+            Form("tensorrt", encoding="qdq", profile="tensorrt"),
+            Form("tensorrt", encoding="float"),
+            Form("tensorrt", encoding="qdq"),
+        ),
+        options=(Option("device", "index of the GPU", 0, int),),
+    )

@@ -1,0 +1,1 @@
+"""Evaluation and results of a task."""

@@ -1,0 +1,17 @@
+"""Accuracy of detectors on labelled pictures."""
+
+from collections.abc import Iterator
+
+from qcore.plugin import EvaluatorSpec, Requirement, hookimpl
+
+
+@hookimpl
+def qcore_evaluators() -> Iterator[EvaluatorSpec]:
+    """The evaluator of the task `detection`."""
+    yield EvaluatorSpec(
+        name="detection",
+        summary="COCO AP, precision, recall and F1 on COCO json or YOLO data.yaml",
+        factory="qcore_plugins.tasks.detection.evaluator:DetectionEvaluator",
+        requires=(Requirement("faster_coco_eval", "faster-coco-eval"),),
+        task="detection",
+    )

@@ -1,0 +1,110 @@
+"""Pictures and videos with detections drawn on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cv2
+import numpy as np
+
+from qcore.plugin import FileError, replacing
+from qcore_kit.boxes.detections import Detections
+from qcore_plugins.tasks.detection import drawn_labels as labels
+from qcore_plugins.tasks.detection.palette import colour, text_colour
+
+CODECS = ((".mp4", "mp4v"), (".avi", "MJPG"))
+"""Suffix and codec of a drawn video: the first one that this OpenCV can write."""
+RATE = 25.0
+"""Frames per second where the recording does not say."""
+
+
+def draw(picture: np.ndarray, found: Detections) -> np.ndarray:
+    """A copy of a BGR picture with boxes, names and confidences, the most confident on top; see `visible`."""
+    canvas = visible(picture).copy()
+    height, width = canvas.shape[:2]
+    style = labels.Style.of(height, width)
+    colours = [colour(int(index)) for index in found.class_id]
+    for box, line in reversed(list(zip(found.xyxy, colours, strict=True))):
+        left, top, right, bottom = (round(float(side)) for side in np.clip(box, 0, (width - 1, height - 1) * 2))
+        cv2.rectangle(canvas, (left, top), (right, bottom), line, style.line, cv2.LINE_AA)
+    made = zip(labels.placed(found, height, width, style), colours, strict=True)
+    labels.drawn(canvas, [(label, back, text_colour(back)) for label, back in made if label][::-1])
+    return canvas
+
+
+def visible(picture: np.ndarray) -> np.ndarray:
+    """What can be shown of `[H, W]` or `[H, W, C]`, as `[H, W, 3]`: three channels, or the first one as gray."""
+    planes = picture[..., None] if picture.ndim == 2 else picture
+    return np.ascontiguousarray(planes[..., :3] if planes.shape[2] >= 3 else planes[..., :1].repeat(3, 2))
+
+
+def write(picture: np.ndarray, found: Detections, path: Path) -> None:
+    """Draw into a file; its suffix decides the format.
+
+    Raises:
+        FileError: It cannot be encoded or written.
+    """
+    done, data = cv2.imencode(path.suffix, draw(picture, found))
+    if not done:
+        raise FileError(f"{path}: cannot be written as {path.suffix}")
+    path.write_bytes(data.tobytes())
+
+
+class Film:
+    """A video that is being drawn; all frames have the size of the first."""
+
+    def __init__(self, path: Path, codec: str, rate: float) -> None:
+        self._path, self._rate = path, rate
+        self._codec = cv2.VideoWriter.fourcc(*codec)
+        self._writer: cv2.VideoWriter | None = None
+        self._size = (0, 0)
+
+    def add(self, picture: np.ndarray, found: Detections) -> None:
+        """The next frame.
+
+        Raises:
+            FileError: The video cannot be written.
+        """
+        canvas = draw(picture, found)
+        if self._writer is None:
+            self._size = canvas.shape[1], canvas.shape[0]
+            self._writer = cv2.VideoWriter(str(self._path), self._codec, self._rate, self._size)
+            if not self._writer.isOpened():
+                raise FileError(
+                    f"{self._path}: OpenCV cannot write a video of {self._size[0]} x {self._size[1]} pixels"
+                )
+        if (canvas.shape[1], canvas.shape[0]) != self._size:
+            canvas = cv2.resize(canvas, self._size)
+        self._writer.write(canvas)
+
+    def close(self) -> None:
+        """Write what is left."""
+        if self._writer is not None:
+            self._writer.release()
+
+
+@contextmanager
+def film(folder: Path, stem: str, rate: float | None) -> Iterator[Film]:
+    """A drawn video `stem.mp4` in a folder, `.avi` where OpenCV has no encoder for it; there if the block ends well."""
+    suffix, codec = next((pair for pair in CODECS if _writes(*pair)), CODECS[-1])
+    with replacing(folder / f"{stem}{suffix}") as path:
+        made = Film(path, codec, rate or RATE)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+@cache
+def _writes(suffix: str, codec: str) -> bool:
+    """Whether this OpenCV has the encoder."""
+    with TemporaryDirectory() as folder:
+        writer = cv2.VideoWriter(f"{folder}/probe{suffix}", cv2.VideoWriter.fourcc(*codec), RATE, (64, 64))
+        try:
+            return bool(writer.isOpened())
+        finally:
+            writer.release()

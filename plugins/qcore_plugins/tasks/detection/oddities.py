@@ -1,0 +1,78 @@
+"""What is odd about labelled data: counted by kind, told in one line each."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+from qcore.plugin import AssumptionWarning, counted
+
+DUPLICATES = "duplicate_labels"
+NEAR = "nearly_equal_boxes"
+SIXTH = "ignored_columns"
+UNLABELLED = "missing_label_files"
+EMPTY = "empty_boxes"
+BEYOND = "boxes_beyond_the_picture"
+TINY = "boxes_below_a_pixel"
+STRAY = "annotations_of_unlisted_images"
+RESIZED = "pictures_of_another_size"
+ABSENT = "missing_pictures"
+
+PHRASES = {
+    DUPLICATES: ("duplicate label", "removed"),
+    NEAR: ("box", "nearly equal to another one of the same class (IoU above 0.95), kept"),
+    SIXTH: ("label", "with a sixth column (a confidence?), which is ignored"),
+    UNLABELLED: ("picture", "without a label file, taken as empty"),
+    EMPTY: ("box", "without width or height removed"),
+    BEYOND: ("box", "reaching beyond the picture, kept as labelled"),
+    TINY: ("box", "smaller than a pixel"),
+    STRAY: ("annotation", "of unlisted images left out"),
+    RESIZED: ("picture", "of another size than the json says, so that the labels do not fit"),
+    ABSENT: ("missing picture", "skipped"),
+}
+"""Kind -> the thing that is counted, and what is the matter with it."""
+
+
+class Oddities:
+    """Counts by kind with the first example of each, and other remarks."""
+
+    def __init__(self, source: Path) -> None:
+        self.source = source
+        self._found: dict[str, tuple[int, str]] = {}
+        self._remarks: list[str] = []
+        self._told = 0
+        self._kinds_told: set[str] = set()
+
+    def add(self, kind: str, example: str, count: int = 1) -> None:
+        """Count one thing, or several of which one is the example."""
+        if count:
+            before, first = self._found.get(kind, (0, example))
+            self._found[kind] = before + count, first
+
+    def remark(self, *lines: str) -> None:
+        """Keep whole lines."""
+        self._remarks += lines
+
+    def example(self, kind: str) -> str:
+        """The first one of a kind."""
+        return self._found[kind][1]
+
+    def document(self) -> dict[str, Any]:
+        """Kind -> count and example, and the remarks; empty where nothing is odd."""
+        kinds: dict[str, Any] = {
+            kind: {"count": count, "example": example} for kind, (count, example) in self._found.items()
+        }
+        return {**kinds, **({"remarks": list(self._remarks)} if self._remarks else {})}
+
+    def tell(self) -> None:
+        """Warn of what was not told of yet, a line for each kind."""
+        lines = self._remarks[self._told :]
+        self._told = len(self._remarks)
+        for kind, (count, example) in self._found.items():
+            if kind not in self._kinds_told:
+                thing, matter = PHRASES[kind]
+                lines.append(f"{self.source}: {counted(count, thing)} {matter}, e.g. {example}")
+        self._kinds_told |= set(self._found)
+        for line in lines:
+            warnings.warn(line, AssumptionWarning, stacklevel=3)

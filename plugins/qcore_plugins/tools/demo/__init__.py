@@ -1,0 +1,15 @@
+"""`qcore demo`: the main job on a small detector that ships with the package."""
+
+from collections.abc import Iterator
+
+from qcore.plugin import CommandSpec, hookimpl
+
+
+@hookimpl
+def qcore_commands() -> Iterator[CommandSpec]:
+    """The command `demo`."""
+    yield CommandSpec(
+        name="demo",
+        summary="Quantize the bundled detector two ways, run it on two backends, print what it cost and gained",
+        factory="qcore_plugins.tools.demo.command:Demo",
+    )

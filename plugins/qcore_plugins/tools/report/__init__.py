@@ -1,0 +1,20 @@
+"""Reports as one self-contained HTML page."""
+
+from collections.abc import Iterator
+
+from qcore.plugin import ReporterSpec, Requirement, hookimpl
+
+
+@hookimpl
+def qcore_reporters() -> Iterator[ReporterSpec]:
+    """The reporter of `report.html`."""
+    yield ReporterSpec(
+        name="html",
+        summary="One HTML page without network or scripts, light and dark, for screens, phones and paper",
+        factory="qcore_plugins.tools.report.html:HtmlReporter",
+        requires=(
+            Requirement("jinja2", "jinja2", ">=3.1", extra="report"),
+            Requirement("matplotlib", "matplotlib", ">=3.9", extra="report"),
+        ),
+        suffix=".html",
+    )

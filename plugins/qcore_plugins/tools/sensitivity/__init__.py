@@ -1,0 +1,21 @@
+"""Which layers lose most when they are quantized."""
+
+from collections.abc import Iterator
+
+from qcore.plugin import AnalyzerSpec, Form, Option, Requirement, hookimpl
+
+
+@hookimpl
+def qcore_analyzers() -> Iterator[AnalyzerSpec]:
+    """The analyzer `noise`."""
+    yield AnalyzerSpec(
+        name="noise",
+        summary="Ranks layers by the signal-to-noise ratio of what they make, in int8 against float",
+        factory="qcore_plugins.tools.sensitivity.noise:Noise",
+        requires=(
+            Requirement("onnx", "onnx", ">=1.17"),
+            Requirement("onnxruntime", "onnxruntime", ">=1.20"),
+        ),
+        accepts=(Form("onnx", encoding="float"),),
+        options=(Option("inputs", "how many inputs to measure with, after the ranges are known", 32, int),),
+    )
