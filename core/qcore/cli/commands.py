@@ -69,7 +69,7 @@ def list_plugins(options: argparse.Namespace, output: Output) -> int:
     else:
         from qcore.cli.listing import render
 
-        output.say(render(rows))
+        output.say(render(rows, [kind.kind for kind in host(options).kinds()]))
     return 0
 
 

@@ -6,18 +6,15 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from qcore.host.specs import KINDS
-
 COLUMNS = ("kind", "name", "plugin", "version", "distribution", "status", "hint")
 NARROW = 20
 """Columns below which a summary is left out; a hint never is."""
 _COLOURS = {"missing": "33", "conflict": "33", "broken": "31", "incompatible": "31", "disabled": "2"}
 
 
-def render(rows: Sequence[dict[str, str]]) -> str:
-    """Rows as text; what is usable shows its summary in the last column, the rest how to mend it."""
-    order = [kind.kind for kind in KINDS]
-    rows = sorted(rows, key=lambda row: order.index(row["kind"]) if row["kind"] in order else len(order))
+def render(rows: Sequence[dict[str, str]], kinds: Sequence[str]) -> str:
+    """Rows as text, by kind; what is usable shows its summary in the last column, the rest how to mend it."""
+    rows = sorted(rows, key=lambda row: kinds.index(row["kind"]) if row["kind"] in kinds else len(kinds))
     cells = [
         [row[column] for column in COLUMNS[:-1]] + [row["hint"] if row["status"] != "ok" else row["summary"]]
         for row in rows

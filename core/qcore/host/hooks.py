@@ -8,6 +8,7 @@ Every hook takes nothing and returns an iterable of frozen specs; it must import
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import pluggy
 
@@ -241,3 +242,16 @@ class Hooks:
             yield qcore.CommandSpec(name="hello", summary="Greet", factory="mine.hello:Hello")
         ```
         """
+
+
+def hooks_of(kinds: Iterable[type[specs.Spec]]) -> type:
+    """A class with the hook of each kind, `qcore_<kind>s`."""
+
+    def named(kind: type[specs.Spec]) -> Any:
+        def hook(self: Any) -> Any:
+            """Components of this kind."""
+
+        hook.__name__ = f"qcore_{kind.kind}s"
+        return hookspec(hook)
+
+    return type("HooksOfKinds", (), {f"qcore_{kind.kind}s": named(kind) for kind in kinds})

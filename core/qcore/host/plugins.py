@@ -12,10 +12,12 @@ from typing import Any, TypeVar, cast
 import pluggy
 
 from qcore.errors import PluginError, UsageError
-from qcore.host.hooks import API_VERSION, PROJECT, Hooks
+from qcore.host.hooks import API_VERSION, PROJECT, Hooks, hooks_of
 from qcore.host.specs import KINDS, Spec, as_spec
 
 GROUP = "qcore"
+GROUP_OF_KINDS = "qcore.kinds"
+"""Entry points of this group are modules whose `KINDS` are spec classes: further kinds of components."""
 DISABLE = "QCORE_DISABLE_PLUGINS"
 
 SpecT = TypeVar("SpecT", bound=Spec)
@@ -64,6 +66,7 @@ class Host:
     _host: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager(PROJECT), repr=False)
     _plugins: list[Plugin] = field(default_factory=list)
     _components: list[Registered] = field(default_factory=list)
+    _kinds: list[type[Spec]] = field(default_factory=lambda: list(KINDS))
     _loaded: bool = False
 
     def __post_init__(self) -> None:
@@ -87,6 +90,11 @@ class Host:
         for record in self._admit(plugin, Plugin(name)):
             if record.status != "ok":
                 raise PluginError(f"plugin {name}: {record.problem}")
+
+    def kinds(self) -> list[type[Spec]]:
+        """The spec classes of all kinds of components: the core's, then those of the group `qcore.kinds`."""
+        self._load()
+        return list(self._kinds)
 
     def plugins(self) -> list[Plugin]:
         """Every plugin found, in the order of their names."""
@@ -160,8 +168,15 @@ class Host:
             return
         self._loaded = True
         disabled = {name.strip() for name in os.environ.get(DISABLE, "").split(",") if name.strip()}
-        points = sorted(metadata.entry_points(group=GROUP), key=lambda point: (point.name, point.value))
-        for point in points if self.entry_points and "all" not in disabled else ():
+        for plugin, loaded in self._imported(GROUP_OF_KINDS, set()):
+            self._add_kinds(loaded, plugin)
+        if self.entry_points and "all" not in disabled:
+            for plugin, loaded in self._imported(GROUP, disabled):
+                self._admit(loaded, plugin)
+
+    def _imported(self, group: str, disabled: set[str]) -> Iterator[tuple[Plugin, Any]]:
+        """The modules of a group of entry points; those that are disabled or cannot be imported become records."""
+        for point in sorted(metadata.entry_points(group=group), key=lambda point: (point.name, point.value)):
             dist = point.dist
             plugin = Plugin(point.name, str(dist.name) if dist else "", str(dist.version) if dist else "")
             if point.name in disabled:
@@ -173,7 +188,16 @@ class Host:
                 problem = f"cannot be imported: {type(error).__name__}: {error}".splitlines()[0]
                 self._plugins.append(_with(plugin, "broken", problem))
                 continue
-            self._admit(loaded, plugin)
+            yield plugin, loaded
+
+    def _add_kinds(self, module: Any, plugin: Plugin) -> None:
+        """Know further kinds; one that another has taken is a broken record."""
+        for kind in getattr(module, "KINDS", ()):
+            if any(known.kind == kind.kind for known in self._kinds):
+                self._plugins.append(_with(plugin, "broken", f"there is a kind {kind.kind} already"))
+                continue
+            self._kinds.append(kind)
+            self._host.add_hookspecs(hooks_of([kind]))
 
     def _admit(self, module: Any, plugin: Plugin) -> list[Plugin]:
         """Register one plugin and collect its components; returns its records."""
@@ -195,9 +219,9 @@ class Host:
             return
         for caller in self._host.get_hookcallers(module) or ():
             if not caller.has_spec():
-                yield _with(plugin, "broken", _mistyped(caller.name))
+                yield _with(plugin, "broken", _mistyped(caller.name, self._kinds))
                 continue
-            kind = _kind_of(caller.name)
+            kind = next(kind for kind in self._kinds if caller.name == f"qcore_{kind.kind}s")
             for impl in caller.get_hookimpls():
                 if impl.plugin is module:
                     yield from self._collect(impl.function, caller.name, kind, plugin)
@@ -215,12 +239,8 @@ class Host:
                 yield _with(plugin, "broken", f"{hook} gave a {type(spec).__name__}, not a {kind.__name__}")
 
 
-def _kind_of(hook: str) -> type[Spec]:
-    return next(kind for kind in KINDS if hook == f"qcore_{kind.kind}s")
-
-
-def _mistyped(hook: str) -> str:
-    names = [f"qcore_{kind.kind}s" for kind in KINDS]
+def _mistyped(hook: str, kinds: Iterable[type[Spec]]) -> str:
+    names = [f"qcore_{kind.kind}s" for kind in kinds]
     near = difflib.get_close_matches(hook, names, n=1)
     return f"unknown hook {hook}" + (f", did you mean {near[0]}?" if near else "")
 

@@ -1,6 +1,9 @@
 """Whatever a plugin does, it ends up as a row and the others go on."""
 
+from dataclasses import dataclass
+from importlib import metadata
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
@@ -14,6 +17,7 @@ from qcore.plugin import (
     PluginError,
     QuantizerSpec,
     Requirement,
+    Spec,
     UsageError,
     hookimpl,
 )
@@ -131,3 +135,25 @@ def test_every_bundled_component_is_usable_here():
     assert {kind.kind for kind in (BackendSpec, ConverterSpec, FormatSpec, QuantizerSpec)} <= {
         row["kind"] for row in rows
     }
+
+
+def test_a_further_kind_has_a_hook_of_its_own(plugins, monkeypatch):
+    @dataclass(frozen=True, kw_only=True)
+    class PackagerSpec(Spec):
+        """Puts files into a package."""
+
+        kind: ClassVar[str] = "packager"
+        system: str
+
+    point = SimpleNamespace(name="mine", value="mine", dist=None, load=lambda: SimpleNamespace(KINDS=(PackagerSpec,)))
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [point] if group == "qcore.kinds" else [])
+    deb = PackagerSpec(name="deb", summary="Debian packages", factory=object, system="debian")
+    plugins.register(plugin(qcore_packagers=lambda: [deb]), name="script")
+    assert plugins.get(PackagerSpec, "deb") is deb
+    assert plugins.kinds()[-1] is PackagerSpec
+
+
+def test_a_kind_that_is_there_already_is_a_row(plugins, monkeypatch):
+    point = SimpleNamespace(name="mine", value="mine", dist=None, load=lambda: SimpleNamespace(KINDS=(BackendSpec,)))
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [point] if group == "qcore.kinds" else [])
+    assert [(row["name"], row["hint"]) for row in plugins.rows()] == [("mine", "there is a kind backend already")]

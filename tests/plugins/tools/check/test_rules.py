@@ -8,7 +8,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import helper
-from tests.plugins.linting.test_runtimes import JUDGED as RUN
+from tests.plugins.tools.check.test_runtimes import JUDGED as RUN
 
 from qcore import checking
 from qcore.plugin import KEY, UsageError
