@@ -29,12 +29,12 @@ import onnx
 from foreign_files import PICTURES, TARGETS, made
 
 import qcore
-from qcore import checking
-from qcore.timing import interleaved
 from qcore.workflow.evaluating import Judge
 from qcore.workflow.predictor import assembled
+from qcore_kit.timing import interleaved
 from qcore_plugins.runtimes.tensorrt.building import run, words
 from qcore_plugins.runtimes.tensorrt.child import Request
+from qcore_plugins.tools.check import checking
 
 RUNTIMES = ("openvino", "onnxruntime")
 WHOLEBODY = {"input_bgr": [[1, 3, 480, 640]] * 3}

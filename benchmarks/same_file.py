@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 
-from qcore import machine
-from qcore.benchmarking import benchmark
+from qcore_kit import machine
+from qcore_plugins.tools.benchmark.measuring import benchmark
 
 
 def main() -> None:

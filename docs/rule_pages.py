@@ -4,7 +4,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 import qcore
-from qcore import checking
+from qcore_plugins.tools.check import checking
 
 INDEX = """# Rules
 

@@ -31,20 +31,16 @@ from qcore.forms import Form
 from qcore.host.hooks import hookimpl
 from qcore.host.plugins import Host
 from qcore.host.specs import (
-    AnalyzerSpec,
     BackendSpec,
     CommandSpec,
     ConverterSpec,
     EvaluatorSpec,
     FormatSpec,
-    LinterSpec,
     LoaderSpec,
     Option,
     PostprocessorSpec,
     PreprocessorSpec,
-    ProbeSpec,
     QuantizerSpec,
-    ReporterSpec,
     Requirement,
 )
 from qcore.model import Model
@@ -88,7 +84,6 @@ def pipeline(loader: Any = None, *, weights: str | os.PathLike[str], **options: 
 
 
 __all__ = [
-    "AnalyzerSpec",
     "AssumptionWarning",
     "BackendSpec",
     "CheckFailed",
@@ -100,7 +95,6 @@ __all__ = [
     "Form",
     "FormatSpec",
     "Host",
-    "LinterSpec",
     "LoaderSpec",
     "MissingDependency",
     "MissingDevice",
@@ -110,10 +104,8 @@ __all__ = [
     "PluginError",
     "PostprocessorSpec",
     "PreprocessorSpec",
-    "ProbeSpec",
     "QcoreError",
     "QuantizerSpec",
-    "ReporterSpec",
     "Requirement",
     "Step",
     "Tensor",

@@ -38,26 +38,26 @@ from qcore.errors import (
 from qcore.forms import Form
 from qcore.host.hooks import API_VERSION, hookimpl
 from qcore.host.specs import (
-    AnalyzerSpec,
     BackendSpec,
     CommandSpec,
     ConverterSpec,
     EvaluatorSpec,
     FormatSpec,
-    LinterSpec,
     LoaderSpec,
     Option,
     PostprocessorSpec,
     PreprocessorSpec,
-    ProbeSpec,
     QuantizerSpec,
-    ReporterSpec,
     Requirement,
     Spec,
 )
 
 if TYPE_CHECKING:
-    from qcore.files import output_directory, publish, read_text, replacing, require, sha256
+    from qcore.cli.console import Output
+    from qcore.cli.frame import add_common
+    from qcore.files import json_array, output_directory, publish, read_text, replacing, require, sha256
+    from qcore.host.plugins import Host
+    from qcore.host.specs import DISTRIBUTION
     from qcore.model import Model
     from qcore.progress import Silent, Skipping
     from qcore.protocols import (
@@ -69,7 +69,6 @@ if TYPE_CHECKING:
         Evaluator,
         Executed,
         Format,
-        Linter,
         Loader,
         Postprocessor,
         Preprocessor,
@@ -79,29 +78,104 @@ if TYPE_CHECKING:
         Reporter,
         Session,
     )
-    from qcore.words import counted, meant
+    from qcore.words import counted, meant, plain
+    from qcore.workflow.evaluating import Judge, evaluator
+    from qcore.workflow.inputs import Calibration
+    from qcore.workflow.opening import Opened, choose_loader, format_for, no_contract, open_file, recognise
+    from qcore.workflow.opening import describe as describe_exported
+    from qcore.workflow.opening import load as load_model
+    from qcore.workflow.opening import loaded as load_opened
+    from qcore.workflow.opening import prepared as prepared_content
+    from qcore.workflow.opening import save as save_model
+    from qcore.workflow.parity import INPUTS as PARITY_INPUTS
+    from qcore.workflow.parity import Parity, elsewhere
+    from qcore.workflow.parity import check as prove
+    from qcore.workflow.pipelines import Pipeline
+    from qcore.workflow.planner import Plan
+    from qcore.workflow.predictor import Predictor, assembled
+    from qcore.workflow.quantity import LIMITS as COSINES
+    from qcore.workflow.quantity import SIZES as SIZE_FACTORS
+    from qcore.workflow.quantity import Quantity, Sums
+    from qcore.workflow.raw_outputs import SUPPRESSED, Seen
+    from qcore.workflow.raw_outputs import parts as quantities
+    from qcore.workflow.raw_outputs import seen as run_seen
+    from qcore.workflow.samples import samples as read_samples
 
 _LATER = {
-    "files": ("output_directory", "publish", "read_text", "replacing", "require", "sha256"),
-    "model": ("Model",),
-    "progress": ("Silent", "Skipping"),
-    "protocols": (
-        "Analyzer", "Arrays", "Backend", "CalibrationData", "Converter", "Evaluator", "Executed", "Format", "Linter",
-        "Loader", "Postprocessor", "Preprocessor", "Progress", "Quantizer", "Recording", "Reporter", "Session",
-    ),
-    "words": ("counted", "meant"),
-}  # fmt: skip
-"""Module -> the names of it that are imported when they are asked for: listing plugins needs none of them."""
+    "files": {
+        "json_array": "json_array",
+        "output_directory": "output_directory",
+        "publish": "publish",
+        "read_text": "read_text",
+        "replacing": "replacing",
+        "require": "require",
+        "sha256": "sha256",
+    },
+    "model": {"Model": "Model"},
+    "progress": {"Silent": "Silent", "Skipping": "Skipping"},
+    "words": {"counted": "counted", "meant": "meant", "plain": "plain"},
+    "protocols": {
+        "Analyzer": "Analyzer",
+        "Arrays": "Arrays",
+        "Backend": "Backend",
+        "CalibrationData": "CalibrationData",
+        "Converter": "Converter",
+        "Evaluator": "Evaluator",
+        "Executed": "Executed",
+        "Format": "Format",
+        "Linter": "Linter",
+        "Loader": "Loader",
+        "Postprocessor": "Postprocessor",
+        "Preprocessor": "Preprocessor",
+        "Progress": "Progress",
+        "Quantizer": "Quantizer",
+        "Recording": "Recording",
+        "Reporter": "Reporter",
+        "Session": "Session",
+    },
+    "host.specs": {"DISTRIBUTION": "DISTRIBUTION"},
+    "host.plugins": {"Host": "Host"},
+    "cli.console": {"Output": "Output"},
+    "cli.frame": {"add_common": "add_common"},
+    "workflow.pipelines": {"Pipeline": "Pipeline"},
+    "workflow.predictor": {"Predictor": "Predictor", "assembled": "assembled"},
+    "workflow.planner": {"Plan": "Plan"},
+    "workflow.evaluating": {"Judge": "Judge", "evaluator": "evaluator"},
+    "workflow.inputs": {"Calibration": "Calibration"},
+    "workflow.opening": {
+        "Opened": "Opened",
+        "open_file": "open_file",
+        "recognise": "recognise",
+        "no_contract": "no_contract",
+        "format_for": "format_for",
+        "choose_loader": "choose_loader",
+        "describe_exported": "describe",
+        "load_opened": "loaded",
+        "prepared_content": "prepared",
+        "save_model": "save",
+        "load_model": "load",
+    },
+    "workflow.parity": {"Parity": "Parity", "prove": "check", "elsewhere": "elsewhere", "PARITY_INPUTS": "INPUTS"},
+    "workflow.raw_outputs": {"Seen": "Seen", "run_seen": "seen", "quantities": "parts", "SUPPRESSED": "SUPPRESSED"},
+    "workflow.quantity": {"Sums": "Sums", "Quantity": "Quantity", "COSINES": "LIMITS", "SIZE_FACTORS": "SIZES"},
+    "workflow.samples": {"read_samples": "samples"},
+}
+"""Module -> public name -> name there, of what is imported when it is asked for: listing plugins needs none of it."""
 
 __all__ = [
     "API_VERSION",
+    "COSINES",
+    "DISTRIBUTION",
     "KEY",
+    "PARITY_INPUTS",
+    "SIZE_FACTORS",
+    "SUPPRESSED",
     "Analyzer",
-    "AnalyzerSpec",
     "Arrays",
     "AssumptionWarning",
     "Backend",
     "BackendSpec",
+    "Calibration",
     "CalibrationData",
     "CheckFailed",
     "CommandSpec",
@@ -115,44 +189,71 @@ __all__ = [
     "Form",
     "Format",
     "FormatSpec",
-    "Linter",
-    "LinterSpec",
+    "Host",
+    "Judge",
     "Loader",
     "LoaderSpec",
     "MissingDependency",
     "MissingDevice",
     "Model",
     "NoRoute",
+    "Opened",
     "Option",
+    "Output",
+    "Parity",
+    "Pipeline",
+    "Plan",
     "PluginError",
     "Postprocessor",
     "PostprocessorSpec",
+    "Predictor",
     "Preprocessor",
     "PreprocessorSpec",
-    "ProbeSpec",
     "Progress",
     "QcoreError",
+    "Quantity",
     "Quantizer",
     "QuantizerSpec",
     "Recording",
     "Reporter",
-    "ReporterSpec",
     "Requirement",
+    "Seen",
     "Session",
     "Silent",
     "Skipping",
     "Spec",
     "Step",
+    "Sums",
     "Tensor",
     "UsageError",
+    "add_common",
+    "assembled",
+    "choose_loader",
     "counted",
+    "describe_exported",
+    "elsewhere",
+    "evaluator",
+    "format_for",
     "hookimpl",
+    "json_array",
+    "load_model",
+    "load_opened",
     "meant",
+    "no_contract",
+    "open_file",
     "output_directory",
+    "plain",
+    "prepared_content",
+    "prove",
     "publish",
+    "quantities",
+    "read_samples",
     "read_text",
+    "recognise",
     "replacing",
     "require",
+    "run_seen",
+    "save_model",
     "sha256",
 ]
 
@@ -162,7 +263,7 @@ def __getattr__(name: str) -> Any:
 
     for module, names in _LATER.items():
         if name in names:
-            found = getattr(import_module(f"qcore.{module}"), name)
-            globals()[name] = found
-            return found
+            value = getattr(import_module(f"qcore.{module}"), names[name])
+            globals()[name] = value
+            return value
     raise AttributeError(f"module 'qcore.plugin' has no attribute {name!r}")

@@ -10,16 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from qcore.contract import Contract, Tensor
 from qcore.forms import Form
 from qcore.model import Model
-
-if TYPE_CHECKING:
-    from qcore.checking import Rule
-    from qcore.comparing.protocols import Comparison
-    from qcore.report import Report, Section
 
 T = TypeVar("T")
 Arrays = Mapping[str, Any]
@@ -280,18 +275,10 @@ class Analyzer(Protocol):
         ...
 
 
-class Linter(Protocol):
-    """A set of rules; see `qcore.checking.Rule`."""
-
-    def rules(self) -> Sequence[Rule]:
-        """Its rules, in the order in which they are asked."""
-        ...
-
-
 class Reporter(Protocol):
-    """Draws reports; see `qcore.report`."""
+    """Draws reports."""
 
-    def write(self, report: Report, path: Path) -> None:
+    def write(self, report: Any, path: Path) -> None:
         """Write one file that stands for itself; names and captions come from files and are not to be trusted."""
         ...
 
@@ -313,7 +300,7 @@ class Evaluator(Protocol):
 
     def report(
         self, predictor: Any, data: Any, *, images: Any, classes: Mapping[str, str] | None, progress: Progress
-    ) -> tuple[dict[str, Any], Sequence[Section]]:
+    ) -> tuple[dict[str, Any], Sequence[Any]]:
         """The figures of `evaluate` and what a report shows of the same run: tables, curves, pictures. Optional."""
         ...
 
@@ -347,7 +334,7 @@ class Evaluator(Protocol):
         images: Any,
         classes: Mapping[str, str] | None,
         max_drop: float,
-    ) -> Comparison:
+    ) -> Any:
         """Collects the results of two models on the data, labelled or not. Optional.
 
         The main figure may be lower by `max_drop`, however certain that is.

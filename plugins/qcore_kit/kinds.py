@@ -5,6 +5,52 @@ It is imported whenever plugins are listed, so it imports nothing but `qcore.plu
 
 from __future__ import annotations
 
-from qcore.plugin import Spec
+from dataclasses import dataclass
+from typing import ClassVar
 
-KINDS: tuple[type[Spec], ...] = ()
+from qcore.plugin import Form, Spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalyzerSpec(Spec):
+    """Ranks the layers of a float model by what quantizing them costs."""
+
+    kind: ClassVar[str] = "analyzer"
+    accepts: tuple[Form, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinterSpec(Spec):
+    """Finds what a runtime will refuse, get wrong or run slowly in a file.
+
+    Attributes:
+        targets: Runtimes it judges for; empty for every one.
+        format: Name of the format whose content it reads; empty for any.
+    """
+
+    kind: ClassVar[str] = "linter"
+    targets: tuple[str, ...] = ()
+    format: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeSpec(Spec):
+    """Gives what a model computes between its inputs and outputs, for `qcore compare`."""
+
+    kind: ClassVar[str] = "probe"
+    accepts: tuple[Form, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReporterSpec(Spec):
+    """Writes what a command found as a file for people.
+
+    Attributes:
+        suffix: Of that file, e.g. `.html`; it is called `report` with this suffix.
+    """
+
+    kind: ClassVar[str] = "reporter"
+    suffix: str
+
+
+KINDS: tuple[type[Spec], ...] = (AnalyzerSpec, LinterSpec, ProbeSpec, ReporterSpec)

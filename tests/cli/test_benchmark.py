@@ -5,8 +5,8 @@ import json
 import pytest
 
 import qcore
-from qcore import machine
-from qcore.cli.benchmarking import wishes
+from qcore_kit import machine
+from qcore_plugins.tools.benchmark.command import wishes
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,10 @@ import onnx
 import pytest
 
 import qcore
-from qcore import checking
-from qcore.checking import Finding
-from qcore.plugin import LinterSpec, PluginError, Requirement, hookimpl
+from qcore.plugin import PluginError, Requirement, hookimpl
+from qcore_kit.checks import Finding
+from qcore_kit.kinds import LinterSpec
+from qcore_plugins.tools.check import checking
 
 
 @pytest.fixture

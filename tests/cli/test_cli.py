@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 import qcore
-from qcore.cli.parser import EXAMPLES
+from qcore.cli.frame import EXAMPLES
 from qcore.plugin import FileError
 
 HEAVY = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "cv2", "numpy", "rich")
@@ -304,7 +304,7 @@ def test_an_export_does_not_replace_what_it_was_made_from(run, exported, picture
 INTERRUPT = """
 import os, signal, sys
 from qcore.cli import main
-from qcore_plugins.quantization import calibration
+from qcore_kit.quantization import calibration
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with it ignored
 seen = calibration.Histogram.add
 calls = iter(range(10**9))

@@ -10,13 +10,14 @@ from dataclasses import replace
 import pytest
 
 import qcore
-from qcore import reporting
-from qcore.cli.about import about
 from qcore.cli.console import Output
-from qcore.cli.quantize_report import Page, Written
-from qcore.cli.reporting import commands, show
-from qcore.plugin import ReporterSpec, UsageError, hookimpl
-from qcore.report import Bars, Picture, Pictures, Ranges, Report, Section, Table, Text
+from qcore.plugin import UsageError, hookimpl
+from qcore_kit.kinds import ReporterSpec
+from qcore_kit.reports import Bars, Picture, Pictures, Ranges, Report, Section, Table, Text
+from qcore_kit.reports import writing as reporting
+from qcore_kit.reports.about import about
+from qcore_kit.reports.command import commands, show
+from qcore_plugins.commands.quantize_page import Page, Written
 
 ONNXRUNTIME = ("--quantizer", "onnxruntime", "--backend", "onnxruntime")
 

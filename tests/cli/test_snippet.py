@@ -12,11 +12,11 @@ import pytest
 from onnx import helper, numpy_helper
 
 import qcore
-from qcore import snippets
 from qcore.plugin import Form, Model, PreprocessorSpec, Tensor
 from qcore.workflow import opening as loading
 from qcore_plugins.families.yolonas.contract import POSTPROCESS
 from qcore_plugins.families.yolonas.pipelines import PIPELINES
+from qcore_plugins.tools.snippet import snippet as snippets
 
 TENSOR = Tensor
 

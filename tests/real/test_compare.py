@@ -8,8 +8,8 @@ import pytest
 from onnx import helper, numpy_helper
 
 import qcore
-from qcore.comparing import compare
 from qcore_kit.onnxfile.metadata import with_contract
+from qcore_plugins.tools.compare.ladder import compare
 
 pytestmark = [pytest.mark.assets, pytest.mark.slow]
 

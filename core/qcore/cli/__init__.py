@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0, or the code of the error (see `qcore.errors`), or 130 after Ctrl-C, 143 after SIGTERM.
     """
-    from qcore.cli.parser import parse
+    from qcore.cli.frame import parse
 
     arguments = list(sys.argv[1:] if argv is None else argv)
     output = Output(json="--json" in arguments, quiet="--quiet" in arguments, debug="--debug" in arguments)

@@ -38,7 +38,7 @@ class Output:
 
     def result(self, document: Any) -> None:
         """Print the JSON document of `--json`."""
-        from qcore.reporting import plain
+        from qcore.words import plain
 
         sys.stdout.write(jsonlib.dumps(plain(document), indent=2, ensure_ascii=False) + "\n")
 

@@ -1,15 +1,34 @@
-"""The table of `qcore list-plugins`, laid out without rich: it is the command that has to be quick."""
+"""`qcore list-plugins`; its table is laid out without rich: it is the command that has to be quick."""
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import sys
 from collections.abc import Sequence
+
+from qcore.cli.console import Output
+from qcore.host.plugins import Host
 
 COLUMNS = ("kind", "name", "plugin", "version", "distribution", "status", "hint")
 NARROW = 20
 """Columns below which a summary is left out; a hint never is."""
 _COLOURS = {"missing": "33", "conflict": "33", "broken": "31", "incompatible": "31", "disabled": "2"}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The kind."""
+    parser.add_argument("--kind", help="only components of this kind")
+
+
+def run(options: argparse.Namespace, output: Output, host: Host) -> int:
+    """`qcore list-plugins`."""
+    rows = [row for row in host.rows() if options.kind in (None, row["kind"])]
+    if output.json:
+        output.result(rows)
+    else:
+        output.say(render(rows, [kind.kind for kind in host.kinds()]))
+    return 0
 
 
 def render(rows: Sequence[dict[str, str]], kinds: Sequence[str]) -> str:

@@ -263,48 +263,6 @@ class EvaluatorSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnalyzerSpec(Spec):
-    """Ranks the layers of a float model by what quantizing them costs."""
-
-    kind: ClassVar[str] = "analyzer"
-    accepts: tuple[Form, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LinterSpec(Spec):
-    """Finds what a runtime will refuse, get wrong or run slowly in a file.
-
-    Attributes:
-        targets: Runtimes it judges for; empty for every one.
-        format: Name of the format whose content it reads; empty for any.
-    """
-
-    kind: ClassVar[str] = "linter"
-    targets: tuple[str, ...] = ()
-    format: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProbeSpec(Spec):
-    """Gives what a model computes between its inputs and outputs, for `qcore compare`."""
-
-    kind: ClassVar[str] = "probe"
-    accepts: tuple[Form, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReporterSpec(Spec):
-    """Writes what a command found as a file for people.
-
-    Attributes:
-        suffix: Of that file, e.g. `.html`; it is called `report` with this suffix.
-    """
-
-    kind: ClassVar[str] = "reporter"
-    suffix: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class CommandSpec(Spec):
     """A subcommand of the command line."""
 
@@ -320,10 +278,6 @@ KINDS: tuple[type[Spec], ...] = (
     BackendSpec,
     FormatSpec,
     EvaluatorSpec,
-    AnalyzerSpec,
-    LinterSpec,
-    ProbeSpec,
-    ReporterSpec,
     CommandSpec,
 )
 

@@ -13,7 +13,6 @@ from qcore.host.specs import EvaluatorSpec
 from qcore.model import Model
 from qcore.progress import Silent
 from qcore.protocols import Progress, Session
-from qcore.report import Section
 from qcore.workflow.predictor import Predictor, assembled
 
 
@@ -57,12 +56,12 @@ class Judge:
         found: dict[str, Any] = made.evaluate(predictor, self.data, **self._settings)
         return found
 
-    def report(self, predictor: Predictor) -> tuple[dict[str, Any], Sequence[Section]]:
+    def report(self, predictor: Predictor) -> tuple[dict[str, Any], Sequence[Any]]:
         """All figures and what a report shows of the run; no sections where the evaluator has none."""
         made = evaluator(predictor.contract.task, self.plugins).create()
         if not hasattr(made, "report"):
             return self.figures(predictor), ()
-        found: tuple[dict[str, Any], Sequence[Section]] = made.report(predictor, self.data, **self._settings)
+        found: tuple[dict[str, Any], Sequence[Any]] = made.report(predictor, self.data, **self._settings)
         return found
 
     @property

@@ -7,11 +7,6 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from qcore.comparing import saturation
-from qcore.comparing.contracts import SUPPRESSED
-from qcore.comparing.quantity import Quantity
-from qcore.comparing.side import Seen, seen
-from qcore.comparing.tensors import parts
 from qcore.contract import Contract
 from qcore.errors import CheckFailed, UsageError
 from qcore.host.plugins import Host
@@ -22,6 +17,8 @@ from qcore.protocols import Executed, Progress, Session
 from qcore.words import counted
 from qcore.workflow.evaluating import evaluator
 from qcore.workflow.predictor import Predictor, assembled
+from qcore.workflow.quantity import Quantity
+from qcore.workflow.raw_outputs import SUPPRESSED, Seen, parts, seen
 
 INPUTS, ROUNDS = 24, 4
 """How many inputs are compared at a time, and how often more are taken where they show too little."""
@@ -30,6 +27,7 @@ LOOKED = 8
 DYNAMIC = 2
 """Inputs per batch of a model whose batch is dynamic: with one, a fault in the others would not show."""
 REFERENCE, FLOAT = "reference", "float"
+Explain = Callable[[CheckFailed, Predictor], CheckFailed]
 SHOW_MORE = "pass inputs in which the model finds something: more with --calib, or labelled ones with --data"
 
 
@@ -88,6 +86,7 @@ def check(
     original: Predictor | None = None,
     options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
+    explain: Explain | None = None,
 ) -> Parity | None:
     """Run inputs through a quantized model on its runtime, through its reference, and through the float model.
 
@@ -102,6 +101,7 @@ def check(
         original: The float model.
         options: Of the backend.
         progress: Shown over the inputs.
+        explain: Says more of a failure, of the predictor of the model.
 
     Returns:
         What it came to; None where there is nothing to hold the model against.
@@ -132,7 +132,7 @@ def check(
     try:
         _require(verdicts, comparison.tensors, backend.name)
     except CheckFailed as error:
-        raise saturation.explaining(error, model, comparison.candidate, inputs, plugins=plugins) from None
+        raise (explain(error, comparison.candidate) if explain else error) from None
     done = _told(backend.name, comparison, verdicts, getattr(session, "executed", None))
     return replace(done, cpu=getattr(session, "cpu", None))
 

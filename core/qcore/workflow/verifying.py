@@ -6,10 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from qcore.comparing.contracts import SUPPRESSED
-from qcore.comparing.quantity import Quantity
-from qcore.comparing.side import seen
-from qcore.comparing.tensors import LIMITS, SIZES, parts
 from qcore.errors import CheckFailed, FileError, MissingDependency
 from qcore.forms import Form
 from qcore.host.plugins import Host
@@ -18,6 +14,8 @@ from qcore.model import Model
 from qcore.protocols import Progress, Session
 from qcore.workflow.evaluating import evaluator
 from qcore.workflow.predictor import Predictor, assembled
+from qcore.workflow.quantity import LIMITS, SIZES, Quantity
+from qcore.workflow.raw_outputs import SUPPRESSED, parts, seen
 
 ERRORS = {"float": 0.01, "half": 0.2}
 """Largest error of a value, as a part of the span of all, by what may be expected of the numbers. Measured for YOLOv5n:

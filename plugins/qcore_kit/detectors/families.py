@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import qcore
-from qcore.plugin import Contract, FileError, Step, UsageError
-from qcore.workflow import opening as loading
+from qcore.plugin import Contract, FileError, Step, UsageError, describe_exported
 from qcore_kit.boxes.outputs import LABELLED
 from qcore_kit.detectors.contracts import DETECT, LETTERBOX, class_names, contract, shapes
 from qcore_kit.detectors.network import Network
@@ -74,7 +73,7 @@ def described(head: Head, network: Network, names: Sequence[str]) -> Contract:
         UsageError: Nothing tells how many classes there are.
     """
     if head.family not in CONVENTIONS or OWN.get(head.family) == head.meaning:
-        return loading.describe(head.family, network.inputs, head.outputs, names=names or None, plugins=qcore.plugins)
+        return describe_exported(head.family, network.inputs, head.outputs, names=names or None, plugins=qcore.plugins)
     convention = CONVENTIONS[head.family]
     count = len(names) if head.classes is None else head.classes
     if not count:
@@ -115,7 +114,7 @@ def stated(family: str, network: Network, names: Sequence[str], seen: Head | Non
         return described(replace(seen, family=family), network, names)
     if family in CONVENTIONS and family not in OWN:
         raise FileError(f"the outputs {shapes(network.outputs)} are not known to be {family}'s")
-    return loading.describe(family, network.inputs, network.outputs, names=names or None, plugins=qcore.plugins)
+    return describe_exported(family, network.inputs, network.outputs, names=names or None, plugins=qcore.plugins)
 
 
 def _protocols(head: Head) -> dict[str, Any]:

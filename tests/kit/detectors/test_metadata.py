@@ -8,9 +8,9 @@ import onnx
 import pytest
 
 import qcore
-from qcore.cli.attaching import attach
 from qcore.plugin import AssumptionWarning, FileError, UsageError
 from qcore_kit.detectors.metadata import of_model_info, of_texts
+from qcore_plugins.commands.attaching import attach
 
 sys.path.insert(0, str(Path(__file__).parent))
 

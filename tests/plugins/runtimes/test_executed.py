@@ -5,9 +5,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import qcore
-from qcore.cli import proving
 from qcore.plugin import BackendSpec, CheckFailed, Executed, Form, Model
 from qcore.workflow.parity import Parity
+from qcore_plugins.commands import proving
 
 
 def graph(output_too):

@@ -6,8 +6,8 @@ import pytest
 from onnx import helper, numpy_helper
 
 import qcore
-from qcore import machine
 from qcore.plugin import Contract, Form, Model, Step, Tensor, UsageError
+from qcore_kit import machine
 from qcore_plugins.runtimes.onnxruntime.backend import EXACT, OnnxRuntimeBackend
 from qcore_plugins.runtimes.openvino import another
 from qcore_plugins.runtimes.openvino.backend import OpenVinoBackend

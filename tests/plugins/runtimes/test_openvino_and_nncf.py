@@ -7,8 +7,8 @@ import pytest
 from onnx import helper, numpy_helper
 
 import qcore
-from qcore import machine
 from qcore.plugin import FileError
+from qcore_kit import machine
 from qcore_kit.quantization.literal import literal
 from qcore_kit.quantization.products import ONEDNN, Products
 from qcore_kit.quantization.saturation import sums

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from qcore.plugin import ConverterSpec, Form, FormatSpec, LoaderSpec, Option, ProbeSpec, Requirement, hookimpl
+from qcore.plugin import ConverterSpec, Form, FormatSpec, LoaderSpec, Option, Requirement, hookimpl
 from qcore_kit.detectors.options import DESCRIBING
+from qcore_kit.kinds import ProbeSpec
 
 _ONNX = Requirement("onnx", "onnx", ">=1.17")
 _EXPORT = (

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 
 from qcore.plugin import Tensor, UsageError
-from qcore.snippets import template
 from qcore_kit.parameters import parse
 from qcore_kit.pictures import files as pictures
 from qcore_kit.pictures.videos import Video, recording
+from qcore_kit.scripts import template
 from qcore_plugins.processing.letterbox import channels
 
 ROUNDING = {"round": round, "ceil": lambda value: math.ceil(round(value, 6)), "int": int}

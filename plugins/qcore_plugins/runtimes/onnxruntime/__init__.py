@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from qcore.machine import CPUS
 from qcore.plugin import BackendSpec, Form, Option, QuantizerSpec, Requirement, hookimpl
+from qcore_kit.machine import CPUS
 from qcore_kit.quantization.options import LEAVING_FLOAT, SATURATION
 
 _RUNTIME = Requirement("onnxruntime", "onnxruntime", ">=1.20")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime
 
-from qcore import machine
 from qcore.plugin import Executed, FileError, Model
+from qcore_kit import machine
 
 if TYPE_CHECKING:
     from qcore_plugins.runtimes.onnxruntime.saturating import SaturatingSession

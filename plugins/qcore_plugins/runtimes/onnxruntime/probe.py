@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import onnx
 
-from qcore.comparing.protocols import Quantized
 from qcore.plugin import Model
+from qcore_kit.comparison.protocols import Quantized
 from qcore_kit.onnxfile.integers import integer_layers
 from qcore_kit.onnxfile.literal import Inner
 from qcore_kit.onnxfile.scale import Scale

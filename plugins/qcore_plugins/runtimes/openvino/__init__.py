@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from qcore.machine import CPUS
 from qcore.plugin import (
     BackendSpec,
     ConverterSpec,
@@ -10,11 +9,12 @@ from qcore.plugin import (
     FormatSpec,
     LoaderSpec,
     Option,
-    ProbeSpec,
     Requirement,
     hookimpl,
 )
 from qcore_kit.detectors.options import DESCRIBING
+from qcore_kit.kinds import ProbeSpec
+from qcore_kit.machine import CPUS
 
 _OPENVINO = Requirement("openvino", "openvino", ">=2025.0", extra="openvino")
 

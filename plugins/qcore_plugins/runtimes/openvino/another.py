@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import openvino
 
-from qcore import machine
 from qcore.plugin import FileError, MissingDevice
+from qcore_kit import machine
 from qcore_plugins.runtimes.openvino.child import receive, send
 
 VARIABLE = "ONEDNN_MAX_CPU_ISA"

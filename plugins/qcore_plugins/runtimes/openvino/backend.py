@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import openvino
 
-from qcore import machine
 from qcore.plugin import Executed, FileError, Model
+from qcore_kit import machine
 from qcore_plugins.runtimes.openvino.another import AnotherSession, here, mask
 
 

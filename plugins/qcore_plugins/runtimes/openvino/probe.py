@@ -8,8 +8,8 @@ import numpy as np
 import openvino
 from openvino import opset13 as ops
 
-from qcore.comparing.protocols import Quantized
 from qcore.plugin import Model
+from qcore_kit.comparison.protocols import Quantized
 from qcore_kit.irfile.integers import integer_layers
 from qcore_kit.irfile.literal import Inner
 from qcore_kit.quantization.integers import losses

@@ -8,8 +8,8 @@ from typing import ClassVar
 import numpy as np
 import onnx
 
-from qcore.checking import Subject
 from qcore.plugin import counted
+from qcore_kit.checks import Subject
 from qcore_kit.onnxfile.nodes import label
 from qcore_kit.onnxfile.scale import BYTES, Scale, attribute
 from qcore_kit.onnxfile.view import QUANTIZE, STORED, View, whole

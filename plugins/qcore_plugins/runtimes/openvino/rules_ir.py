@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
-from qcore.checking import Subject
+from qcore_kit.checks import Subject
 from qcore_kit.irfile.integers import layer_name, rounding, weight_of, weighted
 from qcore_plugins.tools.check.placement import COARSE
 from qcore_plugins.tools.check.rule import Documented, Hit

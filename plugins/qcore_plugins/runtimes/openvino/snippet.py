@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from qcore.plugin import Model
-from qcore.snippets import template
+from qcore_kit.scripts import template
 
 
 def source(model: Model) -> str:  # noqa: ARG001 - every file runs alike

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from qcore.plugin import BackendSpec, ConverterSpec, Form, FormatSpec, LinterSpec, Option, Requirement, hookimpl
+from qcore.plugin import BackendSpec, ConverterSpec, Form, FormatSpec, Option, Requirement, hookimpl
+from qcore_kit.kinds import LinterSpec
 
 _TENSORRT = Requirement(
     "tensorrt",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from qcore.checking import Finding, Rule, Severity, Subject
 from qcore.plugin import FileError, UsageError
+from qcore_kit.checks import Finding, Rule, Severity, Subject
 from qcore_plugins.runtimes.tensorrt.building import Built, run, words
 from qcore_plugins.runtimes.tensorrt.child import Request
 from qcore_plugins.runtimes.tensorrt.packages import choose

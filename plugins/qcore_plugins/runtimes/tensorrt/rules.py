@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import onnx
 
-from qcore.checking import Subject
+from qcore_kit.checks import Subject
 from qcore_kit.onnxfile.scale import Scale, output_axis
 from qcore_kit.onnxfile.view import DEQUANTIZE, QUANTIZE, View, whole
 from qcore_kit.quantization.graph import AVERAGING

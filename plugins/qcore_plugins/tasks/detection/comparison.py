@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from qcore.comparing.rung import Cause, Rung
 from qcore.plugin import Contract, require
-from qcore.report import Histogram, Pictures, Table, Verdict
 from qcore_kit.boxes.detections import Detections
+from qcore_kit.comparison.rung import Cause, Rung
+from qcore_kit.reports import Histogram, Pictures, Table, Verdict
 from qcore_plugins.tasks.detection.agreement import BIAS, LOST, SHIFT
 from qcore_plugins.tasks.detection.bootstrap import Matching, difference
 from qcore_plugins.tasks.detection.chance import beyond, error

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qcore.plugin import Contract, FileError, Progress, Skipping, UsageError
-from qcore.report import Section
+from qcore_kit.reports import Section
 from qcore_plugins.tasks.detection import fit
 from qcore_plugins.tasks.detection.agreement import FAINT, NEARLY_ALL, agreement
 from qcore_plugins.tasks.detection.bootstrap import Matches

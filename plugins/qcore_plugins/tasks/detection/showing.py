@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from qcore.report import Block, Curves, Histogram, Picture, Pictures, Section, Table
 from qcore_kit.boxes.detections import Detections
+from qcore_kit.reports import Block, Curves, Histogram, Picture, Pictures, Section, Table
 from qcore_plugins.tasks.detection.collected import Collected
 from qcore_plugins.tasks.detection.matching import matched
 from qcore_plugins.tasks.detection.pairing import above

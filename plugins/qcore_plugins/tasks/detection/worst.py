@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from qcore.report import Picture
 from qcore_kit.boxes.detections import Detections
+from qcore_kit.reports import Picture
 from qcore_plugins.tasks.detection.drawing import draw, visible
 
 KEPT = 6

@@ -11,8 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from qcore.files import json_array
-from qcore.plugin import AssumptionWarning, FileError, UsageError, output_directory, replacing, require
+from qcore.plugin import AssumptionWarning, FileError, UsageError, json_array, output_directory, replacing, require
 from qcore_kit.boxes.conversions import to_coco
 from qcore_kit.boxes.detections import Detections
 from qcore_kit.pictures.places import posix

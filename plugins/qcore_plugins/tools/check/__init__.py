@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from qcore.plugin import LinterSpec, Requirement, hookimpl
+from qcore.plugin import CommandSpec, Requirement, hookimpl
+from qcore_kit.kinds import LinterSpec
 
 
 @hookimpl
@@ -33,4 +34,14 @@ def qcore_linters() -> Iterator[LinterSpec]:
         name="contract",
         summary="The contract against the inputs and outputs of the file it lies in",
         factory="qcore_plugins.tools.check.linters:ContractLinter",
+    )
+
+
+@hookimpl
+def qcore_commands() -> Iterator[CommandSpec]:
+    """The command `check`."""
+    yield CommandSpec(
+        name="check",
+        summary="tell what a runtime will refuse, get wrong or run slowly",
+        factory="qcore_plugins.tools.check.command:Check",
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from qcore.checking import Subject
 from qcore.plugin import Contract, Tensor
 from qcore_kit.boxes.outputs import JOINED
+from qcore_kit.checks import Subject
 from qcore_plugins.tools.check.rule import Documented, Hit
 
 ATTACH = "qcore contract attach {file} --family FAMILY --names names.txt --in-place"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import onnx
 
-from qcore.checking import Subject
+from qcore_kit.checks import Subject
 from qcore_kit.onnxfile.fusing import UNFUSED, absorbed, float_reason, quantized_result
 from qcore_kit.onnxfile.scale import BYTES, Scale, attribute
 from qcore_kit.onnxfile.view import QUANTIZE, View, whole

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qcore.checking import Rule
+from qcore_kit.checks import Rule
 
 
 class OnnxLinter:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from qcore.checking import Subject
+from qcore_kit.checks import Subject
 from qcore_kit.onnxfile.view import whole
 from qcore_plugins.tools.check.rule import AGAIN, Documented, Hit
 

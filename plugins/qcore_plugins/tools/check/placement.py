@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from qcore.checking import Subject
+from qcore_kit.checks import Subject
 from qcore_kit.onnxfile.scale import Scale
 from qcore_kit.onnxfile.view import DEQUANTIZE, View, whole
 from qcore_kit.quantization.graph import MOVING, Graph

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterable
 from typing import ClassVar, NamedTuple
 
-from qcore.checking import Finding, Severity, Subject
+from qcore_kit.checks import Finding, Severity, Subject
 
 AGAIN = "qcore quantize MODEL --calib images/ --quantizer onnxruntime --backend {target} -o out/"
 WRITTEN = "qcore export MODEL.qtable --to onnx --target {target} -o out/"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from qcore import machine
-from qcore.checking import Severity, Subject
+from qcore_kit import machine
+from qcore_kit.checks import Severity, Subject
 from qcore_kit.quantization.integers import LOSSY, WRONG, IntegerLayer, losses
 from qcore_plugins.tools.check.rule import AGAIN, Documented, Hit
 

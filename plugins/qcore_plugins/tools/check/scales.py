@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qcore.checking import Subject
+from qcore_kit.checks import Subject
 from qcore_kit.onnxfile.scale import Scale
 from qcore_kit.onnxfile.view import DEQUANTIZE, QUANTIZE, View, whole
 from qcore_kit.quantization.half import SMALLEST

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import onnx
 
-from qcore.checking import Severity, Subject
+from qcore_kit.checks import Severity, Subject
 from qcore_kit.onnxfile.fusing import UNFUSED, is_gemm
 from qcore_kit.onnxfile.scale import CHANNELS, Scale, attribute, output_axis
 from qcore_kit.onnxfile.view import DEQUANTIZE, View, whole

@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import qcore
-from qcore.plugin import EvaluatorSpec
-from qcore.timing import interleaved
-from qcore.workflow.pipelines import Pipeline
-from qcore.workflow.predictor import Predictor
+from qcore.plugin import EvaluatorSpec, Pipeline, Predictor
+from qcore_kit.timing import interleaved
 
 CHECKPOINT = Path(__file__).parent / "shapes.pt"
 CALIBRATION, LABELLED, SHOWN = 96, 200, 6
@@ -47,18 +45,18 @@ class Demo:
 
     example = "qcore demo -o demo-out/"
 
-    def arguments(self, parser: argparse.ArgumentParser) -> None:
+    def arguments(self, parser: argparse.ArgumentParser, host: Any) -> None:  # noqa: ARG002
         """Where the files go."""
         parser.add_argument("-o", "--out", default="demo-out", metavar="DIR", help="folder to write (default demo-out)")
 
-    def run(self, options: argparse.Namespace, output: Any) -> int:
+    def run(self, options: argparse.Namespace, output: Any, host: Any) -> int:
         """Quantize two ways, run on two backends, measure accuracy and time, draw some pictures."""
         from qcore.plugin import output_directory
         from qcore_plugins.tools.demo import shapes
 
         start = time.monotonic()
         out = output_directory(options.out)
-        base = Pipeline(qcore.plugins, CHECKPOINT, progress=output.progress)
+        base = Pipeline(host, CHECKPOINT, progress=output.progress)
         for quantizer, backend in COMBINATIONS:
             self._continued(base, quantizer, backend, out).plan().require()
         output.note(f"generating {CALIBRATION} pictures to calibrate with and {LABELLED} labelled ones")

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from qcore.plugin import ReporterSpec, Requirement, hookimpl
+from qcore.plugin import Requirement, hookimpl
+from qcore_kit.kinds import ReporterSpec
 
 
 @hookimpl

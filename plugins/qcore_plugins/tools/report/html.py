@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from qcore.report import Block, Picture, Report, Table
+from qcore_kit.reports import Block, Picture, Report, Table
 from qcore_plugins.tools.report import plots
 
 VERDICTS = {"pass": ("✓", "passed"), "note": ("!", "with remarks"), "fail": ("✕", "failed"), "none": ("i", "")}

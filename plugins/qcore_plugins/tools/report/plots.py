@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from qcore.report import Bars, Curves, Histogram, Ranges
+from qcore_kit.reports import Bars, Curves, Histogram, Ranges
 
 WIDTH = 4.6
 """Inches, of 72 units each in the SVG: letters of 10 units are as large as the page's on a phone."""

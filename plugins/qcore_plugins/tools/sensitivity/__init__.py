@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from qcore.plugin import AnalyzerSpec, Form, Option, Requirement, hookimpl
+from qcore.plugin import CommandSpec, Form, Option, Requirement, hookimpl
+from qcore_kit.kinds import AnalyzerSpec
 
 
 @hookimpl
@@ -18,4 +19,14 @@ def qcore_analyzers() -> Iterator[AnalyzerSpec]:
         ),
         accepts=(Form("onnx", encoding="float"),),
         options=(Option("inputs", "how many inputs to measure with, after the ranges are known", 32, int),),
+    )
+
+
+@hookimpl
+def qcore_commands() -> Iterator[CommandSpec]:
+    """The command `sensitivity`."""
+    yield CommandSpec(
+        name="sensitivity",
+        summary="rank the layers by what quantizing them costs",
+        factory="qcore_plugins.tools.sensitivity.command:Sensitivity",
     )

@@ -6,8 +6,8 @@ import pytest
 from openvino import opset13 as ops
 
 import qcore
-from qcore import checking
 from qcore.plugin import UsageError
+from qcore_plugins.tools.check import checking
 
 
 def fake(value, low, high):

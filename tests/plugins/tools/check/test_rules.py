@@ -10,8 +10,8 @@ import pytest
 from onnx import helper
 from tests.plugins.tools.check.test_runtimes import JUDGED as RUN
 
-from qcore import checking
 from qcore.plugin import KEY, UsageError
+from qcore_plugins.tools.check import checking
 from qcore_plugins.tools.check.contract import RULES as CONTRACT_RULES
 
 TENSORRT, OPENVINO, ONNXRUNTIME = "tensorrt", "openvino", "onnxruntime"

@@ -9,8 +9,8 @@ import pytest
 from onnx import helper, numpy_helper
 from onnxruntime.capi._pybind_state import get_all_operator_schema
 
-from qcore import checking
 from qcore_plugins.runtimes.openvino.rules import CONTRIBUTED, MISSING
+from qcore_plugins.tools.check import checking
 
 ONNXRUNTIME, OPENVINO = "onnxruntime", "openvino"
 FLOAT = onnx.TensorProto.FLOAT

@@ -8,10 +8,11 @@ import openvino
 import pytest
 from openvino import opset13 as ops
 
-from qcore import checking, machine
-from qcore.checking import Subject
 from qcore.plugin import Form
+from qcore_kit import machine
+from qcore_kit.checks import Subject
 from qcore_plugins.runtimes.openvino.rules_ir import FloatWeightsIr
+from qcore_plugins.tools.check import checking
 from qcore_plugins.tools.check.saturation import SaturatingSums
 
 WIDE, NARROW = 100, 50

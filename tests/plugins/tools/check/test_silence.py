@@ -6,7 +6,6 @@ import pytest
 import torch
 
 import qcore
-from qcore import checking
 from qcore.plugin import Form, Tensor
 from qcore_kit.checkpoints.stored import Stored
 from qcore_kit.detectors.contracts import contract
@@ -20,6 +19,7 @@ from qcore_plugins._shared.exporter.onnx import export
 from qcore_plugins.families.yolonas.loader import build as yolonas
 from qcore_plugins.families.yolov5.loader import build as yolov5
 from qcore_plugins.families.yolov9.loader import build as yolov9
+from qcore_plugins.tools.check import checking
 
 SHAPE = (1, 3, 64, 64)
 BUILD = {

@@ -7,7 +7,18 @@ import cv2
 import numpy as np
 import pytest
 
-from qcore.report import Bars, Curves, Histogram, Picture, Pictures, Ranges, Report, Section, Table, Text  # fmt: skip
+from qcore_kit.reports import (  # fmt: skip
+    Bars,
+    Curves,
+    Histogram,
+    Picture,
+    Pictures,
+    Ranges,
+    Report,
+    Section,
+    Table,
+    Text,
+)
 from qcore_plugins.tools.report.html import HtmlReporter
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

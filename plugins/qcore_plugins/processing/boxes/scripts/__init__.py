@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qcore.contract import Tensor
-from qcore.errors import UsageError
-from qcore.snippets import joined, template
+from qcore.plugin import Tensor, UsageError
+from qcore_kit.scripts import joined, template
 
 READERS = {
     (("boxes-objectness-classes", "decoded"),): ("objectness", ("OUTPUT",)),

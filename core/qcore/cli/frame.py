@@ -1,0 +1,129 @@
+"""The parser: what every command has, the commands of the core, and those that plugins bring."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NoReturn
+
+from qcore.errors import UsageError
+from qcore.host.plugins import Host
+from qcore.host.specs import CommandSpec
+
+EXAMPLES = {"list-plugins": "qcore list-plugins --json", "plan": "qcore plan yolov5n.pt nncf openvino"}
+SUMMARIES = {
+    "list-plugins": "show every component, where it came from, and what is missing",
+    "plan": "show the route from a model through a quantizer to a backend",
+}
+"""The commands of the core; every other one is a component."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are `UsageError`s and that takes flags in full only."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{**settings, "allow_abbrev": False})
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, hint=f"{self.prog} --help")
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from qcore import __version__
+
+        sys.stdout.write(f"qcore {__version__}\n")
+        parser.exit(0)
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The parsed arguments; `run` is the function of the command, `argv` the arguments as they were typed.
+
+    Raises:
+        UsageError: An unknown command or flag, or a bad value.
+    """
+    return build(argv).parse_args(argv, argparse.Namespace(argv=tuple(argv)))
+
+
+def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The whole parser; of the commands, only the one that is called is asked for its arguments.
+
+    A command's target has `arguments(parser, host)` and `run(options, output, host) -> int | None`. It may have
+    `example`, a line for its help, and `actions = True` where its arguments are commands of their own, each with
+    `add_common`.
+    """
+    import qcore
+
+    style = _formatter(argv)
+    parser = _Parser(
+        prog="qcore", description="From a trained model to a verified quantized one.", formatter_class=style
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    host = Host(entry_points=False) if "--no-plugins" in argv else qcore.plugins
+    commands = dict(SUMMARIES)
+    called = argv[0] if argv else None
+    if called not in SUMMARIES:
+        commands |= {spec.name: spec.summary for spec in host.specs(CommandSpec) if spec.name not in SUMMARIES}
+        if called and not called.startswith("-") and called not in commands and "--no-plugins" in argv:
+            raise UsageError(
+                f"{called} is a command of a plugin, which --no-plugins leaves out", hint="omit --no-plugins"
+            )
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+    for name in sorted(commands):
+        summary = commands[name]
+        added: argparse.ArgumentParser = subparsers.add_parser(
+            name, help=summary.replace("%", "%%"), description=summary, formatter_class=style
+        )
+        if name == called:
+            _called(added, name, host)
+    return parser
+
+
+def _called(parser: argparse.ArgumentParser, name: str, host: Host) -> None:
+    """Give the command that is called its arguments."""
+    example = EXAMPLES.get(name, "")
+    run: Callable[..., Any]
+    if name == "list-plugins":
+        from qcore.cli import listing
+
+        listing.arguments(parser)
+        run = listing.run
+    elif name == "plan":
+        from qcore.cli import planning
+
+        planning.arguments(parser)
+        run = planning.run
+    else:
+        made = host.get(CommandSpec, name).create()
+        made.arguments(parser, host)
+        run, example = made.run, getattr(made, "example", f"qcore {name}")
+        if getattr(made, "actions", False):
+            parser.set_defaults(run=partial(_run, run, host))
+            parser.epilog = f"example: {example}"
+            return
+    parser.set_defaults(run=partial(_run, run, host))
+    parser.epilog = f"example: {example}"
+    add_common(parser)
+
+
+def _run(run: Callable[..., Any], host: Host, options: argparse.Namespace, output: Any) -> Any:
+    return run(options, output, host)
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add the flags that every command has."""
+    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+    parser.add_argument("--quiet", action="store_true", help="no progress, no remarks")
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    parser.add_argument("--no-plugins", action="store_true", help="start without installed plugins")
+
+
+def _formatter(argv: Sequence[str]) -> Any:
+    """Coloured help where help is asked for: importing rich costs more than most commands take to start."""
+    if sys.stdout.isatty() and (not argv or {"-h", "--help"} & set(argv)):
+        from rich_argparse import RawDescriptionRichHelpFormatter
+
+        return RawDescriptionRichHelpFormatter
+    return argparse.RawDescriptionHelpFormatter

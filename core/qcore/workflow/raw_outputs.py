@@ -1,0 +1,57 @@
+"""Inputs run through a model with everything in between kept, and its raw outputs taken apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from qcore.protocols import Arrays
+from qcore.workflow.predictor import Predictor
+
+SUPPRESSED = "nms"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One input on its way through a model.
+
+    Attributes:
+        tensor: What the preprocessor made of it, batch 1.
+        outputs: Of the model, batch 1.
+        result: What the postprocessor made of those.
+    """
+
+    tensor: Any
+    outputs: Mapping[str, Any]
+    result: Any
+
+
+def seen(predictor: Predictor, raws: Sequence[Any], dynamic: int = 1) -> Iterator[Seen]:
+    """Run inputs as they were read, in batches of the contract's size, with everything in between kept.
+
+    Args:
+        predictor: Compiled.
+        raws: What its reader gave.
+        dynamic: Size of the batches if the contract leaves it open.
+    """
+    sizes = predictor.contract.inputs[0].shape
+    size = sizes[0] if sizes and isinstance(sizes[0], int) else dynamic
+    for start in range(0, len(raws), size):
+        batch = raws[start : start + size]
+        inputs, geometries = predictor.prepare(batch, size)
+        outputs: Arrays = predictor.session.run(inputs)
+        results = predictor.finish(outputs, geometries)
+        (tensor,) = inputs.values()
+        for place, result in enumerate(results):
+            own = {name: value[place : place + 1] for name, value in outputs.items()}
+            yield Seen(tensor[place : place + 1], own, result)
+
+
+def parts(predictor: Predictor, seen: Seen) -> Mapping[str, tuple[Any, Callable[[tuple[int, ...]], str]]]:
+    """Quantities of one input's outputs: what the postprocessor takes them apart to, else the outputs themselves."""
+    apart = getattr(predictor.postprocessor, "quantities", None)
+    found: Mapping[str, Any] = apart(seen.outputs, seen.tensor) if apart else {}
+    return found or {name: (np.asarray(value), lambda index: str(list(index))) for name, value in seen.outputs.items()}

@@ -1,0 +1,201 @@
+"""What several commands do with their arguments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qcore.plugin import Output
+
+if TYPE_CHECKING:
+    from qcore.plugin import Pipeline
+
+import argparse
+import ast
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from qcore.plugin import Host, Plan, UsageError
+from qcore_kit.machine import CPUS, THIS
+
+PRECISIONS = {"fp32": "f32", "fp16": "f16"}
+"""Words of the command line -> words of forms."""
+_CONVERSION = "converter:"
+
+
+def add_conversion(parser: argparse.ArgumentParser, plugins: Host) -> None:
+    """Add the options of all installed converters as flags; a name that several have is one flag for all."""
+    from qcore.plugin import ConverterSpec
+
+    group = parser.add_argument_group("conversion")
+    done: set[str] = set()
+    for spec in plugins.specs(ConverterSpec):
+        for option in spec.options:
+            if option.name in done:
+                continue
+            done.add(option.name)
+            settings: dict[str, Any] = {"metavar": option.name.rpartition("_")[2].upper(), "default": None}
+            if option.type is bool:
+                settings = {"action": "store_true", "default": None}
+            flag = f"--{option.name.replace('_', '-')}"
+            if flag not in parser._option_string_actions:  # a command's own flag goes before a plugin's
+                told = f"{option.help} ({spec.name})".replace("%", "%%")
+                group.add_argument(flag, dest=f"{_CONVERSION}{option.name}", help=told, **settings)
+
+
+def refuse_unused(conversion: Mapping[str, Any], plans: Iterable[Plan]) -> None:
+    """Refuse converters' options that no step takes.
+
+    Raises:
+        UsageError: Names them.
+    """
+    taken = {option.name for plan in plans for leg in plan.legs for option in leg.spec.options}
+    if strange := sorted(set(conversion) - taken):
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in strange)
+        raise UsageError(f"{flags}: no step on the way takes it", hint="qcore plan shows the steps")
+
+
+def add_cpu(parser: argparse.ArgumentParser, told: str) -> None:
+    """Add the flag `--cpu`; the text says what is answered for that kind of CPU."""
+    parser.add_argument(
+        "--cpu", choices=CPUS, default=THIS, help=f"{told}: avx2 (any x86 CPU without VNNI), vnni, or this (default)"
+    )
+
+
+def add_report(parser: argparse.ArgumentParser) -> None:
+    """Add the flag `--report DIR`; `qcore_kit.reports.command` does what it says."""
+    parser.add_argument(
+        "--report", metavar="DIR", help="write report.html, a page that stands for itself, and report.json"
+    )
+
+
+def conversion(options: argparse.Namespace) -> dict[str, Any]:
+    """The converters' options that were given."""
+    return {
+        name.removeprefix(_CONVERSION): value
+        for name, value in vars(options).items()
+        if name.startswith(_CONVERSION) and value is not None
+    }
+
+
+def pairs(texts: Sequence[str], flag: str) -> dict[str, Any]:
+    """NAME=VALUE texts as a dictionary; values are Python literals where they read as such."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError(f"{flag} {text!r}: NAME=VALUE is wanted")
+        try:
+            found[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError):
+            found[name] = value
+    return found
+
+
+def begin(options: argparse.Namespace, output: Output, host: Host) -> Pipeline:
+    """The pipeline that the model's arguments describe."""
+    from qcore.plugin import ConverterSpec, Pipeline
+
+    settings = pairs(options.loader_option, "--loader-option")
+    if options.imgsz:
+        settings["imgsz"] = imgsz(options.imgsz)
+    made_by_converters = {spec.produces.head for spec in host.specs(ConverterSpec)} - {None}
+    ending = options.head if options.head in made_by_converters else None
+    given = {"batch": options.batch, "head": None if ending else options.head}
+    settings |= {name: value for name, value in given.items() if value is not None}
+    made = Pipeline(host, Path(options.model), options.loader, settings, output.progress)
+    made = made.preprocessed(**pairs(options.preprocess, "--preprocess")).ending(ending)
+    return made.converting(**conversion(options))
+
+
+def running(options: argparse.Namespace, output: Output, host: Host) -> Pipeline:
+    """The same, with the runtime's arguments."""
+    from qcore.plugin import BackendSpec
+
+    pipeline = begin(options, output, host)
+    if options.backend:
+        pipeline = pipeline.to(options.backend, **pairs(options.backend_option, "--backend-option"))
+    elif options.backend_option:
+        raise UsageError(
+            "--backend-option needs --backend",
+            hint=f"--backend one of {', '.join(s.name for s in pipeline.plugins.specs(BackendSpec))}",
+        )
+    if pipeline.conversion:
+        refuse_unused(pipeline.conversion, [pipeline.plan()])
+    post = {"confidence": options.confidence, "iou": options.iou}
+    return pipeline.with_params(
+        preprocess={"rect": True} if options.rect else {},
+        postprocess={name: value for name, value in post.items() if value is not None},
+    )
+
+
+def imgsz(values: list[int] | None) -> Any:
+    """One number for both sides, or height and width; None for none.
+
+    Raises:
+        UsageError: More than two.
+    """
+    if not values:
+        return None
+    if len(values) > 2:
+        raise UsageError(f"--imgsz takes one number or two, not {len(values)}")
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def add_model(parser: argparse.ArgumentParser, told: str = "a checkpoint or an exported file") -> None:
+    """Add the model and what describes how to read it."""
+    parser.add_argument("model", help=told)
+    parser.add_argument("--loader", help="loader to use where the content does not decide")
+    parser.add_argument(
+        "--imgsz", type=int, nargs="+", metavar="PX", help="input size: one number, or height and width"
+    )
+    parser.add_argument("--batch", metavar="N", help="batch size of the input, or dynamic")
+    parser.add_argument(
+        "--head", metavar="HEAD", help="how far the graph goes: raw, decoded, or nms where it is written"
+    )
+    parser.add_argument(
+        "--loader-option", action="append", default=[], metavar="NAME=VALUE", help="further setting of the loader"
+    )
+    parser.add_argument(
+        "--preprocess",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="parameter of the preprocessor, where the model was trained on other pixels than the contract says",
+    )
+
+
+def add_calibration(parser: argparse.ArgumentParser) -> None:
+    """Add how many inputs to calibrate with, and which."""
+    parser.add_argument("--calib-limit", type=int, default=None, metavar="N", help="calibrate with at most N inputs")
+    parser.add_argument("--calib-seed", type=int, default=0, metavar="S", help="seed of that choice (default 0)")
+
+
+def add_labels(parser: argparse.ArgumentParser) -> None:
+    """Add where the inputs of labelled data lie, and whose classes they are."""
+    parser.add_argument("--images", metavar="DIR", help="where the inputs of --data lie, if not beside it")
+    parser.add_argument(
+        "--classes",
+        action="append",
+        default=[],
+        metavar="MODEL=DATA",
+        help="class of the model that is a class of the data (repeatable)",
+    )
+
+
+def add_out(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Add the folder to write into."""
+    parser.add_argument("-o", "--out", required=required, metavar="DIR", help="folder for the file and its side files")
+
+
+def add_runtime(parser: argparse.ArgumentParser) -> None:
+    """Add the runtime and what differs from the contract in this run."""
+    parser.add_argument("--backend", metavar="B", help="runtime; by default the one the file is made for")
+    parser.add_argument(
+        "--backend-option", action="append", default=[], metavar="NAME=VALUE", help="setting of the runtime"
+    )
+    parser.add_argument("--confidence", type=float, metavar="C", help="confidence threshold instead of the contract's")
+    parser.add_argument("--iou", type=float, metavar="I", help="IoU threshold of the non-maximum suppression")
+    parser.add_argument(
+        "--rect", action="store_true", help="pad each input to the smallest rectangle (models with free input size)"
+    )

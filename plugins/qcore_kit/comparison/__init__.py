@@ -1,0 +1,1 @@
+"""What takes part in comparing two models."""

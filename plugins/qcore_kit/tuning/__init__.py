@@ -1,0 +1,1 @@
+"""Which layers to leave float: rankings and accuracy budgets."""

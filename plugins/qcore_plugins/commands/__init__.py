@@ -1,0 +1,21 @@
+"""The everyday commands: they parse, call, and print."""
+
+from collections.abc import Iterator
+
+from qcore.plugin import CommandSpec, hookimpl
+
+_COMMANDS = (
+    ("inspect", "tell what is in a model file", "inspect:Inspect"),
+    ("export", "write the float model in another format", "export:Export"),
+    ("quantize", "calibrate and write the quantized model", "quantize:Quantize"),
+    ("predict", "run a model on inputs", "predict:Predict"),
+    ("eval", "measure a model on labelled data", "evaluate:Evaluate"),
+    ("contract", "show or attach a contract", "contract:Contract"),
+)
+
+
+@hookimpl
+def qcore_commands() -> Iterator[CommandSpec]:
+    """The commands `inspect`, `export`, `quantize`, `predict`, `eval` and `contract`."""
+    for name, summary, factory in _COMMANDS:
+        yield CommandSpec(name=name, summary=summary, factory=f"qcore_plugins.commands.{factory}")

@@ -1,0 +1,104 @@
+"""`qcore eval`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from qcore.plugin import Contract, Host, Judge, Output, require
+from qcore_kit import commandline
+from qcore_kit.commandline import pairs
+from qcore_kit.describing import figures as rows
+from qcore_kit.reports import Report, Section, Table
+from qcore_kit.reports import command as reporting
+from qcore_kit.reports.about import about
+
+if TYPE_CHECKING:
+    from qcore.plugin import Pipeline
+
+STEPS = ("preprocess", "postprocess")
+
+
+def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
+    """Measure once, then print or report."""
+    require(options.data)
+    wanted = reporting.ready(options, pipeline.plugins)
+    pipeline = pipeline.load()
+    assert pipeline.loaded is not None  # noqa: S101 - load() has just set it
+    predictor = pipeline.following(options.protocol).build()
+    judge = Judge(
+        pipeline.plugins, options.data, options.images, pairs(options.classes, "--classes") or None, output.progress
+    )
+    figures, sections = judge.report(predictor) if wanted else (judge.figures(predictor), ())
+    contract = predictor.contract
+    said = {
+        **figures,
+        "imgsz": list(contract.inputs[0].sizes("HW")),
+        "backend": predictor.backend,
+        "executed_precision": predictor.executed_precision,
+        "protocol": options.protocol or "contract",
+        "preprocess": dict(contract.preprocess.params),
+        "postprocess": dict(contract.postprocess.params),
+        "file": options.model,
+        "data": options.data,
+    }
+    if output.json:
+        output.result(said)
+    else:
+        output.table("", ("", ""), rows(said))
+    if wanted:
+        page = _page(options, said, judge.named(contract) or "", pipeline.loaded.contract, sections)
+        reporting.keep(page, options, output, pipeline.plugins)
+    return 0
+
+
+def _page(
+    options: argparse.Namespace, said: dict[str, Any], name: str, contract: Contract, sections: Sequence[Section]
+) -> Report:
+    told = ("imgsz", "backend", "executed_precision", "protocol", "data")
+    run_on = [(key.replace("_", " "), value) for key, value in rows(said) if key in told]
+    run_on += [(key, ", ".join(f"{name}={value}" for name, value in said[key].items())) for key in STEPS]
+    skipped = len(said.get("skipped", ()))
+    left_out = f"; {skipped} inputs could not be read and are left out" if skipped else ""
+    main = f"{name} {said[name]:.4f} " if isinstance(said.get(name), float) else ""
+    return Report(
+        title=f"eval: {options.model}",
+        verdict="note" if skipped else "none",
+        summary=f"{main}on {options.data}, {said['executed_precision']} on {said['backend']}, "
+        f"protocol {said['protocol']}{left_out}.",
+        sections=[
+            *about(contract),
+            Section("Run", [Table(("", ""), run_on)]),
+            *(sections or [Section("Accuracy", [Table(("", ""), rows(said))])]),
+        ],
+        document=said,
+        commands=reporting.commands(options, {options.model: contract}),
+        facts=reporting.facts(),
+    )
+
+
+class Evaluate:
+    """Measures a model on labelled data."""
+
+    example = "qcore eval out/yolov5n.xml --data instances.json --json"
+
+    def arguments(self, parser: argparse.ArgumentParser, host: Host) -> None:
+        """What it takes."""
+        commandline.add_model(parser)
+        parser.add_argument(
+            "--data", required=True, metavar="FILE", help="labelled data, e.g. a COCO json or a data.yaml"
+        )
+        commandline.add_labels(parser)
+        parser.add_argument(
+            "--protocol",
+            metavar="NAME",
+            help="a named protocol of the contract, e.g. upstream, instead of the contract's own parameters",
+        )
+        commandline.add_runtime(parser)
+        commandline.add_report(parser)
+        commandline.add_conversion(parser, host)
+
+    def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:
+        """Measure."""
+        return run(options, output, commandline.running(options, output, host))

@@ -1,0 +1,63 @@
+"""`qcore export`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from qcore.plugin import Host, Output, UsageError
+from qcore_kit import commandline
+
+
+def run(options: argparse.Namespace, output: Output, host: Host) -> int:
+    """`qcore export`."""
+    from qcore.plugin import ConverterSpec, Form, format_for, output_directory
+
+    precision = commandline.PRECISIONS[options.precision] if options.precision else None
+    pipeline = replace(commandline.begin(options, output, host), target=options.target).computing(precision)
+    format_for(Form(options.to), pipeline.plugins)
+    plan = pipeline.plan(options.to)
+    commandline.refuse_unused(pipeline.conversion, [plan])
+    if options.target is None and plan.start.profile != plan.end.profile:
+        makers = (spec.produces.profile for spec in pipeline.plugins.specs(ConverterSpec))
+        raise UsageError(
+            f"{options.model}: holds scales for several runtimes",
+            hint=f"say which with --target: {', '.join(sorted(filter(None, makers)))}",
+        )
+    output_directory(options.out)
+    return tell(pipeline.save_all(options.out, goal=options.to), output)
+
+
+def tell(files: Sequence[Path], output: Output) -> int:
+    """Say where the files are; 0."""
+    path, size = files[-1], sum(file.stat().st_size for file in files)
+    if output.json:
+        output.result({"file": str(path), "bytes": size})
+    else:
+        output.say(f"{path} ({size / 1e6:.2f} MB)")
+    return 0
+
+
+class Export:
+    """Writes the float model in another format."""
+
+    example = "qcore export yolov5n.pt --to onnx --imgsz 640 640 -o out/"
+
+    def arguments(self, parser: argparse.ArgumentParser, host: Host) -> None:
+        """What it takes."""
+        commandline.add_model(parser)
+        parser.add_argument("--to", required=True, metavar="FORMAT", help="format to write, e.g. onnx")
+        parser.add_argument("--target", metavar="PROFILE", help="profile to write a scale table for")
+        parser.add_argument(
+            "--precision",
+            choices=commandline.PRECISIONS,
+            help="type to compute in; fp16 leaves the decode and the inputs in float32",
+        )
+        commandline.add_out(parser)
+        commandline.add_conversion(parser, host)
+
+    def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:
+        """Export."""
+        return run(options, output, host)

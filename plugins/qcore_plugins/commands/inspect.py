@@ -1,0 +1,38 @@
+"""`qcore inspect`."""
+
+from __future__ import annotations
+
+import argparse
+
+from qcore.plugin import Host, Output
+from qcore_kit import commandline
+
+
+def run(options: argparse.Namespace, output: Output, host: Host) -> int:
+    """`qcore inspect`."""
+    from qcore.plugin import recognise
+    from qcore_kit.describing import facts
+
+    pipeline = commandline.begin(options, output, host).load()
+    assert pipeline.loaded is not None  # noqa: S101 - load() has just set it
+    spec, _ = recognise(options.model, pipeline.plugins)
+    found = {"file": options.model, "format": spec.name, **facts(pipeline.loaded)}
+    if output.json:
+        output.result({**found, "contract": pipeline.loaded.contract.to_dict()})
+    else:
+        output.table("", ("", ""), [(name, value) for name, value in found.items() if value not in (None, "")])
+    return 0
+
+
+class Inspect:
+    """Tells what is in a model file."""
+
+    example = "qcore inspect yolov5n.pt"
+
+    def arguments(self, parser: argparse.ArgumentParser, host: Host) -> None:  # noqa: ARG002
+        """What it takes."""
+        commandline.add_model(parser)
+
+    def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:
+        """Look inside."""
+        return run(options, output, host)

@@ -1,0 +1,269 @@
+"""`qcore quantize`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qcore.plugin import CheckFailed, Host, Output, UsageError, output_directory, require
+from qcore_kit import commandline
+from qcore_kit.commandline import pairs, refuse_unused
+from qcore_kit.reports import command as reporting
+from qcore_kit.tuning.target import Target
+from qcore_plugins.commands import proving
+from qcore_plugins.commands.quantize_page import Page, Written
+
+if TYPE_CHECKING:
+    from qcore.plugin import BackendSpec, Host, Judge, Model, Pipeline
+
+
+def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
+    """Calibrate or train once, then write, check and report each target's file."""
+    limit = options.calib_limit
+    if limit is not None and limit < 1:
+        raise UsageError(f"--calib-limit {limit} is not a positive number")
+    if options.max_drop is not None and not options.data:
+        raise UsageError("--max-drop needs --data FILE: labelled data to measure on")
+    judge = _judge(options, output, pipeline)
+    more = {} if limit is None else {"limit": limit}
+    pipeline = pipeline.quantize(
+        _quantizer(options, pipeline),
+        calibration=options.calib,
+        seed=options.calib_seed,
+        judge=judge,
+        **more,
+        **_settings(options, pipeline),
+    )
+    targets = _targets(options, pipeline)
+    _require_cpu(options.cpu, targets, pipeline.plugins)
+    plans = [target.of(pipeline).plan(target.goal) for target in targets]
+    refuse_unused(pipeline.conversion, plans)
+    for plan in plans:
+        plan.require()
+    output_directory(options.out)
+    page = Page(options, pipeline) if reporting.ready(options, pipeline.plugins) else None
+    pipeline = pipeline.load()
+    proof = proving.Proof.begun(output, pipeline, judge, options.cpu)
+    done = pipeline.quantized()
+    several = len(targets) > 1
+    try:
+        written = [_written(options, output, pipeline, done, target, several, judge, proof) for target in targets]
+    except CheckFailed as error:
+        if page:
+            reporting.keep(page.failed(error, done), options, output, pipeline.plugins)
+        raise
+    kept = _keep_table(options, output, done)
+    reports = [each.report for each in written]
+    document = {**(reports[0] if len(reports) == 1 else {"files": reports}), **kept}
+    if output.json:
+        output.result(document)
+    if page:
+        reporting.keep(page.made(written, document), options, output, pipeline.plugins)
+    return 0
+
+
+def _require_cpu(cpu: str, targets: Sequence[Target], plugins: Host) -> None:
+    """Refuse a kind of CPU that no target's backend computes as."""
+    from qcore_kit.comparison.saturation import cannot_run_as, options
+    from qcore_kit.machine import THIS
+
+    if cpu != THIS and not any(options(target.backend, cpu) for target in targets):
+        names = ", ".join(target.name for target in targets)
+        raise cannot_run_as(cpu, names, plugins)
+
+
+def _judge(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> Judge | None:
+    from qcore.plugin import Judge
+
+    if not options.data:
+        return None
+    require(options.data)
+    classes = pairs(options.classes, "--classes") or None
+    return Judge(pipeline.plugins, options.data, options.images, classes, output.progress)
+
+
+def _quantizer(options: argparse.Namespace, pipeline: Pipeline) -> str:
+    from qcore.plugin import QuantizerSpec
+
+    if options.quantizer:
+        return str(options.quantizer)
+    able = [
+        spec for spec in pipeline.plugins.specs(QuantizerSpec) if any(option.name == "qat" for option in spec.options)
+    ]
+    if not options.qat or not able:
+        names = ", ".join(spec.name for spec in pipeline.plugins.specs(QuantizerSpec))
+        raise UsageError("--quantizer is missing", hint=f"--quantizer one of {names}")
+    return next((spec for spec in able if not spec.problems()), able[0]).name
+
+
+def _settings(options: argparse.Namespace, pipeline: Pipeline) -> dict[str, Any]:
+    settings = pairs(options.quantizer_option, "--quantizer-option")
+    if options.exclude:
+        settings["exclude"] = tuple(options.exclude)
+    if options.no_last_layer:
+        settings["last_layer"] = False
+    if options.device:
+        settings["device"] = options.device
+    if options.qat:
+        settings.setdefault("qat", True)
+        settings.setdefault("state", str(Path(options.out) / f"{pipeline.weights.stem}.training"))
+    return settings
+
+
+def _targets(options: argparse.Namespace, pipeline: Pipeline) -> list[Target]:
+    """The backends asked for, or the profile asked for, or every installed backend that the quantizer serves."""
+    from qcore.plugin import BackendSpec, ConverterSpec
+
+    backends = pipeline.plugins.specs(BackendSpec)
+    if options.backend:
+        chosen = [pipeline.plugins.get(BackendSpec, name) for name in dict.fromkeys(options.backend)]
+        return [Target(spec.name, spec, options.target) for spec in chosen]
+    if options.target:
+        makers = [spec for spec in pipeline.plugins.specs(ConverterSpec) if spec.produces.profile == options.target]
+        if not makers:
+            known = sorted(
+                {str(s.produces.profile) for s in pipeline.plugins.specs(ConverterSpec) if s.produces.profile}
+            )
+            raise UsageError(f"no profile is called {options.target!r}", hint=f"there are: {', '.join(known)}")
+        goal = makers[0].produces
+        able = [spec for spec in backends if any(form.accepts(goal) for form in spec.accepts) and not spec.problems()]
+        if not able:
+            raise UsageError(f"nothing installed runs {goal}", hint="qcore list-plugins --kind backend")
+        return [Target(options.target, able[0], options.target, goal)]
+    served = [Target(spec.name, spec) for spec in backends if not spec.problems() and _serves(pipeline, spec)]
+    if not served:
+        names = ", ".join(spec.name for spec in backends)
+        raise UsageError("no installed backend has a profile of its own for this", hint=f"--backend one of {names}")
+    return served
+
+
+def _serves(pipeline: Pipeline, backend: BackendSpec) -> bool:
+    """Whether the quantizer reaches this backend with a file made for it."""
+    from qcore.plugin import NoRoute
+
+    try:
+        end = pipeline.to(backend).plan().end
+    except NoRoute:
+        return False
+    made_for_it = any(form.profile and form.accepts(end) for form in backend.accepts)
+    return made_for_it or (end.encoding == "native" and end.format == backend.name)
+
+
+def _written(
+    options: argparse.Namespace,
+    output: Output,
+    pipeline: Pipeline,
+    done: Pipeline,
+    target: Target,
+    several: bool,
+    judge: Judge | None,
+    proof: proving.Proof,
+) -> Written:
+    from qcore.plugin import save_model
+
+    folder = Path(options.out) / target.name if several else Path(options.out)
+    report: dict[str, Any] = {}
+    ranked: list[dict[str, Any]] = []
+    ended = target.of(done)
+    if options.max_drop is not None and judge is not None:
+        from qcore_kit.tuning.budget import within
+
+        ended, report["budget"], ranked = within(options, output, pipeline, done, target, judge)
+    model: Model = ended.model(target.goal)
+    parities = proof.of(ended, target, model)
+    files = save_model(model, folder, pipeline.weights.stem, pipeline.plugins)
+    if options.explain:
+        _explain(output, model, report)
+    report |= {"file": str(files[-1]), "bytes": sum(file.stat().st_size for file in files)}
+    output.say(f"{report['file']} ({report['bytes'] / 1e6:.2f} MB)")
+    for line in proving.told(parities, model):
+        output.say(f"  {line}")
+    if parities:
+        report["parity"] = {**parities[0].document(), "quantized": proving.promised(model)}
+        report["parity"] |= {"also": [each.document() for each in parities[1:]]} if parities[1:] else {}
+    return Written(target.name, report, model.contract, files, ranked)
+
+
+def _explain(output: Output, model: Model, report: dict[str, Any]) -> None:
+    rows = [dict(row) for row in model.layers]
+    report["layers"] = rows
+    if rows and not output.json:
+        columns = list(rows[0])
+        output.table("", [column.upper() for column in columns], [[row[key] for key in columns] for row in rows])
+
+
+def _keep_table(options: argparse.Namespace, output: Output, done: Pipeline) -> dict[str, str]:
+    """Keep what the quantizer found out, where it is something of its own that other files can be made of.
+
+    What a backend runs is a file of its own kind already: kept, it would lie where the checked one does.
+    """
+    from qcore.plugin import BackendSpec, FormatSpec, save_model
+
+    model = done.loaded
+    assert model is not None  # noqa: S101 - it has just been quantized
+    is_format = any(spec.name == model.form.format for spec in done.plugins.specs(FormatSpec))
+    taken = {form.format for spec in done.plugins.specs(BackendSpec) for form in spec.accepts}
+    if not is_format or model.form.format in taken:
+        return {}
+    kept: Sequence[Path] = save_model(model, options.out, done.weights.stem, done.plugins)
+    output.say(f"{kept[-1]}: the scales, of which qcore export --target makes other runtimes' files")
+    return {"table": str(kept[-1])}
+
+
+class Quantize:
+    """Calibrates and writes the quantized model."""
+
+    example = "qcore quantize yolov5n.pt --calib images/ --quantizer nncf --backend openvino -o out/"
+
+    def arguments(self, parser: argparse.ArgumentParser, host: Host) -> None:
+        """What it takes."""
+        commandline.add_model(parser)
+        parser.add_argument(
+            "--calib", required=True, metavar="DATA", help="calibration inputs: a directory, or a file that lists them"
+        )
+        parser.add_argument("--quantizer", metavar="Q", help="name of the quantizer")
+        parser.add_argument(
+            "--backend",
+            action="append",
+            metavar="B",
+            help="where the file will run (repeatable); by default every installed one with a profile for it",
+        )
+        parser.add_argument("--target", metavar="PROFILE", help="profile to write for instead of the backend's own")
+        commandline.add_cpu(parser, "kind of CPU that the parity check runs the file as")
+        commandline.add_calibration(parser)
+        parser.add_argument(
+            "-q",
+            "--quantizer-option",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help="setting of the quantizer",
+        )
+        parser.add_argument(
+            "--exclude", action="append", default=[], metavar="PATTERN", help="layers to leave float (repeatable)"
+        )
+        parser.add_argument(
+            "--no-last-layer", action="store_true", help="leave the last convolutions before the decode float"
+        )
+        parser.add_argument("--explain", action="store_true", help="show for each layer what was decided, and why")
+        parser.add_argument(
+            "--qat", action="store_true", help="fine-tune the quantized network by distillation; needs no labels"
+        )
+        parser.add_argument("--device", metavar="D", help="where the quantizer computes, e.g. cuda or cpu")
+        parser.add_argument(
+            "--max-drop",
+            type=float,
+            metavar="X",
+            help="leave the worst layers float until the main figure on --data drops by no more than X",
+        )
+        parser.add_argument("--data", metavar="FILE", help="labelled data to decide on, e.g. a COCO json")
+        commandline.add_labels(parser)
+        commandline.add_out(parser)
+        commandline.add_report(parser)
+        commandline.add_conversion(parser, host)
+
+    def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:
+        """Quantize."""
+        return run(options, output, commandline.begin(options, output, host))

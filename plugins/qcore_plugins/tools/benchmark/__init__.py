@@ -1,0 +1,13 @@
+"""Files timed side by side, each in a process of its own."""
+
+from collections.abc import Iterator
+
+from qcore.plugin import CommandSpec, hookimpl
+
+
+@hookimpl
+def qcore_commands() -> Iterator[CommandSpec]:
+    """The command `benchmark`."""
+    yield CommandSpec(
+        name="benchmark", summary="time files side by side", factory="qcore_plugins.tools.benchmark.command:Benchmark"
+    )

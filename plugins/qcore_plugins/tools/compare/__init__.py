@@ -1,0 +1,15 @@
+"""What differs between two models that should do the same: a ladder from contracts to accuracy."""
+
+from collections.abc import Iterator
+
+from qcore.plugin import CommandSpec, hookimpl
+
+
+@hookimpl
+def qcore_commands() -> Iterator[CommandSpec]:
+    """The command `compare`."""
+    yield CommandSpec(
+        name="compare",
+        summary="tell where a file differs from the model that it was made of",
+        factory="qcore_plugins.tools.compare.command:Compare",
+    )

@@ -1,0 +1,235 @@
+"""`qcore compare`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qcore.plugin import Host, Output, UsageError, counted
+from qcore_kit import commandline
+from qcore_kit.commandline import add_cpu, pairs
+from qcore_kit.reports import Report, Section, Table, Verdict
+from qcore_kit.reports import command as reporting
+from qcore_kit.reports.about import about
+
+if TYPE_CHECKING:
+    from qcore.plugin import Pipeline
+    from qcore_kit.comparison.rung import Cause, Rung
+    from qcore_plugins.tools.compare.ladder import Compared
+    from qcore_plugins.tools.compare.side import Side
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `qcore compare` but for those of the model's checkpoint."""
+    parser.add_argument("candidate", nargs="?", help="the file in question; may be left out with --preprocess-from")
+    parser.add_argument(
+        "--data", required=True, metavar="DATA", help="pictures, a folder, or labelled data such as a COCO json"
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="at most the first N inputs")
+    parser.add_argument(
+        "--backend", action="append", default=[], metavar="B", help="runtime: one for both files, or one for each"
+    )
+    add_cpu(parser, "kind of CPU to run the files as")
+    parser.add_argument(
+        "--protocol", metavar="NAME", help="protocol of the contracts; the first one where the data has labels"
+    )
+    parser.add_argument(
+        "--preprocess-from",
+        metavar="X",
+        help="your own deployment's tensor of the first input (.npy), or the function that makes it (FILE.py:FUNCTION)",
+    )
+    parser.add_argument(
+        "--max-drop",
+        type=float,
+        default=0.01,
+        metavar="X",
+        help="loss of accuracy beyond the noise that passes (default 0.01)",
+    )
+    parser.add_argument(
+        "--accept", action="append", default=[], metavar="STEP", help="a step that may fail, e.g. contract (repeatable)"
+    )
+
+
+def run(options: argparse.Namespace, output: Output, host: Host) -> int:
+    """Climb the ladder; exit code 1 where a step fails."""
+    from qcore_plugins.tools.compare import ladder
+    from qcore_plugins.tools.compare.own_preprocessing import foreign
+
+    if options.limit is not None and options.limit < 1:
+        raise UsageError(f"--limit {options.limit} is not a positive number")
+    if not 0 <= options.max_drop <= 1:
+        raise UsageError(f"--max-drop {options.max_drop:g} is not between 0 and 1")
+    if len(options.backend) > 2:
+        raise UsageError(f"{len(options.backend)} backends for two files", hint="give one for both, or one for each")
+    keep = reporting.ready(options, host)
+    own, most = foreign(options.preprocess_from) if options.preprocess_from else (None, None)
+    limit = min(filter(None, (options.limit, most)), default=None)
+    one = _begin(options, output, host, options.model, options.candidate, 0)
+    if options.candidate is None:
+        if own is None:
+            raise UsageError("CANDIDATE is missing", hint="qcore compare REF CANDIDATE --data DIR")
+        found = ladder.preprocessing_only((options.model, one), options.data, own, limit=limit)
+    else:
+        other = _begin(options, output, host, options.candidate, options.model, 1)
+        found = ladder.compare(
+            (options.model, one),
+            (options.candidate, other),
+            options.data,
+            images=options.images,
+            classes=pairs(options.classes, "--classes") or None,
+            protocol=options.protocol,
+            limit=limit,
+            accept=options.accept,
+            max_drop=options.max_drop,
+            foreign=own,
+            cpu=options.cpu,
+            progress=output.progress,
+        )
+    report = made(found, options)
+    if output.json:
+        output.result(report.document)
+    else:
+        _show(found, report, output)
+    if keep:
+        reporting.keep(report, options, output, host)
+    return 1 if found.failed else 0
+
+
+def _begin(
+    options: argparse.Namespace, output: Output, host: Host, model: str, beside: str | None, place: int
+) -> Pipeline:
+    """The pipeline of one file; a checkpoint takes the flags, and the input size of the export beside it."""
+    from qcore.plugin import recognise
+    from qcore_kit.commandline import begin
+
+    own = argparse.Namespace(**{**vars(options), "model": model})
+    spec, _ = recognise(model, host)
+    if spec.suffix and options.loader is None:
+        own.imgsz, own.batch, own.head, own.loader_option, own.preprocess = None, None, None, [], []
+    elif not own.imgsz and beside:
+        own.imgsz = _size(beside, host)
+        if own.imgsz:
+            output.note(f"{model}: run at {own.imgsz[0]}x{own.imgsz[1]}, as {beside}")
+    pipeline = begin(own, output, host)
+    if options.backend:
+        pipeline = pipeline.to(options.backend[min(place, len(options.backend) - 1)])
+    return pipeline
+
+
+def _size(file: str, plugins: Any) -> list[int] | None:
+    """Height and width that an exported file takes."""
+    from qcore.plugin import open_file
+
+    opened = open_file(file, plugins)
+    contract = opened.contract if opened.spec.suffix else None
+    sizes = contract.inputs[0].sizes("HW") if contract else ()
+    return [size for size in sizes if isinstance(size, int)] if len(sizes) == 2 else None
+
+
+def made(found: Compared, options: argparse.Namespace) -> Report:
+    """The report of a comparison."""
+    sides = {"REF": found.reference, "CANDIDATE": found.candidate}
+    failed = found.failed
+    summary = _summary(failed, found.cause) if failed else _passed(found.rungs)
+    verdict: Verdict = "fail" if failed else "note" if any(r.verdict == "note" for r in found.rungs) else "pass"
+    contracts = {side.name: side.contract for side in sides.values() if side}
+    document = {
+        "reference": _facts(sides["REF"]),
+        "candidate": _facts(sides["CANDIDATE"]),
+        "data": str(options.data),
+        "inputs": found.inputs,
+        "skipped": list(found.skipped),
+        "protocol": found.protocol,
+        "passed": failed is None,
+        "failed": failed.name if failed else None,
+        "cause": found.cause.name if found.cause else None,
+        "steps": [rung.document() for rung in found.rungs],
+    }
+    return Report(
+        f"compare: {' and '.join(Path(name).name for name in contracts)}",
+        verdict,
+        summary,
+        [*_sections(found), *about(contracts)],
+        document,
+        reporting.commands(options, contracts),
+        {**{name: _line(side) for name, side in sides.items() if side}, **reporting.facts()},
+    )
+
+
+def _summary(failed: Rung, cause: Cause | None) -> str:
+    told = f"{cause.name}. {cause.text}" if cause else failed.summary
+    return f"the first step that fails is {failed.name}: {told}"
+
+
+def _passed(rungs: Any) -> str:
+    asked = [rung for rung in rungs if rung.verdict != "none"]
+    return f"CANDIDATE does what REF does: {len(asked)} of {len(rungs)} steps asked, none fails"
+
+
+def _sections(found: Compared) -> Iterator[Section]:
+    rows = [(rung.name, rung.summary, rung.threshold) for rung in found.rungs]
+    yield Section("Ladder", [Table(("step", "found", "wanted"), rows, verdicts=[rung.verdict for rung in found.rungs])])
+    for rung in found.rungs:
+        causes = [(cause.name, cause.text, cause.hint) for cause in rung.causes]
+        blocks = [Table(("cause", "what is there", "what to do"), causes)] if causes else []
+        if blocks or rung.blocks:
+            yield Section(rung.name.capitalize(), [*blocks, *rung.blocks], rung.summary)
+
+
+def _show(found: Compared, report: Report, output: Output) -> None:
+    """The ladder, and of failed steps what is known."""
+    for name, side in (("REF", found.reference), ("CANDIDATE", found.candidate)):
+        if side:
+            output.say(f"{name:<10}{side.name}  ({_line(side)})")
+    under = f", protocol {found.protocol}" if found.protocol else ""
+    left = f", {len(found.skipped)} skipped" if found.skipped else ""
+    output.say(f"{'DATA':<10}{report.document['data']}  ({counted(found.inputs, 'input')}{left}{under})\n")
+    rows = [
+        (place, reporting.SIGNS[rung.verdict] or "-", rung.name, rung.summary)
+        for place, rung in enumerate(found.rungs, start=1)
+    ]
+    output.table("", ("", "", "STEP", ""), rows)
+    for rung in found.rungs:
+        if rung.verdict in ("fail", "note") and (rung.causes or rung.blocks):
+            output.say(f"\n{rung.name}: wanted {rung.threshold}")
+            for cause in rung.causes:
+                output.say(f"  {cause.name}: {cause.text}")
+                if cause.hint:
+                    output.say(f"    hint: {cause.hint}")
+    output.say(f"\n{reporting.SIGNS[report.verdict]}: {report.summary}")
+
+
+def _line(side: Side) -> str:
+    return f"{side.predictor.backend}, {side.predictor.executed_precision}, {list(side.contract.inputs[0].shape)}"
+
+
+def _facts(side: Side | None) -> Mapping[str, Any] | None:
+    if side is None:
+        return None
+    return {
+        "file": side.name,
+        "form": str(side.form),
+        "backend": side.predictor.backend,
+        "executed_precision": side.predictor.executed_precision,
+        "input": list(side.contract.inputs[0].shape),
+    }
+
+
+class Compare:
+    """Tells where a file differs from the model that it was made of."""
+
+    example = "qcore compare yolov5n.pt out/yolov5n.xml --data instances.json"
+
+    def arguments(self, parser: argparse.ArgumentParser, host: Host) -> None:
+        """What it takes."""
+        commandline.add_model(parser, "the file that is right: a checkpoint or an exported file")
+        add(parser)
+        commandline.add_labels(parser)
+        commandline.add_report(parser)
+        commandline.add_conversion(parser, host)
+
+    def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:
+        """Climb the ladder."""
+        return run(options, output, host)

@@ -1,0 +1,265 @@
+"""The fourth step: inside the graph, the layer from which on the numbers are others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from qcore.plugin import SUPPRESSED, NoRoute, QcoreError, Seen, Sums, quantities
+from qcore_kit.comparison.protocols import Inside, Quantized
+from qcore_kit.comparison.rung import Cause, Rung
+from qcore_kit.kinds import ProbeSpec
+from qcore_kit.reports import Bars, Table
+from qcore_plugins.tools.compare.explaining import explained
+from qcore_plugins.tools.compare.noise import START, accumulated, jump
+from qcore_plugins.tools.compare.side import Side
+from qcore_plugins.tools.compare.tensors import worse
+
+LIMITS = {"float": 60.0, "half": 20.0, "quantized": 3.0}
+"""Lowest signal-to-noise ratio of a layer in dB, by what may be expected of the numbers. Measured: float on another
+runtime 108, float16 45, INT8 4.7 at the worst layer of YOLOv5n and of a YOLOv9-T."""
+AT_ONCE = 40
+"""Layers whose outputs are in memory together."""
+CLIPPED, NOTED, LEVELS = 0.02, 0.1, 8
+"""A range is too small that cuts this part of the values where noise is too much, or the second where it is not: some
+per cent of far negative values may be cut on purpose. It is too coarse if it has fewer steps than that."""
+EXACT = 200.0
+FIRST = "first layer that differs"
+ALIKE = 0.98
+"""Cosine from which a layer's values explain those of the other."""
+
+
+def rung(reference: Side, candidate: Side, tensors: Sequence[Any]) -> Rung:
+    """Layer by layer on some input tensors, where both models take them and can be looked into."""
+    if not takes(candidate, tensors[0]):
+        refused = f"CANDIDATE takes no {tensors[0].dtype} tensors of {list(tensors[0].shape[1:])} as REF does"
+        return Rung("inside the graph", "none", refused)
+    opened = []
+    for side in (reference, candidate):
+        try:
+            opened.append(_open(side))
+        except QcoreError as error:
+            return Rung("inside the graph", "none", f"{side.name} cannot be looked into: {error.message}")
+    one, other = opened
+    pairs = _pairs(one, other)
+    faults = tuple(Cause(*fault) for fault in other.faults)
+    if not pairs:
+        summary = "the layers of the two graphs do not correspond"
+        return Rung("inside the graph", "fail" if faults else "none", summary, faults)
+    sizes = [side.contract.inputs[0].shape[0] for side in (reference, candidate)]
+    at_once = max(size if isinstance(size, int) else 1 for size in sizes)
+    tensors = tensors[: max(1, len(tensors) // at_once)]
+    ratios = _ratios(reference, candidate, one, other, pairs, tensors)
+    limit = LIMITS[worse(reference, candidate)]
+    below = [layer for layer in pairs if not ratios[layer] >= limit]
+    said = {layer: one.names.get(layer) or other.names.get(there, layer) for layer, there in pairs.items()}
+    quantized = worse(reference, candidate) == "quantized"
+    found = list(faults)
+    fed = reference.fed(tensors[0]), candidate.fed(tensors[0])
+    asked = [below[0], *_fall(ratios, below[0])] if below else list(pairs)
+    found += _rounding(reference, one, other, pairs, asked, fed[0], CLIPPED if below else NOTED)
+    if below and len(found) == len(faults):
+        layer = jump(ratios, below[0], START[worse(reference, candidate)])
+        if layer is None:
+            found.append(accumulated({said[name]: ratio for name, ratio in ratios.items()}, said[below[0]]))
+        else:
+            made = one.run(fed[0], [layer])[layer], other.run(fed[1], [pairs[layer]])[pairs[layer]]
+            found += _first(said[layer], ratios[layer], *made, quantized=quantized)
+    told = {said[layer]: ratio for layer, ratio in ratios.items()}
+    worst = sorted(told, key=lambda layer: told[layer])[:10]
+    start = said[below[0]] if below else None
+    first = f"first below {limit:g} dB: {start} ({ratios[below[0]]:.1f} dB)" if below else ""
+    lowest = f"lowest ratio {told[worst[0]]:.1f} dB ({worst[0]})"
+    values = [told[layer] for layer in worst]
+    return Rung(
+        "inside the graph",
+        "fail" if below or faults else "note" if found else "pass",
+        "; ".join([*dict.fromkeys(cause.name for cause in (faults if below else found)), first or lowest]),
+        tuple(found),
+        f"signal-to-noise ratio of every layer {limit:g} dB, for a {worse(reference, candidate)} model",
+        {
+            "layers": len(pairs),
+            "first_below": start,
+            "ratio_db": told,
+            "worst": worst,
+            "runtime": {} if below else _runtime(candidate, other, tensors[0]),
+        },
+        [
+            Bars(worst, values, "dB", "The ten layers with most noise", limit),
+            Table(("layer", "dB"), list(told.items()), "All layers", folded=True),
+        ],
+    )
+
+
+def takes(side: Side, tensor: Any) -> bool:
+    """Whether a model takes a tensor of batch 1, made for another one."""
+    wanted = side.contract.inputs[0]
+    sizes = zip(wanted.shape[1:], tensor.shape[1:], strict=False)
+    same = len(wanted.shape) == tensor.ndim and all(isinstance(size, str) or size == there for size, there in sizes)
+    return same and wanted.dtype == str(tensor.dtype)
+
+
+def _open(side: Side) -> Inside:
+    """The model as the probe wants it that is nearest.
+
+    Raises:
+        NoRoute: No probe opens such models.
+        MissingDependency: What the probe needs is not installed.
+    """
+    plugins = side.pipeline.plugins
+    found = []
+    for spec in plugins.specs(ProbeSpec):
+        for form in spec.accepts:
+            try:
+                found.append((len(side.pipeline.at_plan(form).legs), spec, form))
+            except NoRoute:
+                continue
+    if not found:
+        raise NoRoute(f"no probe opens {side.form}", hint="qcore list-plugins --kind probe")
+    _, spec, form = min(found, key=lambda each: each[0])
+    inside: Inside = spec.create().open(side.pipeline.at(form).loaded)
+    return inside
+
+
+def _pairs(one: Inside, other: Inside) -> dict[str, str]:
+    """Layer of the reference -> tensor of the candidate: by name, else by order where all weights have equal shapes.
+
+    Names that two models share do not make them one: of most, the weights have to have equal shapes too.
+    """
+    same = {layer: layer for layer in one.layers if layer in other.tensors}
+    others = sum(other.layers.get(layer, one.layers[layer]) != one.layers[layer] for layer in same)
+    if 2 * (len(same) - others) >= len(one.layers):
+        return same
+    if list(one.layers.values()) == list(other.layers.values()):
+        return dict(zip(one.layers, other.layers, strict=True))
+    return {}
+
+
+def _ratios(
+    reference: Side,
+    candidate: Side,
+    one: Inside,
+    other: Inside,
+    pairs: Mapping[str, str],
+    tensors: Sequence[Any],
+) -> dict[str, float]:
+    """10 log10 of signal over noise of each layer's output, in dB."""
+    sums = {layer: np.zeros(2) for layer in pairs}
+    layers = list(pairs)
+    for start in range(0, len(layers), AT_ONCE):
+        group = layers[start : start + AT_ONCE]
+        for tensor in tensors:
+            left = one.run(reference.fed(tensor), group)
+            right = other.run(candidate.fed(tensor), [pairs[layer] for layer in group])
+            for layer in group:
+                value, theirs = left[layer][:1].astype(np.float64), right[pairs[layer]][:1]
+                noise = value - theirs if value.shape == theirs.shape else np.full(1, np.inf)
+                sums[layer] += (value * value).sum(), (noise * noise).sum()
+    return {layer: _decibel(*map(float, found)) for layer, found in sums.items()}
+
+
+def _runtime(candidate: Side, other: Inside, tensor: Any) -> dict[str, Any]:
+    """The quantity of the outputs that the runtime makes otherwise than the graph says; empty where it makes none so.
+
+    Probes compute what a graph says, so that all layers may be right where the runtime is not.
+    """
+    names = [output.name for output in candidate.contract.outputs]
+    if any(output.stage == SUPPRESSED for output in candidate.contract.outputs) or not set(names) <= other.tensors:
+        return {}
+    fed = candidate.fed(tensor)
+    ran, literal = candidate.predictor.session.run(fed), other.run(fed, names)
+    both = [
+        quantities(candidate.predictor, Seen(tensor, {name: values[name][:1] for name in names}, None))
+        for values in (literal, ran)
+    ]
+    for name, (value, place) in both[0].items():
+        sums = Sums(coarse=(0, 0.0))
+        sums.add(value, both[1][name][0], place, "")
+        if not sums.within(candidate.exactness):
+            return {"backend": candidate.predictor.backend, "quantity": name, "cosine": sums.cosine, "size": sums.size}
+    return {}
+
+
+def _decibel(signal: float, noise: float) -> float:
+    if not math.isfinite(noise):
+        return -EXACT
+    if noise == 0:
+        return EXACT
+    return min(EXACT, 10 * math.log10(signal / noise)) if signal > 0 else -EXACT
+
+
+def _fall(ratios: Mapping[str, float], below: str) -> Sequence[str]:
+    """The layer, up to one below the limit, with the largest fall from the one before, and that one."""
+    layers = list(ratios)
+    layers = layers[: layers.index(below) + 1]
+    falls = {(layer, before): ratios[before] - ratios[layer] for before, layer in pairwise(layers)}
+    return max(falls, key=lambda pair: falls[pair], default=())
+
+
+def _first(name: str, ratio: float, one: Any, other: Any, *, quantized: bool) -> Iterator[Cause]:
+    """That a layer is the first, where rounding does not explain it, and what was done to its values `[N, C, ...]`."""
+    if one[:1].shape == other[:1].shape and np.isfinite(other).all() and one.ndim > 1:
+        yield from explained(name, _centred(one), _centred(other), lambda channel: f"channel {channel}", ALIKE)
+    text = f"the ratio falls to {ratio:.1f} dB at {name}; the layers before it are within bounds"
+    hint = f"leave it float: qcore quantize ... --exclude {name}"
+    if not quantized:
+        hint = "neither is quantized: its weights are others, or what lies between it and the layer before"
+    yield Cause(f"{FIRST}: {name}", text, hint)
+
+
+def _centred(values: Any) -> Any:
+    """`[N, C, ...]` with channels last, each without its mean: a bias hides a factor."""
+    moved = np.moveaxis(values[:1], 1, -1).astype(np.float64)
+    return moved - moved.mean(tuple(range(moved.ndim - 1)))
+
+
+def _rounding(
+    reference: Side,
+    one: Inside,
+    other: Inside,
+    pairs: Mapping[str, str],
+    layers: Sequence[str],
+    fed: Mapping[str, Any],
+    most: float,
+) -> Iterator[Cause]:
+    """What rounding does to the values around some layers, where it cuts more than a part of the reference's values."""
+    places = dict(_rounded(reference, one, other, pairs, layers))
+    names = list(places)
+    for start in range(0, len(names), AT_ONCE):
+        group = names[start : start + AT_ONCE]
+        values = one.run(fed, group)
+        for name in group:
+            yield from _judged(name, values[name], places[name], most)
+
+
+def _rounded(
+    reference: Side, one: Inside, other: Inside, pairs: Mapping[str, str], layers: Sequence[str]
+) -> Iterator[tuple[str, Quantized]]:
+    """The tensors of the reference that the candidate rounds around some layers, and how."""
+    back = {there: here for here, there in pairs.items()}
+    inputs = reference.contract.inputs[0].name
+    for layer in layers:
+        for rounded in other.quantized(pairs[layer]):
+            name = back.get(rounded.tensor, rounded.tensor)
+            if name not in one.tensors and name not in one.layers:
+                name = inputs if rounded.tensor not in other.layers else name
+            if name in one.tensors:
+                yield name, rounded
+
+
+def _judged(name: str, values: Any, rounded: Quantized, most: float) -> Iterator[Cause]:
+    low, high = float(values.min()), float(values.max())
+    room = rounded.step  # SiLU has many values at its minimum: to lose less than a step of them is rounding
+    cut = float(((values < rounded.low - room) | (values > rounded.high + room)).mean())
+    span = f"{name} lies within {low:.3g}..{high:.3g}"
+    if cut > most:
+        ends = f"{rounded.high:.3g}" if rounded.low == -math.inf else f"{rounded.low:.3g}..{rounded.high:.3g}"
+        text = f"{span}, its scale ends at {ends} and cuts {cut:.0%} of the values"
+        yield Cause("range too small", text, "calibrate with inputs like those of the scene, at the model's shape")
+    elif (high - low) / rounded.step < LEVELS:
+        text = f"{span}, a step of its scale is {rounded.step:.3g}"
+        yield Cause("scale too coarse", text, "calibrate, so that the scale fits the values")

@@ -1,0 +1,297 @@
+"""The ladder: six steps, each with figures, a threshold and a verdict; the first that fails is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+from qcore.plugin import (
+    SUPPRESSED,
+    Contract,
+    FileError,
+    Host,
+    Pipeline,
+    Progress,
+    Silent,
+    Skipping,
+    UsageError,
+    evaluator,
+)
+from qcore_kit import machine
+from qcore_kit.comparison import saturation
+from qcore_kit.comparison.protocols import Comparison
+from qcore_kit.comparison.rung import Cause, Rung
+from qcore_plugins.tools.compare import contracts, inside, preprocessing
+from qcore_plugins.tools.compare.inside import FIRST, takes
+from qcore_plugins.tools.compare.noise import ACCUMULATED, BEHIND, OTHERWISE, beyond_layers
+from qcore_plugins.tools.compare.side import Side
+from qcore_plugins.tools.compare.tensors import Tensors
+
+STEPS = ("contract", "preprocessing", "raw tensors", "inside the graph")
+"""Names of the steps for every task; the evaluator's comparison of results adds its own."""
+LOOKED = 8
+"""Inputs whose raw tensors are compared; half of them inside the graph."""
+MAX_DROP = 0.01
+VAGUE = (BEHIND, FIRST, ACCUMULATED, OTHERWISE)
+"""Causes that say where numbers differ, not why."""
+RESULTS = "results"
+"""Name of the step that is not asked where no evaluator compares results."""
+OWN = "OWN CODE"
+"""What a person's own preprocessing is called."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What the ladder found.
+
+    Attributes:
+        rungs: Every step.
+        reference: As built; None where only preprocessing was asked for.
+        candidate: Likewise.
+        inputs: How many were run.
+        skipped: Inputs that could not be read.
+        protocol: That both ran under; None for their contracts' own parameters.
+    """
+
+    rungs: Sequence[Rung]
+    reference: Side | None
+    candidate: Side | None
+    inputs: int
+    skipped: Sequence[str]
+    protocol: str | None
+
+    @property
+    def failed(self) -> Rung | None:
+        """The first step that fails."""
+        return next((rung for rung in self.rungs if rung.verdict == "fail"), None)
+
+    @property
+    def cause(self) -> Cause | None:
+        """The likeliest: of the first step that fails, or of a later one where that step does not know."""
+        return next((cause for rung in self.rungs if rung.verdict == "fail" for cause in rung.causes), None)
+
+
+def compare(
+    reference: tuple[str, Pipeline],
+    candidate: tuple[str, Pipeline],
+    data: Any,
+    *,
+    images: Any = None,
+    classes: Mapping[str, str] | None = None,
+    protocol: str | None = None,
+    limit: int | None = None,
+    accept: Sequence[str] = (),
+    max_drop: float = MAX_DROP,
+    foreign: Callable[[Any, Any], Any] | None = None,
+    cpu: str = machine.THIS,
+    progress: Progress | None = None,
+) -> Compared:
+    """Climb the ladder, all of it: later steps tell how much an earlier difference matters.
+
+    Args:
+        reference: Name and pipeline of the model that is right.
+        candidate: Of the one in question.
+        data: Inputs: what the preprocessor expands, or labelled data that the evaluator reads.
+        images: Where the inputs of labelled data lie, if not beside it.
+        classes: Class of the models -> class of the data, where the names differ.
+        protocol: Of the contracts, to run under; the first one where there are labels, else none.
+        limit: At most this many inputs.
+        accept: Steps whose failure is wanted; they are noted.
+        max_drop: How much lower the main figure on labelled data may be where that is beyond the noise.
+        foreign: Own preprocessing to compare with the reference's instead of the candidate's:
+            (item, item as read) -> tensor.
+        cpu: Kind of CPU to compute as, one of `machine.CPUS`; for the models whose backends can.
+        progress: Shown over the inputs.
+
+    Raises:
+        UsageError: A step to accept that is none, inputs that cannot be laid side by side, or no backend that computes
+            as another CPU.
+        FileError: No input can be read.
+    """
+    shown = progress or Silent()
+    loaded = [(name, pipeline.load()) for name, pipeline in (reference, candidate)]
+    contracts_ = [pipeline.loaded.contract for _, pipeline in loaded]  # type: ignore[union-attr]
+    settings = {"images": images, "classes": classes, "max_drop": max_drop}
+    task = _results(contracts_, loaded[0][1].plugins, data, settings)
+    steps = (*STEPS, *(task.steps if task else (RESULTS,)))
+    if unknown := [name for name in accept if name not in steps]:
+        raise UsageError(f"no step is called {unknown[0]!r}", hint=f"there are: {', '.join(steps)}")
+    if task is not None and task.labelled and protocol is None:
+        protocol = _shared_protocol(contracts_)
+    one, other = (Side.build(name, pipeline.following(protocol), cpu) for name, pipeline in loaded)
+    if cpu != machine.THIS and not any("cpu" in side.pipeline.backend_options for side in (one, other)):
+        names = " and ".join(dict.fromkeys(side.predictor.backend for side in (one, other)))
+        raise saturation.cannot_run_as(cpu, names, loaded[0][1].plugins)
+    items: Sequence[Any] = task.items if task and task.labelled else one.predictor.preprocessor.expand(data)
+    if limit is not None:
+        items = list(islice(items, limit))
+    skipped: list[str] = []
+    pictures = _Inputs(one, other, items, skipped, shown)
+    first = list(pictures.first(LOOKED))
+    own = one.pipeline.preprocessor(one.contract)
+    theirs = foreign or _preprocess(other)
+    rungs = [
+        contracts.rung(one, other),
+        preprocessing.rung(own, theirs, first, OWN if foreign else "CANDIDATE"),
+    ]
+    rungs += _run(one, other, task, pictures, len(items), shown)
+    done = [_accepted(rung) if rung.name in accept and rung.verdict == "fail" else rung for rung in rungs]
+    return Compared(done, one, other, len(items) - len(skipped), skipped, protocol)
+
+
+def preprocessing_only(
+    reference: tuple[str, Pipeline], data: Any, foreign: Callable[[Any, Any], Any], *, limit: int | None = None
+) -> Compared:
+    """The second step alone: a model's preprocessing against a person's own; errors as in `compare`."""
+    side = Side.build(*reference)
+    items: Sequence[Any] = side.predictor.preprocessor.expand(data)
+    if limit is not None:
+        items = list(islice(items, limit))
+    first = list(_Inputs(side, side, items, [], Silent()).first(LOOKED))
+    rung = preprocessing.rung(side.predictor.preprocessor, foreign, first, OWN)
+    return Compared([rung], side, None, len(first), [], None)
+
+
+def _results(both: Sequence[Contract], plugins: Host, data: Any, settings: Mapping[str, Any]) -> Comparison | None:
+    """What collects the results of both; None where the tasks differ or the task's evaluator compares none."""
+    if both[0].task != both[1].task:
+        return None
+    judge = evaluator(both[0].task, plugins).create()
+    made: Comparison | None = judge.comparison(*both, data, **settings) if hasattr(judge, "comparison") else None
+    return made
+
+
+def _shared_protocol(both: Sequence[Any]) -> str | None:
+    """The first protocol of both, unless a graph has gone beyond its thresholds."""
+    if any(output.stage == SUPPRESSED for each in both for output in each.outputs):
+        return None
+    return next((name for name in both[0].protocols if name in both[1].protocols), None)
+
+
+def _preprocess(side: Side) -> Callable[[Any, Any], Any]:
+    made = side.pipeline.preprocessor(side.contract)
+    return lambda item, raw: made(raw)[0]  # noqa: ARG005 - the same call as of a person's own code
+
+
+def _explained(tensors: Rung, within: Rung, sources: Sequence[Cause]) -> Rung:
+    """Raw tensors that nothing explains differ behind the layers where no layer does; from the first on, by weights."""
+    if tensors.verdict != "fail" or tensors.causes:
+        return tensors
+    if within.verdict != "pass":
+        layers = list(within.figures.get("ratio_db", ()))
+        first = bool(layers) and within.figures["first_below"] == layers[0]
+        return replace(tensors, causes=sources) if first else tensors
+    return replace(tensors, causes=[beyond_layers(tensors, within)])
+
+
+def _accepted(rung: Rung) -> Rung:
+    return replace(rung, verdict="note", summary=f"{rung.summary} (accepted)")
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """Reads inputs, a batch of both models at a time."""
+
+    one: Side
+    other: Side
+    items: Sequence[Any]
+    skipped: list[str]
+    progress: Progress
+
+    def first(self, count: int) -> Iterator[tuple[Any, Any]]:
+        """Pairs (item, as it was read) of the first readable inputs.
+
+        Raises:
+            FileError: None is.
+        """
+        found = 0
+        for item in self.items:
+            try:
+                yield item, self.one.predictor.preprocessor.read(item)
+            except FileError as error:
+                last = error
+                continue
+            found += 1
+            if found == count:
+                return
+        if not found:
+            raise FileError(f"none of the {len(self.items)} inputs can be read: {last.message}", hint=last.hint)
+
+    def batches(self, size: int) -> Iterator[list[tuple[int, Any, Any]]]:
+        """Lists of (place, item, as it was read); unreadable ones are named and left out."""
+        batch: list[tuple[int, Any, Any]] = []
+        skipping = Skipping(self.progress)
+        for place, item in self.progress.track(enumerate(self.items), "comparing", len(self.items)):
+            try:
+                batch.append((place, item, self.one.predictor.preprocessor.read(item)))
+            except FileError as error:
+                self.skipped.append(str(item))
+                skipping.say(error.message)
+            if len(batch) == size:
+                yield batch
+                batch = []
+        skipping.end()
+        if batch:
+            yield batch
+
+
+def _run(
+    one: Side, other: Side, task: Comparison | None, inputs: _Inputs, count: int, progress: Progress
+) -> list[Rung]:
+    sizes = [side.contract.inputs[0].shape[0] for side in (one, other)]
+    size = max([1, *(each for each in sizes if isinstance(each, int))])
+    raw_tensors = Tensors(one, other)
+    kept: list[Any] = []
+    looked = 0
+    for batch in inputs.batches(size):
+        raws = [raw for _, _, raw in batch]
+        for (place, item, raw), left, right in zip(batch, one.run(raws), other.run(raws), strict=True):
+            if looked < LOOKED:
+                looked += 1
+                raw_tensors.add(item, raw, left, right)
+                kept += [left.tensor] if len(kept) < LOOKED // 2 else []
+            if task is not None:
+                task.add(place, item, raw, left.result, right.result)
+    with progress.step("looking inside the graphs"):
+        within = inside.rung(one, other, kept)
+    sources = [each.cause for each in contracts.provenance(one.contract, other.contract)]
+    rungs = [_explained(raw_tensors.rung(), within, sources), within]
+    if task is None:
+        rungs.append(Rung(RESULTS, "none", f"no evaluator compares results of {count} inputs of these tasks"))
+    else:
+        with progress.step("comparing results"):
+            rungs += task.rungs()
+    return _saturated(rungs, other, kept)
+
+
+def _saturated(rungs: list[Rung], candidate: Side, tensors: Sequence[Any]) -> list[Rung]:
+    """The steps with what saturation explains of those that fail, before causes that only say where numbers differ.
+
+    Where none fails, layers whose sums are wrong are still noted: other inputs may show them.
+    """
+    if not tensors:
+        return rungs
+    found = saturation.lossy(
+        candidate.pipeline.loaded,  # type: ignore[arg-type]
+        candidate.predictor.session,
+        candidate.predictor.backend,
+        [candidate.fed(tensor) for tensor in tensors if takes(candidate, tensor)],
+        plugins=candidate.pipeline.plugins,
+    )
+    cause = saturation.cause(found, "CANDIDATE")
+    if cause is None:
+        return rungs
+    first = min(found.values()) < saturation.WRONG
+
+    def told(rung: Rung) -> Rung:
+        causes = [each for each in rung.causes if not each.name.startswith(VAGUE)]
+        return replace(rung, causes=[cause, *causes] if first else [*causes, cause])
+
+    if any(rung.verdict == "fail" for rung in rungs):
+        return [told(rung) if rung.verdict == "fail" else rung for rung in rungs]
+    tensors_, within, *results = rungs
+    if first and within.verdict == "pass":
+        within = replace(within, verdict="note", summary=f"{cause.name}; {within.summary}", causes=(cause,))
+    return [tensors_, within, *results]

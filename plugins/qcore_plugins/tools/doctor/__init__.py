@@ -1,0 +1,15 @@
+"""What is installed, what is missing, and what that costs."""
+
+from collections.abc import Iterator
+
+from qcore.plugin import CommandSpec, hookimpl
+
+
+@hookimpl
+def qcore_commands() -> Iterator[CommandSpec]:
+    """The command `doctor`."""
+    yield CommandSpec(
+        name="doctor",
+        summary="tell what is installed, what is missing and what that costs",
+        factory="qcore_plugins.tools.doctor.command:Doctor",
+    )

@@ -1,0 +1,15 @@
+"""A script for one file that runs without qcore."""
+
+from collections.abc import Iterator
+
+from qcore.plugin import CommandSpec, hookimpl
+
+
+@hookimpl
+def qcore_commands() -> Iterator[CommandSpec]:
+    """The command `snippet`."""
+    yield CommandSpec(
+        name="snippet",
+        summary="print a script that runs a file without qcore",
+        factory="qcore_plugins.tools.snippet.command:Snippet",
+    )
