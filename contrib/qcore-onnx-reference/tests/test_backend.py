@@ -9,7 +9,7 @@ from qcore.plugin import BackendSpec, Contract, Form, Model, Step, Tensor
 
 def test_the_backend_registers_itself():
     assert [spec.name for spec in qcore_backends()] == ["onnx-reference"]
-    assert qcore.plugins.get(BackendSpec, "onnx-reference").target.endswith("ReferenceBackend")
+    assert qcore.plugins.get(BackendSpec, "onnx-reference").factory.endswith("ReferenceBackend")
 
 
 def test_it_computes_what_onnx_defines():
