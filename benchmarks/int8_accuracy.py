@@ -72,9 +72,9 @@ RECIPES = (
     Recipe("nncf PTQ", "coco", "--quantizer nncf", ("openvino",), 0.007),
     Recipe("onnxruntime PTQ", "coco", "--quantizer onnxruntime", ("onnxruntime",), 0.008),
     Recipe("pytorch-quantization, --max-drop .002", "coco", f"{TORCH} --max-drop 0.002 --data {{labels}}", BOTH, 0.004),
-    Recipe("pytorch-quantization QAT", "coco", "--qat", BOTH, 0.003),
+    Recipe("pytorch-quantization QAT", "coco", "--quantizer pytorch-quantization --qat", BOTH, 0.003),
     Recipe("pytorch-quantization PTQ", "volleyball", TORCH, BOTH, 0.01),
-    Recipe("pytorch-quantization QAT", "volleyball", "--qat -q steps=100", BOTH, 0.01),
+    Recipe("pytorch-quantization QAT", "volleyball", "--quantizer pytorch-quantization --qat -q steps=100", BOTH, 0.01),
 )
 
 

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from qcore.cli.console import Output
     from qcore.cli.frame import add_common
     from qcore.files import json_array, output_directory, publish, read_text, replacing, require, sha256
+    from qcore.host.choice import bundled, only
     from qcore.host.plugins import Host
     from qcore.host.specs import DISTRIBUTION
     from qcore.model import Model
@@ -135,6 +136,7 @@ _LATER = {
     },
     "host.specs": {"DISTRIBUTION": "DISTRIBUTION"},
     "host.plugins": {"Host": "Host"},
+    "host.choice": {"bundled": "bundled", "only": "only"},
     "cli.console": {"Output": "Output"},
     "cli.frame": {"add_common": "add_common"},
     "workflow.pipelines": {"Pipeline": "Pipeline"},
@@ -228,6 +230,7 @@ __all__ = [
     "UsageError",
     "add_common",
     "assembled",
+    "bundled",
     "choose_loader",
     "counted",
     "describe_exported",
@@ -240,6 +243,7 @@ __all__ = [
     "load_opened",
     "meant",
     "no_contract",
+    "only",
     "open_file",
     "output_directory",
     "plain",

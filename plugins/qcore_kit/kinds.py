@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from qcore.plugin import Form, Spec
+from qcore.plugin import ConverterSpec, Form, Spec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,4 +53,16 @@ class ReporterSpec(Spec):
     suffix: str
 
 
-KINDS: tuple[type[Spec], ...] = (AnalyzerSpec, LinterSpec, ProbeSpec, ReporterSpec)
+@dataclass(frozen=True, kw_only=True)
+class ProfileSpec(ConverterSpec):
+    """How a runtime wants a quantized graph: a converter that writes scale tables so.
+
+    Its name is what `--target` takes, and the profile of the form that it gives. The target has an attribute `profile`,
+    a `qcore_kit.quantization.profiles.Profile`; `qcore_kit.quantization.qdq.QdqConverter` is made from one.
+    """
+
+    kind: ClassVar[str] = "profile"
+    accepts: tuple[Form, ...] = (Form("table", encoding="ranges"),)
+
+
+KINDS: tuple[type[Spec], ...] = (AnalyzerSpec, LinterSpec, ProbeSpec, ProfileSpec, ReporterSpec)

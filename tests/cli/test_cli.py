@@ -65,7 +65,7 @@ def test_nothing_heavy_is_imported_before_it_is_needed(command):
 def test_plan_tells_the_route(run, checkpoint):
     code, out, _ = run("plan", checkpoint, "onnxruntime", "openvino", "--json")
     steps = [step["name"] for step in json.loads(out)["steps"]]
-    assert (code, steps) == (0, ["torch-onnx", "onnxruntime", "qdq-openvino", "onnx-openvino", "openvino"])
+    assert (code, steps) == (0, ["torch-onnx", "onnxruntime", "openvino", "onnx-openvino", "openvino"])
 
 
 def test_plan_without_names_lists_all_routes(run):

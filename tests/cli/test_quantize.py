@@ -245,8 +245,8 @@ class WritesQdq:
 
     def quantize(self, model, *, calibration, options, progress):  # noqa: ARG002
         from qcore.plugin import QuantizerSpec
-        from qcore_kit.quantization.profiles import OPENVINO
         from qcore_kit.quantization.writer import write
+        from qcore_plugins.runtimes.openvino.profile import OPENVINO
 
         spec = qcore.plugins.get(QuantizerSpec, "onnxruntime")
         table = spec.create().quantize(model, calibration=calibration, options=spec.settings({}), progress=progress)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from typing import Any, TypeVar, cast
 
 import pluggy
 
 from qcore.errors import PluginError, UsageError
+from qcore.host.choice import bundled, named
 from qcore.host.hooks import API_VERSION, PROJECT, Hooks, hooks_of
-from qcore.host.specs import KINDS, Spec, as_spec
+from qcore.host.specs import KINDS, Spec
 
 GROUP = "qcore"
 GROUP_OF_KINDS = "qcore.kinds"
@@ -42,19 +43,6 @@ class Plugin:
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class Registered:
-    """A component and the plugin it came from."""
-
-    spec: Spec
-    plugin: Plugin
-
-    @property
-    def qualified(self) -> str:
-        """The name that is unique even where two plugins offer the same one."""
-        return f"{self.plugin.name}:{self.spec.name}"
-
-
 @dataclass
 class Host:
     """All plugins and the components they register.
@@ -65,7 +53,7 @@ class Host:
     entry_points: bool = True
     _host: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager(PROJECT), repr=False)
     _plugins: list[Plugin] = field(default_factory=list)
-    _components: list[Registered] = field(default_factory=list)
+    _components: list[Spec] = field(default_factory=list)
     _kinds: list[type[Spec]] = field(default_factory=lambda: list(KINDS))
     _loaded: bool = False
 
@@ -101,61 +89,44 @@ class Host:
         self._load()
         return list(self._plugins)
 
-    def components(self, kind: type[SpecT] | None = None) -> list[Registered]:
-        """Every component, or those of one kind, in a stable order."""
-        self._load()
-        return [entry for entry in self._components if kind is None or isinstance(entry.spec, kind)]
-
     def specs(self, kind: type[SpecT]) -> list[SpecT]:
-        """The specs of one kind."""
-        return [cast("SpecT", entry.spec) for entry in self.components(kind)]
+        """The components of one kind: qcore's own first, each group in a stable order."""
+        self._load()
+        fitting = [spec for spec in self._components if isinstance(spec, kind)]
+        return sorted(fitting, key=lambda spec: not bundled(spec))
 
-    def conflicts(self, entry: Registered) -> list[Registered]:
+    def components(self) -> list[Spec]:
+        """Every component, in a stable order."""
+        self._load()
+        return list(self._components)
+
+    def rivals(self, spec: Spec) -> list[Spec]:
         """Other components of the same kind and name."""
-        return [
-            other
-            for other in self.components(type(entry.spec))
-            if other is not entry and other.spec.name == entry.spec.name
-        ]
+        return [other for other in self._components if other is not spec and _same(other, spec)]
 
     def get(self, kind: type[SpecT], wanted: Any) -> SpecT:
         """The component of a kind by name, by `plugin:name`, or from an object.
 
         Raises:
-            UsageError: No component of that name, or more than one.
+            UsageError: No component of that name, or more than one of which not just one is qcore's own.
         """
-        if not isinstance(wanted, str):
-            return cast("SpecT", as_spec(wanted, kind))
-        entries = self.components(kind)
-        found = [entry for entry in entries if wanted in (entry.spec.name, entry.qualified)]
-        exact = [entry for entry in found if wanted == entry.qualified]
-        if len(exact or found) == 1:
-            return cast("SpecT", (exact or found)[0].spec)
-        if found:
-            raise UsageError(
-                f"{kind.kind} {wanted} is offered by {' and '.join(_owner(entry.plugin) for entry in found)}",
-                hint=f"say which: {' or '.join(entry.qualified for entry in found)}",
-            )
-        names = sorted({entry.spec.name for entry in entries})
-        near = difflib.get_close_matches(wanted, names, n=1)
-        raise UsageError(
-            f"no {kind.kind} is called {wanted!r}" + (f"; did you mean {near[0]}?" if near else ""),
-            hint=f"there are: {', '.join(names) or 'none'} (qcore list-plugins tells more)",
-        )
+        return named(self.specs(kind), kind, wanted)
 
     def rows(self) -> list[dict[str, str]]:
         """One row a component and one a plugin that cannot be used, for `qcore list-plugins`."""
         rows = []
-        for entry in self.components():
-            problems = entry.spec.problems()
+        versions = {plugin.name: plugin.version for plugin in self._plugins}
+        for spec in self.components():
+            problems = spec.problems()
             status, hint = "ok", ""
-            if rivals := self.conflicts(entry):
+            if (rivals := self.rivals(spec)) and not _preferred(spec, rivals):
                 status = "conflict"
-                hint = f"also in {', '.join(_owner(other.plugin) for other in rivals)}; say {entry.qualified}"
+                hint = f"also in {', '.join(_owner(other, versions) for other in rivals)}; say {spec.qualified}"
             if problems:
                 status = "missing"
                 hint = " && ".join(dict.fromkeys(install for _, install in problems))
-            rows.append(_row(entry.spec.kind, entry.spec.name, entry.plugin, status, hint, entry.spec.summary))
+            plugin = Plugin(spec.plugin, spec.distribution, versions.get(spec.plugin, ""))
+            rows.append(_row(spec.kind, spec.name, plugin, status, hint, spec.summary))
         rows += [
             _row("plugin", plugin.name, plugin, plugin.status, plugin.problem, "")
             for plugin in self._plugins
@@ -234,7 +205,7 @@ class Host:
             return
         for spec in offered:
             if isinstance(spec, kind):
-                self._components.append(Registered(spec, plugin))
+                self._components.append(replace(spec, plugin=plugin.name, distribution=plugin.distribution))
             else:
                 yield _with(plugin, "broken", f"{hook} gave a {type(spec).__name__}, not a {kind.__name__}")
 
@@ -245,8 +216,17 @@ def _mistyped(hook: str, kinds: Iterable[type[Spec]]) -> str:
     return f"unknown hook {hook}" + (f", did you mean {near[0]}?" if near else "")
 
 
-def _owner(plugin: Plugin) -> str:
-    return f"{plugin.name} ({plugin.distribution} {plugin.version})" if plugin.distribution else plugin.name
+def _owner(spec: Spec, versions: Mapping[str, str]) -> str:
+    return f"{spec.plugin} ({spec.distribution} {versions[spec.plugin]})" if spec.distribution else spec.plugin
+
+
+def _same(one: Spec, other: Spec) -> bool:
+    return type(one) is type(other) and one.name == other.name
+
+
+def _preferred(spec: Spec, rivals: Sequence[Spec]) -> bool:
+    """Whether the bare name stands for this one."""
+    return bundled(spec) and not any(map(bundled, rivals))
 
 
 def _with(plugin: Plugin, status: str, problem: str) -> Plugin:

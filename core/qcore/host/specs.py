@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from importlib import import_module, metadata
 from typing import Any, ClassVar
 
 from qcore.errors import MissingDependency, PluginError, UsageError
 from qcore.forms import Form
+from qcore.host.border import called, guarded
 from qcore.words import meant
 
 DISTRIBUTION = "qcore-quant"
@@ -110,6 +111,8 @@ class Spec:
         factory: `package.module:Class`, or the class, or a ready instance.
         requires: Packages it imports when it runs.
         options: Settings it takes.
+        plugin: Name of the plugin it came from; set by the host.
+        distribution: That installed it; set by the host.
     """
 
     kind: ClassVar[str]
@@ -118,6 +121,13 @@ class Spec:
     factory: Any
     requires: tuple[Requirement, ...] = ()
     options: tuple[Option, ...] = ()
+    plugin: str = field(default="", compare=False, repr=False)
+    distribution: str = field(default="", compare=False, repr=False)
+
+    @property
+    def qualified(self) -> str:
+        """The name that is unique even where two plugins offer the same one."""
+        return f"{self.plugin}:{self.name}"
 
     def problems(self) -> list[tuple[str, str]]:
         """(what is wrong, command that mends it) for each requirement that is not met."""
@@ -158,10 +168,17 @@ class Spec:
                 hint="reinstall the plugin, or leave it out with QCORE_DISABLE_PLUGINS",
             ) from error
 
-    def create(self, *, ready: bool = True) -> Any:
-        """An instance of the target, made without arguments; `ready` and errors as in `load`."""
-        target = self.load(ready=ready)
-        return target() if isinstance(target, type) else target
+    def create(self, *configured: Any, ready: bool = True) -> Any:
+        """What the factory makes, behind the border (`qcore.host.border`).
+
+        Args:
+            *configured: What the kind is made of; nothing but for preprocessors and postprocessors.
+            ready: As in `load`, as the errors are.
+        """
+        factory = self.load(ready=ready)
+        if configured or isinstance(factory, type):
+            factory = called(self, factory, *configured, doing="being made")
+        return guarded(self, factory)
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """All options with their values: those given, parsed, and the defaults.
@@ -197,11 +214,18 @@ class LoaderSpec(Spec):
 
 @dataclass(frozen=True, kw_only=True)
 class QuantizerSpec(Spec):
-    """Makes a quantized model, or a table of scales, from a float model and calibration data."""
+    """Makes a quantized model, or a table of scales, from a float model and calibration data.
+
+    Attributes:
+        accepts: Forms that it starts from.
+        produces: Form of what it gives.
+        trains: Whether it can train the quantized network, asked for by its option `qat`.
+    """
 
     kind: ClassVar[str] = "quantizer"
     accepts: tuple[Form, ...]
     produces: Form
+    trains: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,12 +243,14 @@ class BackendSpec(Spec):
 
     Attributes:
         accepts: Those forms.
+        runs: Name of the format whose own runtime this is: files of it run here unless another backend is asked for.
         snippet: `package.module:function` that gives the text of `load(path)` for `qcore snippet`, from a model; needs
             none of the backend's requirements. None where there is no such thing.
     """
 
     kind: ClassVar[str] = "backend"
     accepts: tuple[Form, ...]
+    runs: str = ""
     snippet: Any = None
 
 
@@ -280,24 +306,3 @@ KINDS: tuple[type[Spec], ...] = (
     EvaluatorSpec,
     CommandSpec,
 )
-
-
-def as_spec(thing: Any, kind: type[Spec]) -> Spec:
-    """The spec of an object given where a name could stand.
-
-    Args:
-        thing: A spec, or an object whose attribute `spec` is one; the object then is the target.
-        kind: The kind that is wanted.
-
-    Raises:
-        UsageError: Neither, or a spec of another kind.
-    """
-    if isinstance(thing, kind):
-        return thing
-    spec = getattr(thing, "spec", None)
-    if isinstance(spec, kind):
-        return replace(spec, factory=thing)
-    raise UsageError(
-        f"{thing!r} is no {kind.kind}",
-        hint=f"give a name, a {kind.__name__}, or an object whose attribute `spec` is a {kind.__name__}",
-    )

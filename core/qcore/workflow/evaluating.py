@@ -8,6 +8,7 @@ from typing import Any
 
 from qcore.contract import Contract
 from qcore.errors import UsageError
+from qcore.host.choice import only
 from qcore.host.plugins import Host
 from qcore.host.specs import EvaluatorSpec
 from qcore.model import Model
@@ -22,10 +23,11 @@ def evaluator(task: str, plugins: Host) -> EvaluatorSpec:
     Raises:
         UsageError: No plugin has one.
     """
-    found = [spec for spec in plugins.specs(EvaluatorSpec) if spec.task == task]
-    if not found:
+    fitting = [spec for spec in plugins.specs(EvaluatorSpec) if spec.task == task]
+    spec = only(fitting, what=f"evaluate the task {task}")
+    if spec is None:
         raise UsageError(f"no evaluator for the task {task}", hint="qcore list-plugins --kind evaluator")
-    return found[0]
+    return spec
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from qcore.contract import Contract, Tensor
 from qcore.errors import AssumptionWarning, FileError, PluginError, QcoreError, UsageError
 from qcore.files import publish, require
 from qcore.forms import Form
+from qcore.host.border import called
+from qcore.host.choice import LEFT_OUT, bundled, only
 from qcore.host.plugins import Host
 from qcore.host.specs import FormatSpec, LoaderSpec
 from qcore.model import Model
@@ -44,20 +46,21 @@ def recognise(path: str | os.PathLike[str], plugins: Host) -> tuple[FormatSpec, 
     """
     found = require(path)
     formats = list(_formats(plugins))
-    matching = [(spec, made) for spec, made in formats if made.sniff(found)]
-    if len(matching) > 1:
-        named = [entry for entry in matching if entry[0].suffix == found.suffix]
-        matching = named if len(named) == 1 else matching
+    matching: list[tuple[FormatSpec, Format]] = []
+    for own in (True, False):  # a guest is asked only where none of qcore's own formats fits
+        matching = [(spec, made) for spec, made in formats if bundled(spec) == own and made.sniff(found)]
+        if len(matching) > 1:
+            suffixed = [entry for entry in matching if entry[0].suffix == found.suffix]
+            matching = suffixed if len(suffixed) == 1 else matching
+        if matching:
+            break
     if not matching:
         raise FileError(
             f"{found}: not a model file of a known format ({', '.join(spec.name for spec, _ in formats) or 'none'})",
             hint="check that the file is complete; qcore list-plugins shows the formats",
         )
     if len(matching) > 1:
-        raise FileError(
-            f"{found}: could be any of {', '.join(spec.name for spec, _ in matching)}",
-            hint="leave one of the plugins out with QCORE_DISABLE_PLUGINS",
-        )
+        raise FileError(f"{found}: could be any of {', '.join(spec.qualified for spec, _ in matching)}", hint=LEFT_OUT)
     matching[0][0].load()
     return matching[0]
 
@@ -154,12 +157,10 @@ def choose_loader(opened: Opened, plugins: Host, loader: Any = None) -> LoaderSp
         return spec
     candidates = [spec for spec in plugins.specs(LoaderSpec) if spec.format == opened.spec.name]
     installed = [spec for spec in candidates if not spec.problems()]
-    matching = [spec for spec in installed if spec.create().matches(opened.content)]
-    if len(matching) == 1:
-        return matching[0]
-    if len(matching) > 1:
-        names = ", ".join(spec.name for spec in matching)
-        raise UsageError(f"{opened.path}: loaders {names} all recognise it", hint="say which with --loader")
+    for own in (True, False):  # a guest is asked only where none of qcore's own loaders recognises it
+        matching = [spec for spec in installed if bundled(spec) == own and spec.create().matches(opened.content)]
+        if chosen := only(matching, what=f"recognise {opened.path}", hint="say which with --loader"):
+            return chosen
     if missing := [spec for spec in candidates if spec.problems()]:
         missing[0].load()
     if opened.spec.suffix:
@@ -194,7 +195,7 @@ def describe(
     if spec.describes is None:
         known = ", ".join(other.name for other in plugins.specs(LoaderSpec) if other.describes is not None)
         raise UsageError(f"loader {spec.name} describes no exported files", hint=f"these do: {known or 'none'}")
-    made: Contract = spec.resolve(spec.describes)(inputs, outputs, names=names)
+    made: Contract = called(spec, spec.resolve(spec.describes), inputs, outputs, names=names, doing="describes")
     return made
 
 
@@ -243,11 +244,12 @@ def format_for(form: Form, plugins: Host) -> FormatSpec:
     Raises:
         UsageError: No plugin writes it.
     """
-    found = [spec for spec in plugins.specs(FormatSpec) if spec.name == form.format and spec.suffix]
-    if not found:
-        names = sorted(spec.name for spec in plugins.specs(FormatSpec) if spec.suffix)
-        raise UsageError(f"no format plugin writes {form.format}", hint=f"files can be written as: {', '.join(names)}")
-    return found[0]
+    writing = [spec for spec in plugins.specs(FormatSpec) if spec.suffix]
+    spec = only([spec for spec in writing if spec.name == form.format], what=f"write {form.format}")
+    if spec is None:
+        names = ", ".join(sorted(spec.name for spec in writing))
+        raise UsageError(f"no format plugin writes {form.format}", hint=f"files can be written as: {names}")
+    return spec
 
 
 def save(model: Model, directory: str | os.PathLike[str], stem: str, plugins: Host) -> list[Path]:

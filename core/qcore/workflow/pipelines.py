@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from qcore.contract import Contract
 from qcore.errors import NoRoute, UsageError
 from qcore.forms import Form
+from qcore.host.choice import only
 from qcore.host.plugins import Host
 from qcore.host.specs import BackendSpec, ConverterSpec, LoaderSpec, PreprocessorSpec, QuantizerSpec, Spec
 from qcore.model import Model
@@ -369,14 +370,14 @@ class Pipeline:
         """
         form = self._begun()[1].form
         usable = [spec for spec in self.plugins.specs(BackendSpec) if any(p.accepts(form) for p in spec.accepts)]
-        named = [spec for spec in usable if spec.accepts[0].format == form.format and spec.name == form.format]
-        own = named or [spec for spec in usable if spec.accepts[0].format == form.format]
-        installed = [spec for spec in own or usable if not spec.problems()] or own or usable
-        if not installed:
+        own = [spec for spec in usable if spec.runs == form.format] or usable
+        installed = [spec for spec in own if not spec.problems()] or own
+        chosen = only(installed, what=f"run {form}", hint="say which with --backend")
+        if chosen is None:
             others = ", ".join(spec.name for spec in self.plugins.specs(BackendSpec) if self._leads_to(spec))
             hint = f"choose one with --backend: {others}" if others else "qcore list-plugins --kind backend"
             raise UsageError(f"no backend runs {form} as it is", hint=hint)
-        return sorted(installed, key=lambda spec: not spec.name.startswith(form.format))[0]
+        return chosen
 
     def _leads_to(self, backend: BackendSpec) -> bool:
         try:
@@ -387,7 +388,7 @@ class Pipeline:
 
     def preprocessor(self, contract: Contract) -> Preprocessor:
         """The preprocessor that a contract asks for."""
-        made: Preprocessor = self.plugins.get(PreprocessorSpec, contract.preprocess.component).load()(
+        made: Preprocessor = self.plugins.get(PreprocessorSpec, contract.preprocess.component).create(
             contract.preprocess.params, contract.inputs
         )
         return made

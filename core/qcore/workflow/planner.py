@@ -8,12 +8,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from qcore.errors import MissingDependency, NoRoute
+from qcore.errors import MissingDependency, NoRoute, UsageError
 from qcore.forms import Form
+from qcore.host.choice import LEFT_OUT, bundled
 from qcore.host.specs import BackendSpec, ConverterSpec, QuantizerSpec, Spec
 
 UNINSTALLED = 100.0
 """Extra cost of a component whose packages are missing: taken only where nothing installed leads there."""
+GUEST = 10.0
+"""Extra cost of a component that is not qcore's own: what somebody installs joins a route only where it is asked for by
+name, or where nothing else leads there."""
 LESS_FITTING = 0.1
 """Extra cost for each place further down a backend's list of accepted forms."""
 
@@ -92,7 +96,9 @@ def _inherit(produced: Form, source: Form) -> Form:
 
 
 def _cost(spec: Spec) -> float:
-    return 1.0 + (UNINSTALLED if spec.problems() else 0.0)
+    chosen_by_name = isinstance(spec, QuantizerSpec)
+    guest = not bundled(spec) and not chosen_by_name
+    return 1.0 + (UNINSTALLED if spec.problems() else 0.0) + (GUEST if guest else 0.0)
 
 
 def _neighbours(
@@ -132,32 +138,57 @@ def find(
 
     Raises:
         NoRoute: There is none; says what can be reached and what would be accepted.
+        UsageError: Two lead there equally well, and not both are qcore's own.
     """
     ticket = itertools.count()
     done = quantizer is None
-    queue: list[tuple[float, int, Form, bool, bool, tuple[Leg, ...]]] = [
-        (0.0, next(ticket), start, done, through is None, ())
+    queue: list[tuple[float, tuple[str, ...], int, Form, bool, bool, tuple[Leg, ...]]] = [
+        (0.0, (), next(ticket), start, done, through is None, ())
     ]
     best: tuple[float, Plan] | None = None
+    rivals: list[Plan] = []
     seen: set[tuple[Form, bool, bool]] = set()
     while queue:
-        cost, _, form, quantized, passed, legs = heapq.heappop(queue)
-        if best and cost >= best[0]:
+        cost, names, _, form, quantized, passed, legs = heapq.heappop(queue)
+        if best and cost > best[0]:
             break
+        fits = quantized and passed and head in (None, form.head) and precision in (None, form.precision)
+        rank = _rank(form, backend, goal) if fits else None
         if (form, quantized, passed) in seen:
+            if best and rank is not None and cost + LESS_FITTING * rank == best[0]:
+                rivals.append(Plan(start, legs, backend))
             continue
         seen.add((form, quantized, passed))
-        fits = quantized and passed and head in (None, form.head) and precision in (None, form.precision)
-        if fits and (rank := _rank(form, backend, goal)) is not None:
+        if rank is not None:
             total = cost + LESS_FITTING * rank
             if best is None or total < best[0]:
                 best = total, Plan(start, legs, backend)
+                rivals = []
+            elif total == best[0]:
+                rivals.append(Plan(start, legs, backend))
         for leg, now in _neighbours(form, quantized, converters, quantizer):
             reached = passed or leg.result.profile == through
-            heapq.heappush(queue, (cost + _cost(leg.spec), next(ticket), leg.result, now, reached, (*legs, leg)))
+            longer, named = cost + _cost(leg.spec), (*names, leg.spec.qualified)
+            heapq.heappush(queue, (longer, named, next(ticket), leg.result, now, reached, (*legs, leg)))
     if best is None:
         raise _no_route(start, seen, quantizer, backend, goal, through, precision)
+    _refuse_equals(best[1], rivals)
     return best[1]
+
+
+def _refuse_equals(best: Plan, rivals: Sequence[Plan]) -> None:
+    """Refuse two routes of which neither is better, unless both are of qcore's own components.
+
+    Raises:
+        UsageError: Names the components in which they differ.
+    """
+    for other in rivals:
+        apart = [
+            (one.spec, two.spec) for one, two in zip(best.legs, other.legs, strict=False) if one.spec is not two.spec
+        ]
+        if any(not bundled(spec) for pair in apart for spec in pair):
+            one, two = apart[0]
+            raise UsageError(f"{one.kind}s {one.qualified} and {two.qualified} lead there equally well", hint=LEFT_OUT)
 
 
 def _rank(form: Form, backend: BackendSpec | None, goal: Form | None) -> int | None:

@@ -207,8 +207,8 @@ def assembled(
     post = plugins.get(PostprocessorSpec, contract.postprocess.component)
     return Predictor(
         contract=contract,
-        preprocessor=pre.load()(contract.preprocess.params, contract.inputs),
-        postprocessor=post.load()(contract.postprocess.params, contract.outputs, contract.classes),
+        preprocessor=pre.create(contract.preprocess.params, contract.inputs),
+        postprocessor=post.create(contract.postprocess.params, contract.outputs, contract.classes),
         session=session,
         backend=backend,
     )

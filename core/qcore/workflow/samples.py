@@ -30,7 +30,7 @@ def samples(
     Raises:
         FileError: Nothing readable is there.
     """
-    made = plugins.get(PreprocessorSpec, contract.preprocess.component).load()
-    preprocessor = made(contract.preprocess.params, contract.inputs)
+    spec = plugins.get(PreprocessorSpec, contract.preprocess.component)
+    preprocessor = spec.create(contract.preprocess.params, contract.inputs)
     shown = progress or Silent()
     return tuple(Calibration.choose(source, preprocessor=preprocessor, contract=contract, progress=shown, limit=count))

@@ -68,7 +68,7 @@ class Verifier:
         faults = list(self._differences(left, right, exactness(before.form, after.form)))
         if faults:
             raise CheckFailed(
-                f"converter {spec.name}: its result does not match what it was made from: {'; '.join(faults)}",
+                f"{spec.kind} {spec.name}: its result does not match what it was made from: {'; '.join(faults)}",
                 hint="nothing was written; this is a fault of the converter or of the runtime, please report it",
             )
         self._last = after, other

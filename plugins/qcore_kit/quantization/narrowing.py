@@ -15,7 +15,7 @@ from qcore_kit.quantization.graph import Graph, Node, from_onnx
 from qcore_kit.quantization.integers import LOSSY, IntegerLayer
 from qcore_kit.quantization.placement import Placement, place
 from qcore_kit.quantization.products import Products
-from qcore_kit.quantization.profiles import PROFILES, Profile
+from qcore_kit.quantization.profiles import Profile, bundled
 from qcore_kit.quantization.saturation import Loss
 from qcore_kit.quantization.table import Narrowing, ScaleTable
 from qcore_kit.quantization.writer import quantized
@@ -40,7 +40,7 @@ def narrowed(table: ScaleTable, data: CalibrationData, mode: str, progress: Prog
         mode: As above.
         progress: Shows the measurement.
     """
-    profiles = [profile for profile in PROFILES.values() if profile.saturates_like]
+    profiles = [profile for profile in bundled() if profile.saturates_like]
     if mode == "ignore":
         return replace(table, narrowed={profile.name: Narrowing(mode) for profile in profiles})
     if mode == "everywhere":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from qcore_kit.quantization.operations import COUNTING_PADS, ROUNDING_UP, STACKED, WITHOUT_BIAS
+from qcore.plugin import DISTRIBUTION, Host
+from qcore_kit.kinds import ProfileSpec
 
 
 @dataclass(frozen=True)
@@ -41,66 +42,18 @@ class Profile:
     saturates_like: str = ""
 
 
-ONNXRUNTIME = Profile(
-    name="onnxruntime",
-    activation="u8",
-    symmetric=False,
-    every_output=True,
-    whole_silu=False,
-    share_concat=False,
-    share_add=False,
-    last_layer=False,
-    integer_bias=True,
-    float_variants=frozenset({"Softmax", STACKED, ROUNDING_UP}),
-    saturates_like="onnxruntime",
-)
-"""ONNX Runtime on a CPU runs a convolution in int8 only if its output is quantized too, and loses .02 AP where
-activations are symmetric.
+def bundled(host: Host | None = None) -> list[Profile]:
+    """The profiles that come with qcore: what a calibration prepares a table for.
 
-It refuses a scale per column of a stack of matrices, rounds an average pool's size up only in float, and gives 0 for a
-Softmax whose results are all small."""
+    One that somebody else's plugin brings changes no calibration and no training: a table is written under it only
+    where it is asked for.
 
-OPENVINO = Profile(
-    name="openvino",
-    activation="u8",
-    symmetric=False,
-    every_output=False,
-    whole_silu=True,
-    share_concat=True,
-    share_add=False,
-    last_layer=False,
-    integer_bias=False,
-    float_variants=frozenset({COUNTING_PADS, WITHOUT_BIAS}),
-    saturates_like="openvino",
-)
-"""Asymmetric: a SiLU gives -0.28 and more, so a zero point of 128 wastes nearly half of the steps and makes nearly
-every stored value large, which saturates on CPUs without VNNI: YOLOv5n has AP .10 there, and .27 with asymmetric
-activations. Uint8: OpenVINO 2026.4 computes int8 activations wrongly on CPUs with VNNI and without AMX: AP .007 instead
-of .30 (docs/check-foreign.md). Uint8 is right there with every zero point that was tried; on CPUs with AMX only NNCF's
-files were measured, whose activations are asymmetric uint8 too.
+    Args:
+        host: Where profiles are registered; the process's own by default.
+    """
+    if host is None:
+        import qcore
 
-An average pool that counts zeros around its input is wrong at the border unless the zero point is 0
-(pytorch/pytorch#28260 is the same fault elsewhere). On a single thread, a fully connected layer without a bias that
-reads what another one without a bias has stored in integers gives numbers of any size.
-
-The last convolutions stay float: on the 343 pictures that YOLOv5n was calibrated with, AP is .2651 so and .2639 with
-them in int8 (float .2682), for 7 % of the time."""
-
-TENSORRT = Profile(
-    name="tensorrt",
-    activation="s8",
-    symmetric=True,
-    every_output=False,
-    whole_silu=True,
-    share_concat=True,
-    share_add=True,
-    last_layer=False,
-    integer_bias=False,
-    half=True,
-)
-"""TensorRT takes int8 around 0 only, and from version 11 on runs everything else in the types that the file has.
-
-The last convolutions are float16: after training YOLOv5n for the three profiles, its file on the 343 pictures has AP
-.2636 so and .2615 with them in int8, computed by ONNX Runtime."""
-
-PROFILES = {profile.name: profile for profile in (ONNXRUNTIME, OPENVINO, TENSORRT)}
+        host = qcore.plugins
+    own = [spec for spec in host.specs(ProfileSpec) if spec.distribution == DISTRIBUTION]
+    return [spec.create().profile for spec in own]

@@ -1,4 +1,4 @@
-"""The converters from scale tables to Q/DQ graphs, one a profile."""
+"""From scale tables to Q/DQ graphs: one converter for every profile."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from qcore_kit.quantization.graph import from_onnx
 from qcore_kit.quantization.literal import literal
 from qcore_kit.quantization.narrowing import recorded
 from qcore_kit.quantization.placement import place
-from qcore_kit.quantization.profiles import ONNXRUNTIME, OPENVINO, TENSORRT, Profile
+from qcore_kit.quantization.profiles import Profile
 from qcore_kit.quantization.writer import write
 
 
-class TableToQdq:
+class QdqConverter:
     """Writes a scale table under a profile."""
 
     def __init__(self, profile: Profile) -> None:
@@ -59,8 +59,3 @@ class TableToQdq:
             reference=simulated,
             layers=explained(graph, profile, placement, table.excluded),
         )
-
-
-onnxruntime = TableToQdq(ONNXRUNTIME)
-openvino = TableToQdq(OPENVINO)
-tensorrt = TableToQdq(TENSORRT)

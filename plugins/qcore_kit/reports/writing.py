@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from qcore.plugin import FileError, Host, UsageError, output_directory, plain, publish
+from qcore.plugin import FileError, Host, UsageError, only, output_directory, plain, publish
 from qcore_kit.kinds import ReporterSpec
 from qcore_kit.reports import Report
 
@@ -81,17 +81,15 @@ def document(report: Report) -> dict[str, Any]:
 
 
 def _reporters(plugins: Host) -> list[ReporterSpec]:
-    found = plugins.components(ReporterSpec)
-    if not found:
+    """One for each suffix; where several write the same file, qcore's own does."""
+    every = plugins.specs(ReporterSpec)
+    if not every:
         raise UsageError("no plugin draws reports", hint="qcore list-plugins --kind reporter")
-    for entry in found:
-        same = [other.qualified for other in found if other.spec.suffix == entry.spec.suffix]  # type: ignore[attr-defined]
-        if len(same) > 1:
-            raise UsageError(
-                f"reporters {' and '.join(same)} would write the same file",
-                hint=f"leave one plugin out with QCORE_DISABLE_PLUGINS={found[-1].plugin.name}",
-            )
-    return plugins.specs(ReporterSpec)
+    suffixes = dict.fromkeys(spec.suffix for spec in every)
+    chosen = [
+        only([spec for spec in every if spec.suffix == suffix], what="write the same file") for suffix in suffixes
+    ]
+    return [spec for spec in chosen if spec is not None]
 
 
 def _ours(path: Path) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qcore.plugin import Output, UsageError, sha256
+from qcore.plugin import Output, UsageError, only, sha256
 from qcore_kit import timing
 from qcore_kit.tuning.search import Fit, Trials, search
 
@@ -89,10 +89,10 @@ def ranking(pipeline: Pipeline, inputs: CalibrationData, output: Output) -> list
     """
     from qcore_kit.kinds import AnalyzerSpec
 
-    found = pipeline.plugins.specs(AnalyzerSpec)
-    if not found:
+    every = pipeline.plugins.specs(AnalyzerSpec)
+    spec = only([spec for spec in every if not spec.problems()] or every, what="rank layers")
+    if spec is None:
         raise UsageError("no analyzer ranks the layers", hint="qcore list-plugins --kind analyzer")
-    spec = next((spec for spec in found if not spec.problems()), found[0])
     model = pipeline.unquantized().at(spec.accepts[0]).loaded
     assert model is not None  # noqa: S101 - at() has just set it
     rows: list[dict[str, Any]] = spec.create().analyze(

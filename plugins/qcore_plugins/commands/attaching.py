@@ -22,6 +22,7 @@ from qcore.plugin import (
     UsageError,
     describe_exported,
     load_opened,
+    only,
     open_file,
     prepared_content,
     publish,
@@ -80,8 +81,8 @@ def attach(
         contract = replace(contract, provenance={**contract.provenance, **said})
     contract = replace(contract, preprocess=contract.preprocess.updated(preprocess or {}))
     check(contract, inputs, outputs, source)
-    plugins.get(PreprocessorSpec, contract.preprocess.component).load()(contract.preprocess.params, contract.inputs)
-    plugins.get(PostprocessorSpec, contract.postprocess.component).load()(
+    plugins.get(PreprocessorSpec, contract.preprocess.component).create(contract.preprocess.params, contract.inputs)
+    plugins.get(PostprocessorSpec, contract.postprocess.component).create(
         contract.postprocess.params, contract.outputs, contract.classes
     )
     model = Model(opened.format.form(opened.content), opened.content, contract, {})
@@ -92,7 +93,8 @@ def _recognised(opened: Opened, plugins: Host, family: str | None, names: str | 
     """The contract that the loader of such files finds; that of the family alone where there is no such loader."""
     format_name = opened.spec.name
     specs = [spec for spec in plugins.specs(LoaderSpec) if spec.format == format_name and not spec.problems()]
-    spec = next((spec for spec in specs if "family" in {option.name for option in spec.options}), None)
+    able = [spec for spec in specs if "family" in {option.name for option in spec.options}]
+    spec = only(able, what=f"recognise heads of {format_name} files")
     if spec is None:
         if family is None:
             raise UsageError(f"{opened.path}: nothing recognises the head of a {format_name} file", hint="add --family")

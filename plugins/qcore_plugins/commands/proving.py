@@ -126,7 +126,7 @@ class Proof:
 
 def runtime(model: Model, backend: BackendSpec, pipeline: Pipeline) -> BackendSpec:
     """The backend whose own profile a model was written for; the given one where there is none."""
-    from qcore.plugin import BackendSpec
+    from qcore.plugin import BackendSpec, only
 
     profile = model.form.profile
     if profile is None:
@@ -134,7 +134,8 @@ def runtime(model: Model, backend: BackendSpec, pipeline: Pipeline) -> BackendSp
     own = [
         spec for spec in pipeline.plugins.specs(BackendSpec) if any(form.profile == profile for form in spec.accepts)
     ]
-    return backend if backend in own or not own else own[0]
+    chosen = None if backend in own else only(own, what=f"run the profile {profile}", hint="say which with --backend")
+    return chosen or backend
 
 
 def promised(model: Model) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qcore.plugin import CheckFailed, Host, Output, UsageError, output_directory, require
+from qcore.plugin import CheckFailed, Host, Output, UsageError, only, output_directory, require
 from qcore_kit import commandline
 from qcore_kit.commandline import pairs, refuse_unused
 from qcore_kit.reports import command as reporting
@@ -89,13 +89,15 @@ def _quantizer(options: argparse.Namespace, pipeline: Pipeline) -> str:
 
     if options.quantizer:
         return str(options.quantizer)
-    able = [
-        spec for spec in pipeline.plugins.specs(QuantizerSpec) if any(option.name == "qat" for option in spec.options)
-    ]
-    if not options.qat or not able:
-        names = ", ".join(spec.name for spec in pipeline.plugins.specs(QuantizerSpec))
-        raise UsageError("--quantizer is missing", hint=f"--quantizer one of {names}")
-    return next((spec for spec in able if not spec.problems()), able[0]).name
+    every = pipeline.plugins.specs(QuantizerSpec)
+    able = [spec for spec in every if spec.trains]
+    hint = f"--quantizer one of {', '.join(spec.name for spec in (able if options.qat else every))}"
+    chosen = (
+        only([spec for spec in able if not spec.problems()] or able, what="train", hint=hint) if options.qat else None
+    )
+    if chosen is None:
+        raise UsageError("--quantizer is missing", hint=hint)
+    return chosen.qualified
 
 
 def _settings(options: argparse.Namespace, pipeline: Pipeline) -> dict[str, Any]:
@@ -114,25 +116,24 @@ def _settings(options: argparse.Namespace, pipeline: Pipeline) -> dict[str, Any]
 
 def _targets(options: argparse.Namespace, pipeline: Pipeline) -> list[Target]:
     """The backends asked for, or the profile asked for, or every installed backend that the quantizer serves."""
-    from qcore.plugin import BackendSpec, ConverterSpec
+    from qcore.plugin import BackendSpec, bundled
+    from qcore_kit.kinds import ProfileSpec
 
     backends = pipeline.plugins.specs(BackendSpec)
     if options.backend:
         chosen = [pipeline.plugins.get(BackendSpec, name) for name in dict.fromkeys(options.backend)]
         return [Target(spec.name, spec, options.target) for spec in chosen]
     if options.target:
-        makers = [spec for spec in pipeline.plugins.specs(ConverterSpec) if spec.produces.profile == options.target]
-        if not makers:
-            known = sorted(
-                {str(s.produces.profile) for s in pipeline.plugins.specs(ConverterSpec) if s.produces.profile}
-            )
-            raise UsageError(f"no profile is called {options.target!r}", hint=f"there are: {', '.join(known)}")
-        goal = makers[0].produces
+        goal = pipeline.plugins.get(ProfileSpec, options.target).produces
         able = [spec for spec in backends if any(form.accepts(goal) for form in spec.accepts) and not spec.problems()]
-        if not able:
+        own = [spec for spec in able if any(form.profile == goal.profile for form in spec.accepts)]
+        native = [spec for spec in able if spec.runs == goal.format]
+        runner = only(own or native or able, what=f"run {goal}", hint="say which with --backend")
+        if runner is None:
             raise UsageError(f"nothing installed runs {goal}", hint="qcore list-plugins --kind backend")
-        return [Target(options.target, able[0], options.target, goal)]
-    served = [Target(spec.name, spec) for spec in backends if not spec.problems() and _serves(pipeline, spec)]
+        return [Target(options.target, runner, goal.profile, goal)]
+    serving = [spec for spec in backends if not spec.problems() and _serves(pipeline, spec)]
+    served = [Target(spec.name, spec) for spec in [spec for spec in serving if bundled(spec)] or serving]
     if not served:
         names = ", ".join(spec.name for spec in backends)
         raise UsageError("no installed backend has a profile of its own for this", hint=f"--backend one of {names}")
@@ -148,7 +149,7 @@ def _serves(pipeline: Pipeline, backend: BackendSpec) -> bool:
     except NoRoute:
         return False
     made_for_it = any(form.profile and form.accepts(end) for form in backend.accepts)
-    return made_for_it or (end.encoding == "native" and end.format == backend.name)
+    return made_for_it or (end.encoding == "native" and end.format == backend.runs)
 
 
 def _written(
@@ -199,12 +200,12 @@ def _keep_table(options: argparse.Namespace, output: Output, done: Pipeline) -> 
 
     What a backend runs is a file of its own kind already: kept, it would lie where the checked one does.
     """
-    from qcore.plugin import BackendSpec, FormatSpec, save_model
+    from qcore.plugin import BackendSpec, FormatSpec, bundled, save_model
 
     model = done.loaded
     assert model is not None  # noqa: S101 - it has just been quantized
     is_format = any(spec.name == model.form.format for spec in done.plugins.specs(FormatSpec))
-    taken = {form.format for spec in done.plugins.specs(BackendSpec) for form in spec.accepts}
+    taken = {form.format for spec in done.plugins.specs(BackendSpec) if bundled(spec) for form in spec.accepts}
     if not is_format or model.form.format in taken:
         return {}
     kept: Sequence[Path] = save_model(model, options.out, done.weights.stem, done.plugins)

@@ -30,8 +30,8 @@ def route(plugins, quantizer, backend, **more):
         (None, "onnxruntime", ["torch-onnx", "onnxruntime"]),
         (None, "openvino", ["torch-onnx", "onnx-openvino", "openvino"]),
         ("nncf", "openvino", ["torch-onnx", "onnx-openvino", "nncf", "openvino"]),
-        ("onnxruntime", "onnxruntime", ["torch-onnx", "onnxruntime", "qdq-onnxruntime", "onnxruntime"]),
-        ("onnxruntime", "openvino", ["torch-onnx", "onnxruntime", "qdq-openvino", "onnx-openvino", "openvino"]),
+        ("onnxruntime", "onnxruntime", ["torch-onnx", "onnxruntime", "onnxruntime", "onnxruntime"]),
+        ("onnxruntime", "openvino", ["torch-onnx", "onnxruntime", "openvino", "onnx-openvino", "openvino"]),
     ],
 )
 def test_each_pair_takes_its_route_and_its_own_profile(plugins, quantizer, backend, steps):
@@ -40,7 +40,7 @@ def test_each_pair_takes_its_route_and_its_own_profile(plugins, quantizer, backe
 
 def test_a_target_overrides_the_profile(plugins):
     names, plan = route(plugins, "onnxruntime", "onnxruntime", through="openvino")
-    assert "qdq-openvino" in names
+    assert "openvino" in names
     assert plan.end.profile == "openvino"
 
 

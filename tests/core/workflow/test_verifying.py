@@ -7,7 +7,7 @@ from onnx import numpy_helper
 
 import qcore
 from qcore.plugin import CheckFailed, FileError
-from qcore_kit.quantization.qdq import TableToQdq
+from qcore_kit.quantization.qdq import QdqConverter
 from qcore_plugins.formats.onnx.fp16 import OnnxToFp16
 from qcore_plugins.processing.boxes.suppression import AppendNms
 
@@ -87,6 +87,6 @@ def test_a_wrong_openvino_model_is_refused(small, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["model.0.conv.weight_scale", "model.23.m.0.cv2.conv.weight_scale"])
 def test_wrong_scales_are_refused(table, tmp_path, monkeypatch, name):
-    spoilt(monkeypatch, TableToQdq, name, lambda value: value * np.float32(30))
-    with pytest.raises(CheckFailed, match=r"converter qdq-onnxruntime: .*raw outputs: "):
+    spoilt(monkeypatch, QdqConverter, name, lambda value: value * np.float32(30))
+    with pytest.raises(CheckFailed, match=r"profile onnxruntime: .*raw outputs: "):
         qcore.pipeline(weights=table).to("onnxruntime").save(tmp_path)

@@ -13,9 +13,13 @@ from qcore_kit.quantization.calibration import ranges
 from qcore_kit.quantization.graph import from_onnx
 from qcore_kit.quantization.literal import literal
 from qcore_kit.quantization.placement import candidates
-from qcore_kit.quantization.profiles import PROFILES, TENSORRT
 from qcore_kit.quantization.table import ScaleTable, weight_scales
 from qcore_kit.quantization.writer import write
+from qcore_plugins.runtimes.onnxruntime.profile import ONNXRUNTIME
+from qcore_plugins.runtimes.openvino.profile import OPENVINO
+from qcore_plugins.runtimes.tensorrt.profile import TENSORRT
+
+PROFILES = {profile.name: profile for profile in (ONNXRUNTIME, OPENVINO, TENSORRT)}
 
 FLOAT = onnx.TensorProto.FLOAT
 PICTURE = np.random.default_rng(0).random((1, 3, 16, 16), np.float32)

@@ -16,12 +16,16 @@ from qcore_kit.quantization.calibration import ranges
 from qcore_kit.quantization.graph import from_onnx
 from qcore_kit.quantization.literal import literal
 from qcore_kit.quantization.placement import candidates, place
-from qcore_kit.quantization.profiles import ONNXRUNTIME, OPENVINO, PROFILES, TENSORRT
 from qcore_kit.quantization.table import ScaleTable, weight_scales
 from qcore_kit.quantization.writer import write
+from qcore_plugins.runtimes.onnxruntime.profile import ONNXRUNTIME
+from qcore_plugins.runtimes.openvino.profile import OPENVINO
+from qcore_plugins.runtimes.tensorrt.profile import TENSORRT
 
 sys.path.insert(0, str(Path(__file__).parent))
 from zoo import BLOCKS, CHANNELS, SIDE, Builder, build
+
+PROFILES = {profile.name: profile for profile in (ONNXRUNTIME, OPENVINO, TENSORRT)}
 
 PICTURES = [np.random.default_rng(seed).random((1, 3, SIDE, SIDE), np.float32) for seed in range(4)]
 NOISE = {"grouped_convolution": 0.8, "names_that_collide": 0.4}

@@ -16,10 +16,14 @@ from qcore_kit.quantization.graph import from_onnx
 from qcore_kit.quantization.literal import literal
 from qcore_kit.quantization.narrowing import narrowed, recorded
 from qcore_kit.quantization.placement import candidates, place
-from qcore_kit.quantization.profiles import ONNXRUNTIME, OPENVINO, PROFILES, TENSORRT
 from qcore_kit.quantization.table import ScaleTable, weight_scales
 from qcore_kit.quantization.writer import write
 from qcore_plugins.quantizers.nncf.quantizer import OVERFLOW
+from qcore_plugins.runtimes.onnxruntime.profile import ONNXRUNTIME
+from qcore_plugins.runtimes.openvino.profile import OPENVINO
+from qcore_plugins.runtimes.tensorrt.profile import TENSORRT
+
+PROFILES = {profile.name: profile for profile in (ONNXRUNTIME, OPENVINO, TENSORRT)}
 
 
 class Data:

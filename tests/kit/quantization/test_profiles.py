@@ -23,13 +23,17 @@ from qcore_kit.quantization.graph import from_onnx
 from qcore_kit.quantization.half import half
 from qcore_kit.quantization.literal import literal
 from qcore_kit.quantization.placement import candidates, matching, place
-from qcore_kit.quantization.profiles import ONNXRUNTIME, OPENVINO, PROFILES, TENSORRT
 from qcore_kit.quantization.table import Narrowing, Range, ScaleTable, weight_scales
 from qcore_kit.quantization.writer import write
 from qcore_plugins._shared.exporter.onnx import export
 from qcore_plugins.families.yolonas.loader import build as yolonas
 from qcore_plugins.families.yolov5.loader import build as yolov5
 from qcore_plugins.families.yolov9.loader import build as yolov9
+from qcore_plugins.runtimes.onnxruntime.profile import ONNXRUNTIME
+from qcore_plugins.runtimes.openvino.profile import OPENVINO
+from qcore_plugins.runtimes.tensorrt.profile import TENSORRT
+
+PROFILES = {profile.name: profile for profile in (ONNXRUNTIME, OPENVINO, TENSORRT)}
 
 SIZE = 64
 FAMILIES = ("yolov5n", "gelan-t", "gelan-c", "yolov9-t", "yolov9-c", "yolo_nas_s")
@@ -389,3 +393,15 @@ def test_a_trained_maximum_decides_the_symmetric_scale(small):
     table = made_up(small)
     with pytest.raises(CheckFailed, match="tensor s1 has a fixed maximum of nan"):
         ScaleTable.make(small, {**table.ranges, "s1": Range(0, 1, "", float("nan"))}, table.weights, needed=[])
+
+
+def test_placements_that_need_no_runtime_are_those_of_the_bundled_profiles():
+    """Training and sensitivity spell them out, so that they do not depend on which plugins are there."""
+    from qcore_plugins._shared.fakequant.quantizer import TRAINED_FOR, TRAINED_FOR_TOO
+    from qcore_plugins.tools.sensitivity.noise import MEASURED
+
+    unnamed = {"name": "", "saturates_like": ""}
+    strictest = replace(OPENVINO, share_add=TENSORRT.share_add, symmetric=TENSORRT.symmetric)
+    assert replace(TRAINED_FOR, **unnamed) == replace(strictest, **unnamed)
+    assert replace(TRAINED_FOR_TOO, **unnamed) == replace(ONNXRUNTIME, **unnamed)
+    assert replace(MEASURED, **unnamed) == replace(OPENVINO, **unnamed)

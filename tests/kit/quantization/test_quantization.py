@@ -16,10 +16,11 @@ from qcore_kit.quantization.calibration import ranges
 from qcore_kit.quantization.graph import from_onnx
 from qcore_kit.quantization.histogram import Histogram
 from qcore_kit.quantization.placement import candidates, place
-from qcore_kit.quantization.profiles import ONNXRUNTIME, OPENVINO
 from qcore_kit.quantization.table import Range, ScaleTable, weight_scale
 from qcore_kit.quantization.writer import quantized, write
 from qcore_plugins.runtimes.onnxruntime.backend import EXACT
+from qcore_plugins.runtimes.onnxruntime.profile import ONNXRUNTIME
+from qcore_plugins.runtimes.openvino.profile import OPENVINO
 
 PICTURES = [np.random.default_rng(seed).random((1, 3, 16, 16), np.float32) for seed in range(8)]
 

@@ -16,9 +16,10 @@ from torch import nn
 from qcore.plugin import CalibrationData, CheckFailed, Form, Model, Progress, UsageError
 from qcore_kit.quantization.graph import Node, from_onnx
 from qcore_kit.quantization.narrowing import narrowed
+from qcore_kit.quantization.operations import COUNTING_PADS, ROUNDING_UP, STACKED, WITHOUT_BIAS
 from qcore_kit.quantization.options import leave_float, left_float
 from qcore_kit.quantization.placement import Placement, candidates, place
-from qcore_kit.quantization.profiles import ONNXRUNTIME, OPENVINO, TENSORRT
+from qcore_kit.quantization.profiles import Profile
 from qcore_kit.quantization.ranges import completed, watched
 from qcore_kit.quantization.table import Range, ScaleTable, weight_scales
 from qcore_plugins._shared.exporter.onnx import Exported, export_both
@@ -28,10 +29,33 @@ from qcore_plugins._shared.fakequant.simulated import SimulatedSession, simulate
 from qcore_plugins._shared.fakequant.simulated import fake_quantized as simulation
 from qcore_plugins._shared.fakequant.training import Settings, Trained, train
 
-TRAINED_FOR = replace(OPENVINO, share_add=TENSORRT.share_add, symmetric=TENSORRT.symmetric)
-"""The placement to train with: where the strictest profile shares a scale, the others may as well. Symmetric, as the
-packages' quantizers are; the steps of asymmetric ranges are smaller."""
-TRAINED_FOR_TOO = ONNXRUNTIME
+TRAINED_FOR = Profile(
+    name="openvino",
+    activation="u8",
+    symmetric=True,
+    every_output=False,
+    whole_silu=True,
+    share_concat=True,
+    share_add=True,
+    last_layer=False,
+    integer_bias=False,
+    float_variants=frozenset({COUNTING_PADS, WITHOUT_BIAS}),
+)
+"""The placement to train with, of the bundled profiles, whichever plugins are there: where the strictest shares a
+scale, the others may as well. Symmetric, as the packages' quantizers are; the steps of asymmetric ranges are smaller.
+Weights are narrowed as for OpenVINO."""
+TRAINED_FOR_TOO = Profile(
+    name="onnxruntime",
+    activation="u8",
+    symmetric=False,
+    every_output=True,
+    whole_silu=False,
+    share_concat=False,
+    share_add=False,
+    last_layer=False,
+    integer_bias=True,
+    float_variants=frozenset({"Softmax", STACKED, ROUNDING_UP}),
+)
 """Every other step runs the densest placement, whose asymmetric ranges the packages' quantizers do not have."""
 SETTINGS = {"entropy": {"stride": 8}}
 """Of the packages' calibration methods: every eighth end of the range is tried, for speed."""

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from qcore.plugin import ConverterSpec, Form, FormatSpec, LoaderSpec, Option, Requirement, hookimpl
 from qcore_kit.detectors.options import DESCRIBING
-from qcore_kit.kinds import ProbeSpec
 
 _ONNX = Requirement("onnx", "onnx", ">=1.17")
 _EXPORT = (
@@ -78,16 +77,4 @@ def qcore_converters() -> Iterator[ConverterSpec]:
         requires=(_ONNX,),
         accepts=(Form("onnx"),),
         produces=Form("onnx", head="nms"),
-    )
-
-
-@hookimpl
-def qcore_probes() -> Iterator[ProbeSpec]:
-    """The probe `onnx`."""
-    yield ProbeSpec(
-        name="onnx",
-        summary="Inner tensors of ONNX graphs, computed by ONNX Runtime",
-        factory="qcore_plugins.runtimes.onnxruntime.probe:OnnxProbe",
-        requires=(_ONNX, Requirement("onnxruntime", "onnxruntime", ">=1.20")),
-        accepts=(Form("onnx"),),
     )

@@ -21,6 +21,7 @@ def qcore_quantizers() -> Iterator[QuantizerSpec]:
         summary="NVIDIA modelopt's quantizers in the PyTorch network, calibrated or trained, into a scale table",
         factory="qcore_plugins.quantizers.modelopt.quantizer:Modelopt",
         requires=_REQUIRES,
+        trains=True,
         accepts=(Form("torch", encoding="float"),),
         produces=Form("table", encoding="ranges"),
         options=(*LEAVING_FLOAT, SATURATION, *CALIBRATING, *TRAINING),

@@ -20,6 +20,7 @@ def qcore_quantizers() -> Iterator[QuantizerSpec]:
         summary="NVIDIA's quantizers in the PyTorch network, calibrated or trained, into a scale table",
         factory="qcore_plugins.quantizers.pytorch_quantization.quantizer:PytorchQuantization",
         requires=_REQUIRES,
+        trains=True,
         accepts=(Form("torch", encoding="float"),),
         produces=Form("table", encoding="ranges"),
         options=(*LEAVING_FLOAT, SATURATION, *CALIBRATING, *TRAINING),

@@ -1,10 +1,10 @@
-"""ONNX Runtime: a backend, and a quantizer that calibrates into a scale table."""
+"""ONNX Runtime: backend, profile, probe, rules."""
 
 from collections.abc import Iterator
 
-from qcore.plugin import BackendSpec, Form, Option, QuantizerSpec, Requirement, hookimpl
+from qcore.plugin import BackendSpec, Form, Option, Requirement, hookimpl
+from qcore_kit.kinds import LinterSpec, ProbeSpec, ProfileSpec
 from qcore_kit.machine import CPUS
-from qcore_kit.quantization.options import LEAVING_FLOAT, SATURATION
 
 _RUNTIME = Requirement("onnxruntime", "onnxruntime", ">=1.20")
 _ONNX = Requirement("onnx", "onnx", ">=1.17")
@@ -19,6 +19,7 @@ def qcore_backends() -> Iterator[BackendSpec]:
         factory="qcore_plugins.runtimes.onnxruntime.backend:OnnxRuntimeBackend",
         snippet="qcore_plugins.runtimes.onnxruntime.snippet:source",
         requires=(_RUNTIME, _ONNX),
+        runs="onnx",
         accepts=(
             Form("onnx", encoding="qdq", profile="onnxruntime"),
             Form("onnx", encoding="float"),
@@ -39,24 +40,37 @@ def qcore_backends() -> Iterator[BackendSpec]:
 
 
 @hookimpl
-def qcore_quantizers() -> Iterator[QuantizerSpec]:
-    """The quantizer `onnxruntime`."""
-    yield QuantizerSpec(
+def qcore_profiles() -> Iterator[ProfileSpec]:
+    """The profile `onnxruntime`."""
+    yield ProfileSpec(
         name="onnxruntime",
-        summary="Calibrates every candidate tensor on ONNX Runtime into a scale table",
-        factory="qcore_plugins.quantizers.onnxruntime.quantizer:OnnxRuntimeQuantizer",
-        requires=(_RUNTIME, _ONNX),
-        accepts=(Form("onnx", encoding="float", precision="f32"),),
-        produces=Form("table", encoding="ranges"),
-        options=(
-            *LEAVING_FLOAT,
-            SATURATION,
-            Option(
-                "method",
-                "how ranges are taken from the pictures",
-                "percentile",
-                str,
-                ("percentile", "moving-average", "minmax"),
-            ),
-        ),
+        summary="Writes a scale table as Q/DQ for onnxruntime: every operation, asymmetric uint8",
+        factory="qcore_plugins.runtimes.onnxruntime.profile:CONVERTER",
+        requires=(_ONNX,),
+        produces=Form("onnx", encoding="qdq", activation="u8", symmetric=False, precision="f32", profile="onnxruntime"),
+    )
+
+
+@hookimpl
+def qcore_probes() -> Iterator[ProbeSpec]:
+    """The probe `onnx`."""
+    yield ProbeSpec(
+        name="onnx",
+        summary="Inner tensors of ONNX graphs, computed by ONNX Runtime",
+        factory="qcore_plugins.runtimes.onnxruntime.probe:OnnxProbe",
+        requires=(_ONNX, _RUNTIME),
+        accepts=(Form("onnx"),),
+    )
+
+
+@hookimpl
+def qcore_linters() -> Iterator[LinterSpec]:
+    """The linter `onnxruntime`."""
+    yield LinterSpec(
+        name="onnxruntime",
+        summary="Q/DQ and operators in an ONNX graph, against what ONNX Runtime does with them",
+        factory="qcore_plugins.runtimes.onnxruntime.linters:OnnxRuntimeLinter",
+        requires=(_ONNX,),
+        targets=("onnxruntime",),
+        format="onnx",
     )

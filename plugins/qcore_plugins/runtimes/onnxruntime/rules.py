@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from qcore_kit.checks import Subject
+from qcore_kit.checks import WRITTEN, Documented, Hit, Subject
 from qcore_kit.onnxfile.fusing import UNQUANTIZED, added_bias, bias_fault, float_reason, quantized_result
 from qcore_kit.onnxfile.scale import BYTES, CHANNELS, attribute, output_axis
 from qcore_kit.onnxfile.view import whole
-from qcore_plugins.tools.check.rule import WRITTEN, Documented, Hit
 
 KNOWN = (
     "",

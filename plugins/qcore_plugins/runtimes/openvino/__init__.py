@@ -13,9 +13,10 @@ from qcore.plugin import (
     hookimpl,
 )
 from qcore_kit.detectors.options import DESCRIBING
-from qcore_kit.kinds import ProbeSpec
+from qcore_kit.kinds import LinterSpec, ProbeSpec, ProfileSpec
 from qcore_kit.machine import CPUS
 
+_ONNX = Requirement("onnx", "onnx", ">=1.17")
 _OPENVINO = Requirement("openvino", "openvino", ">=2025.0", extra="openvino")
 
 
@@ -67,6 +68,7 @@ def qcore_backends() -> Iterator[BackendSpec]:
         factory="qcore_plugins.runtimes.openvino.backend:OpenVinoBackend",
         snippet="qcore_plugins.runtimes.openvino.snippet:source",
         requires=(_OPENVINO,),
+        runs="openvino",
         accepts=(
             Form("openvino", encoding="native"),
             Form("openvino", encoding="float"),
@@ -102,4 +104,37 @@ def qcore_probes() -> Iterator[ProbeSpec]:
         factory="qcore_plugins.runtimes.openvino.probe:OpenVinoProbe",
         requires=(_OPENVINO,),
         accepts=(Form("openvino"),),
+    )
+
+
+@hookimpl
+def qcore_profiles() -> Iterator[ProfileSpec]:
+    """The profile `openvino`."""
+    yield ProfileSpec(
+        name="openvino",
+        summary="Writes a scale table as Q/DQ for openvino: SiLU whole, asymmetric uint8",
+        factory="qcore_plugins.runtimes.openvino.profile:CONVERTER",
+        requires=(_ONNX,),
+        produces=Form("onnx", encoding="qdq", activation="u8", symmetric=False, precision="f32", profile="openvino"),
+    )
+
+
+@hookimpl
+def qcore_linters() -> Iterator[LinterSpec]:
+    """The linters `openvino` and `openvino-onnx`."""
+    yield LinterSpec(
+        name="openvino",
+        summary="FakeQuantize in an OpenVINO file",
+        factory="qcore_plugins.runtimes.openvino.linters:OpenVinoLinter",
+        requires=(_OPENVINO,),
+        targets=("openvino",),
+        format="openvino",
+    )
+    yield LinterSpec(
+        name="openvino-onnx",
+        summary="Q/DQ and operators in an ONNX graph, against what OpenVINO does with them",
+        factory="qcore_plugins.runtimes.openvino.linters:OnnxForOpenVinoLinter",
+        requires=(_ONNX,),
+        targets=("openvino",),
+        format="onnx",
     )

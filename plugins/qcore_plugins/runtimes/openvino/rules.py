@@ -9,13 +9,12 @@ import numpy as np
 import onnx
 
 from qcore.plugin import counted
-from qcore_kit.checks import Subject
+from qcore_kit.checks import AGAIN, WRITTEN, Documented, Hit, Subject
+from qcore_kit.onnxfile.limits import limited
 from qcore_kit.onnxfile.nodes import label
+from qcore_kit.onnxfile.pools import padded
 from qcore_kit.onnxfile.scale import BYTES, Scale, attribute
 from qcore_kit.onnxfile.view import QUANTIZE, STORED, View, whole
-from qcore_plugins.tools.check.limits import limited
-from qcore_plugins.tools.check.pools import padded
-from qcore_plugins.tools.check.rule import AGAIN, WRITTEN, Documented, Hit
 
 
 class ForOpenVINO(Documented):

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
-from qcore_kit.checks import Subject
+from qcore_kit.checks import COARSE, Documented, Hit, Subject
 from qcore_kit.irfile.integers import layer_name, rounding, weight_of, weighted
-from qcore_plugins.tools.check.placement import COARSE
-from qcore_plugins.tools.check.rule import Documented, Hit
 
 DEQUANTIZING = {"Convert", "Multiply", "Subtract"}
 """What stands between a FakeQuantize and the operation that reads it, where the file came from a Q/DQ graph."""

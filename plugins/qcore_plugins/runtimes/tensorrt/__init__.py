@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from qcore.plugin import BackendSpec, ConverterSpec, Form, FormatSpec, Option, Requirement, hookimpl
-from qcore_kit.kinds import LinterSpec
+from qcore_kit.kinds import LinterSpec, ProfileSpec
 
 _TENSORRT = Requirement(
     "tensorrt",
@@ -58,12 +58,20 @@ def qcore_converters() -> Iterator[ConverterSpec]:
 
 @hookimpl
 def qcore_linters() -> Iterator[LinterSpec]:
-    """The linter `tensorrt`."""
+    """The linters `tensorrt` and `tensorrt-onnx`."""
     yield LinterSpec(
         name="tensorrt",
         summary="TensorRT's own parser and builder, as a judge",
         factory="qcore_plugins.runtimes.tensorrt.linter:TensorRtLinter",
         requires=(_TENSORRT, _ONNX),
+        targets=("tensorrt",),
+        format="onnx",
+    )
+    yield LinterSpec(
+        name="tensorrt-onnx",
+        summary="Q/DQ and operators in an ONNX graph, against what TensorRT does with them",
+        factory="qcore_plugins.runtimes.tensorrt.linter:OnnxForTensorRtLinter",
+        requires=(_ONNX,),
         targets=("tensorrt",),
         format="onnx",
     )
@@ -78,10 +86,23 @@ def qcore_backends() -> Iterator[BackendSpec]:
         factory="qcore_plugins.runtimes.tensorrt.backend:TensorRtBackend",
         snippet="qcore_plugins.runtimes.tensorrt.snippet:source",
         requires=(_TENSORRT, _TORCH),
+        runs="tensorrt",
         accepts=(
             Form("tensorrt", encoding="qdq", profile="tensorrt"),
             Form("tensorrt", encoding="float"),
             Form("tensorrt", encoding="qdq"),
         ),
         options=(Option("device", "index of the GPU", 0, int),),
+    )
+
+
+@hookimpl
+def qcore_profiles() -> Iterator[ProfileSpec]:
+    """The profile `tensorrt`."""
+    yield ProfileSpec(
+        name="tensorrt",
+        summary="Writes a scale table as Q/DQ for tensorrt: SiLU whole, int8 around 0, the rest in float16",
+        factory="qcore_plugins.runtimes.tensorrt.profile:CONVERTER",
+        requires=(_ONNX,),
+        produces=Form("onnx", encoding="qdq", activation="s8", symmetric=True, precision="f16", profile="tensorrt"),
     )

@@ -64,3 +64,13 @@ class TensorRtLinter:
     def rules(self) -> Sequence[Rule]:
         """The one rule."""
         return [RefusedByTensorRt()]
+
+
+class OnnxForTensorRtLinter:
+    """Rules on ONNX graphs."""
+
+    def rules(self) -> Sequence[Rule]:
+        """All of them."""
+        from qcore_plugins.runtimes.tensorrt import rules
+
+        return [rule() for rule in rules.RULES]

@@ -8,12 +8,11 @@ from typing import ClassVar
 import numpy as np
 import onnx
 
-from qcore_kit.checks import Subject
+from qcore_kit.checks import AGAIN, WRITTEN, Documented, Hit, Subject
 from qcore_kit.onnxfile.scale import Scale, output_axis
 from qcore_kit.onnxfile.view import DEQUANTIZE, QUANTIZE, View, whole
 from qcore_kit.quantization.graph import AVERAGING
 from qcore_kit.quantization.placement import SELECTING
-from qcore_plugins.tools.check.rule import AGAIN, WRITTEN, Documented, Hit
 
 STANDARD = ("", "ai.onnx")
 INTEGER_OPERATORS = {

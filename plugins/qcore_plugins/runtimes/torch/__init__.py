@@ -13,6 +13,7 @@ def qcore_backends() -> Iterator[BackendSpec]:
         summary="PyTorch, for the float model as loaded",
         factory="qcore_plugins.runtimes.torch.backend:TorchBackend",
         requires=(Requirement("torch", "torch", extra="torch"),),
+        runs="torch",
         accepts=(Form("torch", encoding="float"),),
         options=(Option("threads", "CPU threads; 0 leaves the framework's own choice", 0, int),),
     )

@@ -100,11 +100,11 @@ def _hardware(found: dict[str, Any]) -> Iterator[str]:
 def _packages(plugins: Host) -> list[dict[str, Any]]:
     """One row a package: those of qcore itself, then those that components require, by name."""
     rows = {row["package"]: row for row in _own()}
-    for entry in plugins.components():
-        for requirement in entry.spec.requires:
+    for spec in plugins.components():
+        for requirement in spec.requires:
             problem = requirement.problem()
             for one in (requirement, *requirement.instead):
-                _note(rows, one, problem if one is requirement else None, entry.spec)
+                _note(rows, one, problem if one is requirement else None, spec)
     return sorted(rows.values(), key=lambda row: str(row["package"]))
 
 

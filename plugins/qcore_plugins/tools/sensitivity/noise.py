@@ -15,12 +15,26 @@ from onnx import helper, numpy_helper
 from qcore.plugin import CalibrationData, Model, Progress
 from qcore_kit.quantization.calibration import ranges
 from qcore_kit.quantization.graph import Graph, Node, from_onnx
+from qcore_kit.quantization.operations import COUNTING_PADS, WITHOUT_BIAS
 from qcore_kit.quantization.placement import candidates
-from qcore_kit.quantization.profiles import OPENVINO
+from qcore_kit.quantization.profiles import Profile
 from qcore_kit.quantization.table import ScaleTable, weight_scales
 from qcore_kit.quantization.writer import write
 
 PREFIX = "quantized/"
+MEASURED = Profile(
+    name="sensitivity",
+    activation="u8",
+    symmetric=False,
+    every_output=False,
+    whole_silu=True,
+    share_concat=True,
+    share_add=False,
+    last_layer=False,
+    integer_bias=False,
+    float_variants=frozenset({COUNTING_PADS, WITHOUT_BIAS}),
+)
+"""The placement that noise is measured with: that of OpenVINO, whichever runtimes are there."""
 
 
 class Noise:
@@ -71,7 +85,7 @@ def _beside(table: ScaleTable, graph: Graph) -> onnx.ModelProto:
     """A graph that gives, for each weighted operation, the energy of its output and of both kinds of noise."""
     both = onnx.ModelProto()
     both.CopyFrom(table.graph)
-    whole = write(table, OPENVINO)
+    whole = write(table, MEASURED)
     given = set(graph.inputs)
 
     def renamed(name: str) -> str:
@@ -108,7 +122,7 @@ def _alone(
 ) -> Iterator[onnx.NodeProto]:
     """The operation on the float network's own input, with that and the weight quantized."""
     made, source = node.outputs[0], node.inputs[0]
-    scale, point = table.ranges[source].quantization(OPENVINO.activation, OPENVINO.symmetric)
+    scale, point = table.ranges[source].quantization(MEASURED.activation, MEASURED.symmetric)
     said = [f"{made}/scale", f"{made}/point"]
     graph.initializer.append(numpy_helper.from_array(np.array(scale, np.float32), said[0]))
     graph.initializer.append(numpy_helper.from_array(np.array(point, np.uint8), said[1]))

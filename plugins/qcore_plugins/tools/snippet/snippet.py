@@ -54,8 +54,8 @@ def snippet(file: str, plugins: Host) -> str:
     contract = model.contract
     pre = plugins.get(PreprocessorSpec, contract.preprocess.component)
     post = plugins.get(PostprocessorSpec, contract.postprocess.component)
-    before = pre.load()(contract.preprocess.params, contract.inputs)
-    after = post.load()(contract.postprocess.params, contract.outputs, contract.classes)
+    before = pre.create(contract.preprocess.params, contract.inputs)
+    after = post.create(contract.postprocess.params, contract.outputs, contract.classes)
     for part, made in ((pre, before), (post, after)):
         if not hasattr(made, "source"):
             raise _nothing(part)

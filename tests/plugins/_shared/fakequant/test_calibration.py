@@ -106,9 +106,9 @@ def test_a_quantizer_left_dynamic_bakes_the_dummys_range_into_an_export(tmp_path
     assert got.max() < 1.01 < 15 < expected.max()
 
     from qcore_kit.quantization.literal import literal
-    from qcore_kit.quantization.profiles import OPENVINO
     from qcore_kit.quantization.writer import write
     from qcore_plugins._shared.fakequant.simulated import simulated
+    from qcore_plugins.runtimes.openvino.profile import OPENVINO
 
     brighter = {"images": data.take([0])["images"] * 20}
     ours = simulated(exported, table, OPENVINO).run(brighter)

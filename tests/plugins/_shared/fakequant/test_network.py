@@ -9,12 +9,14 @@ import torch
 
 from qcore_kit.quantization.literal import literal
 from qcore_kit.quantization.placement import place
-from qcore_kit.quantization.profiles import ONNXRUNTIME, OPENVINO, TENSORRT
 from qcore_kit.quantization.table import Narrowing
 from qcore_kit.quantization.writer import write
 from qcore_plugins._shared.fakequant.network import Network
 from qcore_plugins._shared.fakequant.quantizer import TRAINED_FOR
 from qcore_plugins._shared.fakequant.simulated import fake_quantized
+from qcore_plugins.runtimes.onnxruntime.profile import ONNXRUNTIME
+from qcore_plugins.runtimes.openvino.profile import OPENVINO
+from qcore_plugins.runtimes.tensorrt.profile import TENSORRT
 
 
 def batch(data, count):

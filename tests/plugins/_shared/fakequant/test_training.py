@@ -13,12 +13,14 @@ from onnx import numpy_helper
 
 import qcore
 from qcore.plugin import CheckFailed, FileError, Silent, UsageError
-from qcore_kit.quantization.profiles import ONNXRUNTIME, OPENVINO, TENSORRT
 from qcore_kit.quantization.table import LIMITS, Range
 from qcore_plugins._shared.fakequant import quantizer as fakequant
 from qcore_plugins._shared.fakequant import training
 from qcore_plugins._shared.fakequant.distance import Distance
 from qcore_plugins._shared.fakequant.learned import Learned, Taught
+from qcore_plugins.runtimes.onnxruntime.profile import ONNXRUNTIME
+from qcore_plugins.runtimes.openvino.profile import OPENVINO
+from qcore_plugins.runtimes.tensorrt.profile import TENSORRT
 
 PROFILES = ("onnxruntime", "openvino", "tensorrt")
 

@@ -240,7 +240,7 @@ sys.exit(main(["export", {str(checkpoint)!r}, "--to", "tensorrt", "-o", {str(tmp
     assert done.returncode == 3, done.stderr
     assert "pip install 'qcore-quant[tensorrt]'" in done.stdout
     assert "tensorrt or tensorrt-rtx is not installed" in done.stderr
-    for step in ("torch-onnx", "qdq-tensorrt", "onnx-tensorrt"):
+    for step in ("torch-onnx", "tensorrt", "onnx-tensorrt"):
         assert step in done.stdout
     assert onnx.load(tmp_path / f"{checkpoint.stem}.onnx").graph.node
     assert not list(tmp_path.glob("*.engine"))

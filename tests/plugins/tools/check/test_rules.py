@@ -12,7 +12,7 @@ from tests.plugins.tools.check.test_runtimes import JUDGED as RUN
 
 from qcore.plugin import KEY, UsageError
 from qcore_plugins.tools.check import checking
-from qcore_plugins.tools.check.contract import RULES as CONTRACT_RULES
+from qcore_plugins.tools.check.rules.contract import RULES as CONTRACT_RULES
 
 TENSORRT, OPENVINO, ONNXRUNTIME = "tensorrt", "openvino", "onnxruntime"
 FLOAT16, FLOAT = onnx.TensorProto.FLOAT16, onnx.TensorProto.FLOAT

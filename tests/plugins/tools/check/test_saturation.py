@@ -13,7 +13,7 @@ from qcore_kit import machine
 from qcore_kit.checks import Subject
 from qcore_plugins.runtimes.openvino.rules_ir import FloatWeightsIr
 from qcore_plugins.tools.check import checking
-from qcore_plugins.tools.check.saturation import SaturatingSums
+from qcore_plugins.tools.check.rules.saturation import SaturatingSums
 
 WIDE, NARROW = 100, 50
 

@@ -12,14 +12,18 @@ from qcore_kit.detectors.contracts import contract
 from qcore_kit.quantization.calibration import ranges
 from qcore_kit.quantization.graph import from_onnx
 from qcore_kit.quantization.placement import candidates
-from qcore_kit.quantization.profiles import PROFILES
 from qcore_kit.quantization.table import ScaleTable, weight_scales
 from qcore_kit.quantization.writer import write
 from qcore_plugins._shared.exporter.onnx import export
 from qcore_plugins.families.yolonas.loader import build as yolonas
 from qcore_plugins.families.yolov5.loader import build as yolov5
 from qcore_plugins.families.yolov9.loader import build as yolov9
+from qcore_plugins.runtimes.onnxruntime.profile import ONNXRUNTIME
+from qcore_plugins.runtimes.openvino.profile import OPENVINO
+from qcore_plugins.runtimes.tensorrt.profile import TENSORRT
 from qcore_plugins.tools.check import checking
+
+PROFILES = {profile.name: profile for profile in (ONNXRUNTIME, OPENVINO, TENSORRT)}
 
 SHAPE = (1, 3, 64, 64)
 BUILD = {

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from qcore_kit.checks import Subject
+from qcore_kit.checks import AGAIN, Documented, Hit, Subject
 from qcore_kit.onnxfile.view import whole
-from qcore_plugins.tools.check.rule import AGAIN, Documented, Hit
 
 DYNAMIC = {
     "ConvInteger", "DynamicQuantizeLSTM", "DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulInteger",

@@ -7,11 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import onnx
 
-from qcore_kit.checks import Severity, Subject
+from qcore_kit.checks import Documented, Hit, Severity, Subject
 from qcore_kit.onnxfile.fusing import UNFUSED, is_gemm
 from qcore_kit.onnxfile.scale import CHANNELS, Scale, attribute, output_axis
 from qcore_kit.onnxfile.view import DEQUANTIZE, View, whole
-from qcore_plugins.tools.check.rule import Documented, Hit
 
 NEEDED = {"float8": 19, "int16": 21, "uint16": 21, "int4": 21, "uint4": 21, "float4": 23, "int2": 25, "uint2": 25}
 """Beginning of a type's name -> the opset from which on QuantizeLinear has it."""

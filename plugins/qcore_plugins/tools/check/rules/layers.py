@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from qcore_kit.checks import Subject
+from qcore_kit.checks import Documented, Hit, Subject
 from qcore_kit.onnxfile.view import QUANTIZE, whole
 from qcore_kit.quantization.graph import WEIGHTED, Graph, Node
-from qcore_plugins.tools.check.rule import Documented, Hit
 
 
 class UnfoldedBatchNorm(Documented):

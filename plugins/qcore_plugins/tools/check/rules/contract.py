@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 
 from qcore.plugin import Contract, Tensor
 from qcore_kit.boxes.outputs import JOINED
-from qcore_kit.checks import Subject
-from qcore_plugins.tools.check.rule import Documented, Hit
+from qcore_kit.checks import Documented, Hit, Subject
 
 ATTACH = "qcore contract attach {file} --family FAMILY --names names.txt --in-place"
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from qcore_kit.checks import Subject
+from qcore_kit.checks import COARSE, Documented, Hit, Subject
 from qcore_kit.onnxfile.scale import Scale
 from qcore_kit.onnxfile.view import DEQUANTIZE, View, whole
 from qcore_kit.quantization.graph import MOVING, Graph
-from qcore_plugins.tools.check.rule import Documented, Hit
 
 SCORES = {"Sigmoid", "Softmax"}
 """Operations whose results lie within 0..1."""
-COARSE = 1 / 32
-"""A scale from which on scores have no more than some thirty steps."""
 
 
 class BoxesAndScores(Documented):

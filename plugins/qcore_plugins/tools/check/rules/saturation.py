@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from qcore_kit import machine
-from qcore_kit.checks import Severity, Subject
+from qcore_kit.checks import AGAIN, Documented, Hit, Severity, Subject
 from qcore_kit.quantization.integers import LOSSY, WRONG, IntegerLayer, losses
-from qcore_plugins.tools.check.rule import AGAIN, Documented, Hit
 
 NAMED = 3
 """Layers that are named in one line."""

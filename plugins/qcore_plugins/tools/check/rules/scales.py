@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from qcore_kit.checks import Subject
+from qcore_kit.checks import Documented, Hit, Subject
 from qcore_kit.onnxfile.scale import Scale
 from qcore_kit.onnxfile.view import DEQUANTIZE, QUANTIZE, View, whole
 from qcore_kit.quantization.half import SMALLEST
-from qcore_plugins.tools.check.rule import Documented, Hit
 
 BELIEVABLE = 4.0
 """How many times a range may be wider than what its tensor can hold."""

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 
 import onnx
 
-from qcore_kit.checks import Subject
+from qcore_kit.checks import Hit, Subject
 from qcore_kit.onnxfile.fusing import UNFUSED, absorbed, float_reason, quantized_result
+from qcore_kit.onnxfile.pools import fits
 from qcore_kit.onnxfile.scale import BYTES, Scale, attribute
 from qcore_kit.onnxfile.view import QUANTIZE, View, whole
 from qcore_plugins.runtimes.onnxruntime.rules import ForONNXRuntime
-from qcore_plugins.tools.check.pools import fits
-from qcore_plugins.tools.check.rule import Hit
 
 CHANNELLESS = {
     "Add", "AveragePool", "Conv", "GlobalAveragePool", "LeakyRelu", "MatMul", "Mul", "Sigmoid", "Softmax",

@@ -1,0 +1,97 @@
+"""Which component is meant: nothing is decided by the order in which plugins were found.
+
+An explicit name or object decides; then what the contract holds; then the only component that fits; among several, the
+only one of qcore's own distribution. Else nothing is chosen, and the error names them all and what decides.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from qcore.errors import UsageError
+from qcore.host.specs import DISTRIBUTION, Spec
+
+SpecT = TypeVar("SpecT", bound=Spec)
+LEFT_OUT = "leave one of the plugins out with QCORE_DISABLE_PLUGINS"
+
+
+def bundled(spec: Spec) -> bool:
+    """Whether a component comes with qcore itself."""
+    return spec.distribution == DISTRIBUTION
+
+
+def only(specs: Iterable[SpecT], *, what: str, hint: str = LEFT_OUT) -> SpecT | None:
+    """The one component that is chosen among those that fit; None where none does.
+
+    Args:
+        specs: Those that fit.
+        what: They do, for the error, e.g. `evaluate the task detection`.
+        hint: What decides.
+
+    Raises:
+        UsageError: Several fit, and not just one of them is qcore's own.
+    """
+    fitting = list(specs)
+    own = [spec for spec in fitting if bundled(spec)]
+    if len(own) == 1 or len(fitting) == 1:
+        return (own or fitting)[0]
+    if fitting:
+        names = " and ".join(spec.qualified for spec in own or fitting)
+        raise UsageError(f"{fitting[0].kind}s {names} all {what}", hint=hint)
+    return None
+
+
+def named(specs: Sequence[SpecT], kind: type[SpecT], wanted: Any) -> SpecT:
+    """The component of a kind by name, by `plugin:name`, or from an object.
+
+    Args:
+        specs: All of the kind.
+        kind: The kind.
+        wanted: A name, a spec, or an object whose attribute `spec` is one.
+
+    Raises:
+        UsageError: No component of that name, or more than one of which not just one is qcore's own.
+    """
+    if not isinstance(wanted, str):
+        return as_spec(wanted, kind)
+    if exact := [spec for spec in specs if wanted == spec.qualified]:
+        return exact[0]
+    same = [spec for spec in specs if wanted == spec.name]
+    own = [spec for spec in same if bundled(spec)]
+    if len(own) == 1 or len(same) == 1:
+        return (own or same)[0]
+    if same:
+        raise UsageError(
+            f"{kind.kind} {wanted} is offered by {' and '.join(spec.plugin for spec in same)}",
+            hint=f"say which: {' or '.join(spec.qualified for spec in same)}",
+        )
+    names = sorted({spec.name for spec in specs})
+    near = difflib.get_close_matches(wanted, names, n=1)
+    raise UsageError(
+        f"no {kind.kind} is called {wanted!r}" + (f"; did you mean {near[0]}?" if near else ""),
+        hint=f"there are: {', '.join(names) or 'none'} (qcore list-plugins tells more)",
+    )
+
+
+def as_spec(thing: Any, kind: type[SpecT]) -> SpecT:
+    """The spec of an object given where a name could stand.
+
+    Args:
+        thing: A spec, or an object whose attribute `spec` is one; the object then is what the spec makes.
+        kind: The kind that is wanted.
+
+    Raises:
+        UsageError: Neither, or a spec of another kind.
+    """
+    if isinstance(thing, kind):
+        return thing
+    spec = getattr(thing, "spec", None)
+    if isinstance(spec, kind):
+        return replace(spec, factory=thing)
+    raise UsageError(
+        f"{thing!r} is no {kind.kind}",
+        hint=f"give a name, a {kind.__name__}, or an object whose attribute `spec` is a {kind.__name__}",
+    )
