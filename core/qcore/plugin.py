@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from qcore.cli.console import Output
     from qcore.cli.frame import add_common
     from qcore.files import json_array, output_directory, publish, read_text, replacing, require, sha256
-    from qcore.host.choice import bundled, only
+    from qcore.host.choice import bundled, only, shared_options
     from qcore.host.plugins import Host
     from qcore.host.specs import DISTRIBUTION
     from qcore.model import Model
@@ -136,7 +136,7 @@ _LATER = {
     },
     "host.specs": {"DISTRIBUTION": "DISTRIBUTION"},
     "host.plugins": {"Host": "Host"},
-    "host.choice": {"bundled": "bundled", "only": "only"},
+    "host.choice": {"bundled": "bundled", "only": "only", "shared_options": "shared_options"},
     "cli.console": {"Output": "Output"},
     "cli.frame": {"add_common": "add_common"},
     "workflow.pipelines": {"Pipeline": "Pipeline"},
@@ -259,6 +259,7 @@ __all__ = [
     "run_seen",
     "save_model",
     "sha256",
+    "shared_options",
 ]
 
 

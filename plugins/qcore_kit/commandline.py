@@ -24,23 +24,21 @@ _CONVERSION = "converter:"
 
 
 def add_conversion(parser: argparse.ArgumentParser, plugins: Host) -> None:
-    """Add the options of all installed converters as flags; a name that several have is one flag for all."""
-    from qcore.plugin import ConverterSpec
+    """Add the options of all installed converters as flags.
+
+    A name that several have is one flag for all where type and choices agree, `--COMPONENT.NAME` for those that differ.
+    """
+    from qcore.plugin import ConverterSpec, shared_options
 
     group = parser.add_argument_group("conversion")
-    done: set[str] = set()
-    for spec in plugins.specs(ConverterSpec):
-        for option in spec.options:
-            if option.name in done:
-                continue
-            done.add(option.name)
-            settings: dict[str, Any] = {"metavar": option.name.rpartition("_")[2].upper(), "default": None}
-            if option.type is bool:
-                settings = {"action": "store_true", "default": None}
-            flag = f"--{option.name.replace('_', '-')}"
-            if flag not in parser._option_string_actions:  # a command's own flag goes before a plugin's
-                told = f"{option.help} ({spec.name})".replace("%", "%%")
-                group.add_argument(flag, dest=f"{_CONVERSION}{option.name}", help=told, **settings)
+    for name, (option, owners) in shared_options(plugins.specs(ConverterSpec)).items():
+        settings: dict[str, Any] = {"metavar": option.name.rpartition("_")[2].upper(), "default": None}
+        if option.type is bool:
+            settings = {"action": "store_true", "default": None}
+        flag = f"--{name.replace('_', '-')}"
+        if flag not in parser._option_string_actions:  # a command's own flag goes before a plugin's
+            told = f"{option.help} ({', '.join(owners)})".replace("%", "%%")
+            group.add_argument(flag, dest=f"{_CONVERSION}{name}", help=told, **settings)
 
 
 def refuse_unused(conversion: Mapping[str, Any], plans: Iterable[Plan]) -> None:
@@ -49,7 +47,8 @@ def refuse_unused(conversion: Mapping[str, Any], plans: Iterable[Plan]) -> None:
     Raises:
         UsageError: Names them.
     """
-    taken = {option.name for plan in plans for leg in plan.legs for option in leg.spec.options}
+    steps = [leg.spec for plan in plans for leg in plan.legs]
+    taken = {name for spec in steps for option in spec.options for name in (option.name, f"{spec.name}.{option.name}")}
     if strange := sorted(set(conversion) - taken):
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in strange)
         raise UsageError(f"{flags}: no step on the way takes it", hint="qcore plan shows the steps")
@@ -92,15 +91,24 @@ def pairs(texts: Sequence[str], flag: str) -> dict[str, Any]:
     return found
 
 
+def _heads(host: Host) -> set[str | None]:
+    """Heads that converters make; a guest's only where no loader of qcore's own has an option for it."""
+    from qcore.plugin import ConverterSpec, LoaderSpec, bundled
+
+    loaders = [spec for spec in host.specs(LoaderSpec) if bundled(spec)]
+    loaded = {choice for spec in loaders for option in spec.options for choice in option.choices}
+    converters = host.specs(ConverterSpec)
+    return {spec.produces.head for spec in converters if bundled(spec) or spec.produces.head not in loaded} - {None}
+
+
 def begin(options: argparse.Namespace, output: Output, host: Host) -> Pipeline:
     """The pipeline that the model's arguments describe."""
-    from qcore.plugin import ConverterSpec, Pipeline
+    from qcore.plugin import Pipeline
 
     settings = pairs(options.loader_option, "--loader-option")
     if options.imgsz:
         settings["imgsz"] = imgsz(options.imgsz)
-    made_by_converters = {spec.produces.head for spec in host.specs(ConverterSpec)} - {None}
-    ending = options.head if options.head in made_by_converters else None
+    ending = options.head if options.head in _heads(host) else None
     given = {"batch": options.batch, "head": None if ending else options.head}
     settings |= {name: value for name, value in given.items() if value is not None}
     made = Pipeline(host, Path(options.model), options.loader, settings, output.progress)

@@ -137,7 +137,8 @@ def test_a_device_that_is_not_there_is_named(run, checkpoint, images, tmp_path):
 def test_a_short_training_through_the_command_line(run, checkpoint, images, tmp_path):
     """20 steps: every runtime's file, the table, and the training's state."""
     code, out, err = run(
-        "quantize", checkpoint, "--calib", images, "--qat", "-q", "steps=20", "-q", "batch=2", "--imgsz", "256",
+        "quantize", checkpoint, "--calib", images, "--quantizer", "pytorch-quantization", "--qat", "-q", "steps=20",
+        "-q", "batch=2", "--imgsz", "256",
         "-o", tmp_path, "--json",
     )  # fmt: skip
     assert code == 0, err

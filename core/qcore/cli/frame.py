@@ -65,7 +65,8 @@ def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     commands = dict(SUMMARIES)
     called = argv[0] if argv else None
     if called not in SUMMARIES:
-        commands |= {spec.name: spec.summary for spec in host.specs(CommandSpec) if spec.name not in SUMMARIES}
+        for spec in host.specs(CommandSpec):  # qcore's own first
+            commands.setdefault(spec.name, spec.summary)
         if called and not called.startswith("-") and called not in commands and "--no-plugins" in argv:
             raise UsageError(
                 f"{called} is a command of a plugin, which --no-plugins leaves out", hint="omit --no-plugins"

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from qcore.errors import UsageError
-from qcore.host.specs import DISTRIBUTION, Spec
+from qcore.host.specs import DISTRIBUTION, Option, Spec
 
 SpecT = TypeVar("SpecT", bound=Spec)
 LEFT_OUT = "leave one of the plugins out with QCORE_DISABLE_PLUGINS"
@@ -95,3 +95,19 @@ def as_spec(thing: Any, kind: type[SpecT]) -> SpecT:
         f"{thing!r} is no {kind.kind}",
         hint=f"give a name, a {kind.__name__}, or an object whose attribute `spec` is a {kind.__name__}",
     )
+
+
+def shared_options(specs: Sequence[Spec]) -> dict[str, tuple[Option, list[str]]]:
+    """The options of components by the name that sets them, each with the names of its owners.
+
+    Options of one name are one where type and choices agree. One that differs from the first is `COMPONENT.NAME`.
+    """
+    shared: dict[str, tuple[Option, list[str]]] = {}
+    for spec in specs:
+        for option in spec.options:
+            first, owners = shared.setdefault(option.name, (option, []))
+            if (option.type, option.choices) == (first.type, first.choices):
+                owners.append(spec.name)
+            else:
+                shared[f"{spec.name}.{option.name}"] = option, [spec.name]
+    return shared

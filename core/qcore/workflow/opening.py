@@ -20,6 +20,7 @@ from qcore.host.plugins import Host
 from qcore.host.specs import FormatSpec, LoaderSpec
 from qcore.model import Model
 from qcore.protocols import Format
+from qcore.workflow.sessions import declared
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def loaded(opened: Opened, spec: LoaderSpec, settings: Mapping[str, Any]) -> Mod
         FileError: It is not what the loader reads; the message names the file.
     """
     try:
-        model: Model = spec.create().load(opened.content, options=settings)
+        model = declared(spec, spec.create().load(opened.content, options=settings), spec.produces)
     except FileError as error:
         if str(opened.path) in error.message:
             raise

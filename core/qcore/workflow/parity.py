@@ -19,6 +19,7 @@ from qcore.workflow.evaluating import evaluator
 from qcore.workflow.predictor import Predictor, assembled
 from qcore.workflow.quantity import Quantity
 from qcore.workflow.raw_outputs import SUPPRESSED, Seen, parts, seen
+from qcore.workflow.sessions import compiled
 
 INPUTS, ROUNDS = 24, 4
 """How many inputs are compared at a time, and how often more are taken where they show too little."""
@@ -110,7 +111,7 @@ def check(
         CheckFailed: They disagree.
     """
     judge = evaluator(model.contract.task, plugins).create()
-    session = backend.create().compile(model, options=options or backend.settings({}))
+    session = compiled(backend, model, options)
     others: dict[str, tuple[Contract, Session]] = {}
     if model.reference is not None:
         others[REFERENCE] = model.contract, model.reference()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from qcore.contract import Contract
 from qcore.errors import NoRoute, UsageError
 from qcore.forms import Form
-from qcore.host.choice import only
+from qcore.host.choice import only, shared_options
 from qcore.host.plugins import Host
 from qcore.host.specs import BackendSpec, ConverterSpec, LoaderSpec, PreprocessorSpec, QuantizerSpec, Spec
 from qcore.model import Model
@@ -24,6 +24,7 @@ from qcore.workflow.evaluating import Judge
 from qcore.workflow.inputs import LIMIT, SEED, Calibration
 from qcore.workflow.planner import Plan
 from qcore.workflow.predictor import Predictor, assembled
+from qcore.workflow.sessions import compiled, declared
 
 if TYPE_CHECKING:
     from qcore.workflow.verifying import Verifier
@@ -77,8 +78,8 @@ class Pipeline:
         Raises:
             UsageError: No converter has an option of that name, or a bad value.
         """
-        known = {option.name for spec in self.plugins.specs(ConverterSpec) for option in spec.options}
-        if unknown := sorted(set(options) - known):
+        known = shared_options(self.plugins.specs(ConverterSpec))
+        if unknown := sorted(set(options) - set(known)):
             raise UsageError(
                 f"no converter has an option {', '.join(unknown)}", hint=f"there are: {', '.join(known) or 'none'}"
             )
@@ -304,6 +305,7 @@ class Pipeline:
             with self.progress.step(f"{leg.source.format} to {leg.result.format} ({leg.spec.name})"):
                 options = leg.spec.settings(self._given(leg.spec))
                 made: Model = leg.spec.create().convert(model, options=options, progress=self.progress)
+                made = declared(leg.spec, made, leg.result)
             if verifier and isinstance(leg.spec, ConverterSpec):
                 with self.progress.step(f"verifying {leg.spec.name}"):
                     verifier.check(leg.spec, model, made, options)
@@ -312,7 +314,10 @@ class Pipeline:
 
     def _given(self, spec: Spec) -> dict[str, Any]:
         """The options set for converters that this one has."""
-        return {option.name: self.conversion[option.name] for option in spec.options if option.name in self.conversion}
+        shared = shared_options(self.plugins.specs(ConverterSpec))
+        names = {option.name: f"{spec.name}.{option.name}" for option in spec.options}
+        keys = {name: own if own in shared else name for name, own in names.items()}
+        return {name: self.conversion[key] for name, key in keys.items() if key in self.conversion}
 
     def _quantized(self, model: Model) -> Model:
         wanted = self._wanted
@@ -322,6 +327,7 @@ class Pipeline:
         done: Model = wanted.quantizer.create().quantize(
             model, calibration=data, options=wanted.options, progress=self.progress
         )
+        done = declared(wanted.quantizer, done, wanted.quantizer.produces)
         said = {
             **done.contract.provenance,
             "quantization": {
@@ -416,5 +422,5 @@ def predictor(
     Raises:
         UsageError: The contract has no protocol of that name.
     """
-    session = backend.create().compile(model, options=options or backend.settings({}))
+    session = compiled(backend, model, options)
     return assembled(model.contract, session, backend.name, plugins=plugins, protocol=protocol, overrides=overrides)

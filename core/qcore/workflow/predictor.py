@@ -8,10 +8,11 @@ from itertools import chain, islice
 from typing import Any
 
 from qcore.contract import Contract
-from qcore.errors import FileError, UsageError
+from qcore.errors import FileError, PluginError, UsageError
 from qcore.host.plugins import Host
 from qcore.host.specs import PostprocessorSpec, PreprocessorSpec
 from qcore.protocols import Arrays, Postprocessor, Preprocessor, Recording, Session
+from qcore.workflow.sessions import require_numbers
 
 OnError = Callable[[Any, FileError], None]
 
@@ -133,7 +134,9 @@ class Predictor:
     def _infer(self, raws: list[Any]) -> list[Any]:
         fixed = isinstance(self.contract.inputs[0].shape[0], int)
         inputs, geometries = self.prepare(raws, self._size if fixed else len(raws))
-        return self.finish(self.session.run(inputs), geometries)
+        outputs = self.session.run(inputs)
+        require_numbers(outputs, self.backend)
+        return self.finish(outputs, geometries)
 
     def prepare(self, raws: Sequence[Any], size: int = 1) -> tuple[Arrays, list[Any]]:
         """The session's inputs for a batch, and what `finish` needs besides.
@@ -166,7 +169,11 @@ class Predictor:
     def finish(self, outputs: Arrays, geometries: list[Any]) -> list[Any]:
         """The results of a batch, one for each geometry."""
         kept = {key: value[: len(geometries)] for key, value in outputs.items()}
-        return list(self.postprocessor(kept, geometries))
+        results = list(self.postprocessor(kept, geometries))
+        if len(results) != len(geometries):
+            component = self.contract.postprocess.component
+            raise PluginError(f"postprocessor {component} gives {len(results)} results for {len(geometries)} inputs")
+        return results
 
 
 def assembled(

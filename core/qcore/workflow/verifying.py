@@ -16,6 +16,7 @@ from qcore.workflow.evaluating import evaluator
 from qcore.workflow.predictor import Predictor, assembled
 from qcore.workflow.quantity import LIMITS, SIZES, Quantity
 from qcore.workflow.raw_outputs import SUPPRESSED, parts, seen
+from qcore.workflow.sessions import compiled
 
 ERRORS = {"float": 0.01, "half": 0.2}
 """Largest error of a value, as a part of the span of all, by what may be expected of the numbers. Measured for YOLOv5n:
@@ -104,8 +105,7 @@ class Verifier:
                 backend, settings = spec.create(), spec.settings({})
                 if hasattr(backend, "ready"):
                     backend.ready(settings)
-                session: Session = backend.compile(model, options=settings)
-                return session
+                return compiled(spec, model, settings)
             except MissingDependency:
                 continue
             except FileError as error:

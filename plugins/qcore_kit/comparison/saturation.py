@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qcore.plugin import Arrays, BackendSpec, CheckFailed, Host, Model, Predictor, UsageError, counted
+from qcore.plugin import Arrays, BackendSpec, CheckFailed, Host, Model, Predictor, UsageError, bundled, counted
 from qcore_kit import machine
 from qcore_kit.comparison.rung import Cause
 from qcore_kit.kinds import ProbeSpec
@@ -52,7 +52,7 @@ def lossy(model: Model, session: Any, backend: str, inputs: Sequence[Arrays], *,
         return {}
     found: dict[str, float] = {}
     for spec in plugins.specs(ProbeSpec):
-        if not spec.problems() and any(form.accepts(model.form) for form in spec.accepts):
+        if bundled(spec) and not spec.problems() and any(form.accepts(model.form) for form in spec.accepts):
             inside = spec.create().open(model)
             if hasattr(inside, "saturation"):
                 found |= inside.saturation(inputs, backend)

@@ -18,6 +18,7 @@ from qcore.plugin import (
     Progress,
     QcoreError,
     UsageError,
+    bundled,
     no_contract,
     open_file,
     read_samples,
@@ -103,10 +104,17 @@ def check(
         if problems := spec.problems():
             findings.append(_not_judged(spec, problems, target))
             continue
-        for rule in rules_of(spec):
-            if wanted(rule.id) and (not rule.targets or target in rule.targets):
-                asked.append(rule.id)
-                findings += _asked(rule, subject)
+        try:
+            for rule in rules_of(spec):
+                if wanted(rule.id) and (not rule.targets or target in rule.targets):
+                    asked.append(rule.id)
+                    findings += _asked(rule, subject)
+        except PluginError as error:
+            if bundled(spec):
+                raise
+            findings.append(
+                Finding(spec.qualified, "warning", "", error.message, "it could not be asked", error.hint or "")
+            )
     if not asked and (select or ignore):
         raise UsageError(
             f"no rule for {target} is left to ask", hint="qcore check without --select and --ignore asks all of them"
@@ -135,7 +143,7 @@ def rules(plugins: Host) -> list[Rule]:
         try:
             found += rules_of(spec)
         except PluginError:
-            if not spec.problems():
+            if bundled(spec) and not spec.problems():
                 raise
     return found
 

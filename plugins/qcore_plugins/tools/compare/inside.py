@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from qcore.plugin import SUPPRESSED, NoRoute, QcoreError, Seen, Sums, quantities
+from qcore.plugin import SUPPRESSED, NoRoute, QcoreError, Seen, Sums, bundled, quantities
 from qcore_kit.comparison.protocols import Inside, Quantized
 from qcore_kit.comparison.rung import Cause, Rung
 from qcore_kit.kinds import ProbeSpec
@@ -111,16 +111,16 @@ def _open(side: Side) -> Inside:
         MissingDependency: What the probe needs is not installed.
     """
     plugins = side.pipeline.plugins
-    found = []
+    routes = []
     for spec in plugins.specs(ProbeSpec):
         for form in spec.accepts:
             try:
-                found.append((len(side.pipeline.at_plan(form).legs), spec, form))
+                routes.append((not bundled(spec), len(side.pipeline.at_plan(form).legs), spec.qualified, spec, form))
             except NoRoute:
                 continue
-    if not found:
+    if not routes:
         raise NoRoute(f"no probe opens {side.form}", hint="qcore list-plugins --kind probe")
-    _, spec, form = min(found, key=lambda each: each[0])
+    *_, spec, form = min(routes, key=lambda route: route[:3])
     inside: Inside = spec.create().open(side.pipeline.at(form).loaded)
     return inside
 
