@@ -1,7 +1,6 @@
 """Installing a guest changes nothing that was not asked of it, whatever it is called and whatever it claims."""
 
 import importlib
-import json
 import re
 import sys
 import textwrap
@@ -129,7 +128,7 @@ def test_commands_do_what_they_did(guests, capsys, monkeypatch, checkpoint, expo
     for command, before, after in zip(commands(tmp_path), alone, among, strict=True):
         assert after == before, command
     assert {code for code, _ in alone} <= {0, 1}
-    assert json.loads(alone[7][1])["parity"]["agree"]
+    assert '"agree": true' in alone[7][1]
 
 
 def test_a_guest_is_used_where_it_is_named(guests, capsys, monkeypatch, exported, pictures):

@@ -28,21 +28,7 @@ from qcore.errors import (
     UsageError,
 )
 from qcore.forms import Form
-from qcore.host.hooks import hookimpl
 from qcore.host.plugins import Host
-from qcore.host.specs import (
-    BackendSpec,
-    CommandSpec,
-    ConverterSpec,
-    EvaluatorSpec,
-    FormatSpec,
-    LoaderSpec,
-    Option,
-    PostprocessorSpec,
-    PreprocessorSpec,
-    QuantizerSpec,
-    Requirement,
-)
 from qcore.model import Model
 
 if TYPE_CHECKING:
@@ -85,32 +71,20 @@ def pipeline(loader: Any = None, *, weights: str | os.PathLike[str], **options: 
 
 __all__ = [
     "AssumptionWarning",
-    "BackendSpec",
     "CheckFailed",
-    "CommandSpec",
     "Contract",
-    "ConverterSpec",
-    "EvaluatorSpec",
     "FileError",
     "Form",
-    "FormatSpec",
     "Host",
-    "LoaderSpec",
     "MissingDependency",
     "MissingDevice",
     "Model",
     "NoRoute",
-    "Option",
     "PluginError",
-    "PostprocessorSpec",
-    "PreprocessorSpec",
     "QcoreError",
-    "QuantizerSpec",
-    "Requirement",
     "Step",
     "Tensor",
     "UsageError",
-    "hookimpl",
     "load",
     "pipeline",
     "plugins",

@@ -37,6 +37,8 @@ from qcore.errors import (
 )
 from qcore.forms import Form
 from qcore.host.hooks import API_VERSION, hookimpl
+from qcore.host.options import Option
+from qcore.host.requirements import Requirement
 from qcore.host.specs import (
     BackendSpec,
     CommandSpec,
@@ -44,11 +46,9 @@ from qcore.host.specs import (
     EvaluatorSpec,
     FormatSpec,
     LoaderSpec,
-    Option,
     PostprocessorSpec,
     PreprocessorSpec,
     QuantizerSpec,
-    Requirement,
     Spec,
 )
 
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from qcore.files import json_array, output_directory, publish, read_text, replacing, require, sha256
     from qcore.host.choice import bundled, only, shared_options
     from qcore.host.plugins import Host
-    from qcore.host.specs import DISTRIBUTION
+    from qcore.host.requirements import DISTRIBUTION
     from qcore.model import Model
     from qcore.progress import Silent, Skipping
     from qcore.protocols import (

@@ -340,3 +340,18 @@ class Evaluator(Protocol):
         The main figure may be lower by `max_drop`, however certain that is.
         """
         ...
+
+
+class Command(Protocol):
+    """A subcommand of the command line.
+
+    Optional: `example`, a line for its help, and `actions = True` where its arguments are commands of their own.
+    """
+
+    def arguments(self, parser: Any, host: Any) -> None:
+        """Add its arguments to an `argparse.ArgumentParser`; `host` is where components come from."""
+        ...
+
+    def run(self, options: Any, output: Any, host: Any) -> int | None:
+        """Do it, with the parsed options; returns the exit code, 0 for None."""
+        ...

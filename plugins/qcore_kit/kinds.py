@@ -6,26 +6,75 @@ It is imported whenever plugins are listed, so it imports nothing but `qcore.plu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from qcore.plugin import ConverterSpec, Form, Spec
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnalyzerSpec(Spec):
-    """Ranks the layers of a float model by what quantizing them costs."""
+class AnalyzerSpec(Spec[Any]):
+    """Ranks the layers of a float model by what quantizing them costs.
+
+    ```python
+    from qcore.plugin import Form, hookimpl
+    from qcore_kit.kinds import AnalyzerSpec
+
+
+    class Longest:
+        def analyze(self, model, *, calibration, options, progress):
+            rows = [{"layer": word, "length": len(word)} for word in model.module.split()]
+            return sorted(rows, key=lambda row: -row["length"])
+
+
+    @hookimpl
+    def qcore_analyzers():
+        yield AnalyzerSpec(name="longest", summary="Long words first", factory=Longest, accepts=(Form("text"),))
+    ```
+    """
 
     kind: ClassVar[str] = "analyzer"
     accepts: tuple[Form, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinterSpec(Spec):
+class LinterSpec(Spec[Any]):
     """Finds what a runtime will refuse, get wrong or run slowly in a file.
 
     Attributes:
         targets: Runtimes it judges for; empty for every one.
         format: Name of the format whose content it reads; empty for any.
+
+    ```python
+    from qcore.plugin import hookimpl
+    from qcore_kit.checks import Finding
+    from qcore_kit.kinds import LinterSpec
+
+
+    class Large:
+        '''A file of more than 100 MB.
+
+        Why: the device has no more memory.
+
+        Mend: quantize it.
+        '''
+
+        id, severity, targets, summary = "MINE001", "error", ("tiny",), "A file of more than 100 MB"
+
+        def check(self, subject):
+            size = subject.path.stat().st_size
+            if size > 100e6:
+                yield Finding(self.id, self.severity, "", f"{size} bytes", "too large", "qcore quantize ...")
+
+
+    class Mine:
+        def rules(self):
+            return [Large()]
+
+
+    @hookimpl
+    def qcore_linters():
+        yield LinterSpec(name="mine", summary="What Tiny takes", factory=Mine, targets=("tiny",), format="onnx")
+    ```
     """
 
     kind: ClassVar[str] = "linter"
@@ -34,19 +83,64 @@ class LinterSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProbeSpec(Spec):
-    """Gives what a model computes between its inputs and outputs, for `qcore compare`."""
+class ProbeSpec(Spec[Any]):
+    """Gives what a model computes between its inputs and outputs, for `qcore compare`.
+
+    ```python
+    from qcore.plugin import Form, hookimpl
+    from qcore_kit.kinds import ProbeSpec
+
+
+    class Words:
+        faults = ()
+
+        def __init__(self, words):
+            self.layers = {word: (len(word),) for word in words}
+            self.names, self.tensors = dict.fromkeys(words, ""), frozenset(words)
+
+        def run(self, inputs, names):
+            return {name: inputs["x"] * len(name) for name in names}
+
+        def quantized(self, layer):
+            return ()
+
+
+    class Tiny:
+        def open(self, model):
+            return Words(model.module.split())
+
+
+    @hookimpl
+    def qcore_probes():
+        yield ProbeSpec(name="words", summary="What each word does", factory=Tiny, accepts=(Form("text"),))
+    ```
+    """
 
     kind: ClassVar[str] = "probe"
     accepts: tuple[Form, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReporterSpec(Spec):
+class ReporterSpec(Spec[Any]):
     """Writes what a command found as a file for people.
 
     Attributes:
         suffix: Of that file, e.g. `.html`; it is called `report` with this suffix.
+
+    ```python
+    from qcore.plugin import hookimpl
+    from qcore_kit.kinds import ReporterSpec
+
+
+    class Plain:
+        def write(self, report, path):
+            path.write_text(f"{report.title}: {report.verdict}. {report.summary}", encoding="utf-8")
+
+
+    @hookimpl
+    def qcore_reporters():
+        yield ReporterSpec(name="plain", summary="The verdict as text", factory=Plain, suffix=".txt")
+    ```
     """
 
     kind: ClassVar[str] = "reporter"
@@ -59,10 +153,38 @@ class ProfileSpec(ConverterSpec):
 
     Its name is what `--target` takes, and the profile of the form that it gives. The target has an attribute `profile`,
     a `qcore_kit.quantization.profiles.Profile`; `qcore_kit.quantization.qdq.QdqConverter` is made from one.
+
+    ```python
+    from qcore.plugin import Form, hookimpl
+    from qcore_kit.kinds import ProfileSpec
+
+
+    def converter():
+        from qcore_kit.quantization.profiles import Profile
+        from qcore_kit.quantization.qdq import QdqConverter
+
+        whole = {"whole_silu": True, "share_concat": True, "share_add": True}
+        return QdqConverter(
+            Profile("tiny", "u8", symmetric=True, every_output=False, last_layer=False, integer_bias=False, **whole)
+        )
+
+
+    class Tiny:
+        def __new__(cls):
+            return converter()
+
+
+    @hookimpl
+    def qcore_profiles():
+        yield ProfileSpec(
+            name="tiny", summary="Q/DQ for Tiny: SiLU whole, uint8 around 128", factory=Tiny,
+            produces=Form("onnx", encoding="qdq", activation="u8", symmetric=True, precision="f32", profile="tiny"),
+        )
+    ```
     """
 
     kind: ClassVar[str] = "profile"
     accepts: tuple[Form, ...] = (Form("table", encoding="ranges"),)
 
 
-KINDS: tuple[type[Spec], ...] = (AnalyzerSpec, LinterSpec, ProbeSpec, ProfileSpec, ReporterSpec)
+KINDS: tuple[type[Spec[Any]], ...] = (AnalyzerSpec, LinterSpec, ProbeSpec, ProfileSpec, ReporterSpec)

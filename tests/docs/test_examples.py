@@ -6,42 +6,98 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 
 import qcore
-from qcore.host.hooks import Hooks
-from qcore.host.specs import KINDS
-from qcore.plugin import Contract
+from qcore.cli import main
+from qcore.plugin import Contract, Form, Model, Silent
 
 ROOT = Path(__file__).resolve().parents[2]
-HOOKS = sorted(name for name in vars(Hooks) if name.startswith("qcore_"))
+KINDS = {kind.kind: kind for kind in qcore.plugins.kinds()}
 
 
 def code(text):
     return re.findall(r"```python\n(.*?)```", inspect.cleandoc(text), re.DOTALL)
 
 
-@pytest.mark.parametrize("hook", HOOKS)
-def test_the_example_of_each_hook_is_a_plugin(hook):
-    (example,) = code(getattr(Hooks, hook).__doc__)
-    module = ModuleType("example")
-    exec(compile(example, hook, "exec"), vars(module))
-    plugins = qcore.Host(entry_points=False)
-    plugins.register(module)
-    (entry,) = plugins.components()
-    assert f"qcore_{entry.spec.kind}s" == hook
-    assert [plugin.status for plugin in plugins.plugins()] == ["ok"]
+@pytest.fixture
+def example(monkeypatch):
+    """The plugin in the docstring of a kind's spec class, registered alone: its spec, and the host."""
+
+    def register(kind):
+        (text,) = code(KINDS[kind].__doc__)
+        module = ModuleType("example")
+        monkeypatch.setitem(sys.modules, "example", module)
+        exec(compile(text, kind, "exec"), vars(module))
+        host = qcore.Host(entry_points=False)
+        host.register(module)
+        assert [plugin.status for plugin in host.plugins()] == ["ok"]
+        (spec,) = host.components()
+        assert spec.kind == kind
+        return spec, host
+
+    return register
 
 
-def test_there_is_a_hook_for_each_kind():
-    assert sorted(f"qcore_{kind.kind}s" for kind in KINDS) == HOOKS
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_docstring_of_each_kind_is_a_plugin(example, kind):
+    spec, host = example(kind)
+    assert host.get(KINDS[kind], spec.name) is spec
+
+
+def text_model(words="ab abc"):
+    return Model(Form("text", encoding="float"), words, contract=None)
+
+
+def test_their_components_do_what_they_say(example, tmp_path, capsys):
+    create = {kind: example(kind)[0].create for kind in KINDS if kind not in ("preprocessor", "postprocessor")}
+    loader = create["loader"]()
+    assert loader.matches({"mynet": 1}) == "MyNet"
+    assert loader.load({"mynet": [1, 2, 3]}, options={"words": 2}).module == [1, 2]
+    numbers = Model(Form("text", encoding="float"), [1.0, 2.0], contract=None)
+    quantized = create["quantizer"]().quantize(numbers, calibration=[{"x": [127.0]}], options={}, progress=Silent())
+    assert quantized.module == [1, 2]
+    assert create["converter"]().convert(text_model(), options={}, progress=Silent()).module == "AB ABC"
+    assert create["backend"]().compile(Model(Form("tiny"), 3, contract=None), options={}).run({"x": 2}) == {"y": 6}
+    written = create["format"]().write(text_model(), tmp_path / "a.tiny")
+    assert create["format"]().sniff(written[0])
+    assert create["format"]().open(written[0]) == "ab abc"
+    evaluator = create["evaluator"]()
+    figures = evaluator.evaluate(
+        lambda item: item > 1, {1: False, 2: True, 3: False}, images=None, classes=None, progress=Silent()
+    )
+    assert figures == {"accuracy": 2 / 3}
+    rows = create["analyzer"]().analyze(text_model(), calibration=None, options={}, progress=Silent())
+    assert [row["layer"] for row in rows] == ["abc", "ab"]
+    assert create["probe"]().open(text_model()).run({"x": 2}, ["abc"]) == {"abc": 6}
+    (rule,) = create["linter"]().rules()
+    assert list(rule.check(SimpleNamespace(path=written[0]))) == []
+    create["reporter"]().write(SimpleNamespace(title="a", verdict="pass", summary="b"), tmp_path / "a.txt")
+    assert (tmp_path / "a.txt").read_text() == "a: pass. b"
+    assert create["profile"]().profile.name == "tiny"
+
+
+def test_the_processing_of_the_docstrings(example, tmp_path):
+    (tmp_path / "a.csv").write_text("1 2\n3 4\n")
+    columns = example("preprocessor")[0].create({"scale": 2.0}, ())
+    array, rows = columns(columns.read(tmp_path / "a.csv"))
+    assert (array.tolist(), rows) == ([[[2.0, 4.0], [6.0, 8.0]]], 2)
+    largest = example("postprocessor")[0].create({}, (SimpleNamespace(name="y"),), ("cat", "dog"))
+    assert largest({"y": np.array([[0.1, 0.9]])}, [None]) == ["dog"]
+
+
+def test_the_command_of_the_docstring(example, monkeypatch, capsys):
+    monkeypatch.setattr(qcore, "plugins", example("command")[1])
+    assert main(["greet", "world"]) == 0
+    assert capsys.readouterr().out == "Hello, world: 1 plugins are here.\n"
 
 
 def test_the_hooks_page_names_every_hook():
     page = (ROOT / "docs" / "hooks.md").read_text()
-    assert [hook for hook in HOOKS if f"`{hook}`" not in page] == []
+    assert [kind for kind in KINDS if f"`qcore_{kind}s`" not in page] == []
 
 
 def test_own_loader_and_backend_with_a_bundled_quantizer():

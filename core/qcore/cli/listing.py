@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from qcore.cli.console import Output
 from qcore.host.plugins import Host
 
-COLUMNS = ("kind", "name", "plugin", "version", "distribution", "status", "hint")
+COLUMNS = ("kind", "name", "plugin", "version", "distribution", "api", "status", "hint")
 NARROW = 20
 """Columns below which a summary is left out; a hint never is."""
 _COLOURS = {"missing": "33", "conflict": "33", "broken": "31", "incompatible": "31", "disabled": "2"}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def called(spec: Spec, function: Callable[..., T], *args: Any, doing: str = "", **more: Any) -> T:
+def called(spec: Spec[Any], function: Callable[..., T], *args: Any, doing: str = "", **more: Any) -> T:
     """What a function of a component returns.
 
     Args:
@@ -36,7 +36,7 @@ def called(spec: Spec, function: Callable[..., T], *args: Any, doing: str = "", 
     return _each(spec, doing, value) if isinstance(value, GeneratorType) else value  # type: ignore[return-value]
 
 
-def _each(spec: Spec, doing: str, items: Iterator[Any]) -> Iterator[Any]:
+def _each(spec: Spec[Any], doing: str, items: Iterator[Any]) -> Iterator[Any]:
     try:
         yield from items
     except (QcoreError, BrokenPipeError):
@@ -45,7 +45,7 @@ def _each(spec: Spec, doing: str, items: Iterator[Any]) -> Iterator[Any]:
         raise _told(spec, doing, error) from error
 
 
-def _told(spec: Spec, doing: str, error: Exception) -> PluginError:
+def _told(spec: Spec[Any], doing: str, error: Exception) -> PluginError:
     words = str(error).strip().splitlines()
     what = f"{type(error).__name__}: {words[0]}" if words else type(error).__name__
     return PluginError(
@@ -63,7 +63,7 @@ class Guarded:
 
     __slots__ = ("__dict__", "_component", "_spec")
 
-    def __init__(self, spec: Spec, component: Any) -> None:
+    def __init__(self, spec: Spec[Any], component: Any) -> None:
         self._spec, self._component = spec, component
 
     def __getattr__(self, name: str) -> Any:
@@ -94,7 +94,7 @@ class Guarded:
         return repr(self._component)
 
 
-def guarded(spec: Spec, component: T) -> T:
+def guarded(spec: Spec[Any], component: T) -> T:
     """The component behind the border; of something that it made, too, such as a session."""
     return component if isinstance(component, Guarded) else Guarded(spec, component)  # type: ignore[return-value]
 

@@ -12,13 +12,15 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from qcore.errors import UsageError
-from qcore.host.specs import DISTRIBUTION, Option, Spec
+from qcore.host.options import Option
+from qcore.host.requirements import DISTRIBUTION
+from qcore.host.specs import Spec
 
-SpecT = TypeVar("SpecT", bound=Spec)
+SpecT = TypeVar("SpecT", bound=Spec[Any])
 LEFT_OUT = "leave one of the plugins out with QCORE_DISABLE_PLUGINS"
 
 
-def bundled(spec: Spec) -> bool:
+def bundled(spec: Spec[Any]) -> bool:
     """Whether a component comes with qcore itself."""
     return spec.distribution == DISTRIBUTION
 
@@ -97,7 +99,7 @@ def as_spec(thing: Any, kind: type[SpecT]) -> SpecT:
     )
 
 
-def shared_options(specs: Sequence[Spec]) -> dict[str, tuple[Option, list[str]]]:
+def shared_options(specs: Sequence[Spec[Any]]) -> dict[str, tuple[Option, list[str]]]:
     """The options of components by the name that sets them, each with the names of its owners.
 
     Options of one name are one where type and choices agree. One that differs from the first is `COMPONENT.NAME`.

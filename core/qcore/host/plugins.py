@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import metadata
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar, cast
 
 import pluggy
 
 from qcore.errors import PluginError, UsageError
-from qcore.host.choice import bundled, named
-from qcore.host.hooks import API_VERSION, PROJECT, Hooks, hooks_of
+from qcore.host.choice import as_spec, bundled, named
+from qcore.host.hooks import API_VERSION, PROJECT, hooks_of
 from qcore.host.specs import KINDS, Spec
+from qcore.words import meant
 
 GROUP = "qcore"
 GROUP_OF_KINDS = "qcore.kinds"
 """Entry points of this group are modules whose `KINDS` are spec classes: further kinds of components."""
 DISABLE = "QCORE_DISABLE_PLUGINS"
+FILES = "QCORE_PLUGINS"
+"""Plugins of one file each, separated as in PATH."""
 
-SpecT = TypeVar("SpecT", bound=Spec)
+SpecT = TypeVar("SpecT", bound=Spec[Any])
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,7 @@ class Plugin:
         version: Version of that distribution.
         status: `ok`, `broken`, `incompatible` or `disabled`.
         problem: What is wrong, one line; empty where nothing is.
+        api: Plugin API that it was made for; `unknown` where it does not say.
     """
 
     name: str
@@ -41,6 +50,7 @@ class Plugin:
     version: str = ""
     status: str = "ok"
     problem: str = ""
+    api: str = "unknown"
 
 
 @dataclass
@@ -53,25 +63,32 @@ class Host:
     entry_points: bool = True
     _host: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager(PROJECT), repr=False)
     _plugins: list[Plugin] = field(default_factory=list)
-    _components: list[Spec] = field(default_factory=list)
-    _kinds: list[type[Spec]] = field(default_factory=lambda: list(KINDS))
+    _components: list[Spec[Any]] = field(default_factory=list)
+    _kinds: list[type[Spec[Any]]] = field(default_factory=lambda: list(KINDS))
     _loaded: bool = False
 
     def __post_init__(self) -> None:
-        self._host.add_hookspecs(Hooks)
+        self._host.add_hookspecs(hooks_of(KINDS))
 
     def register(self, plugin: Any, name: str | None = None) -> None:
-        """Add a plugin from a script: a module or object with hook implementations.
+        """Add a plugin from a script: a module, an object with hook implementations, or a file.
 
         Args:
-            plugin: The module or object; it is as good as an installed one.
-            name: What to call it; its own `__name__` or class name by default.
+            plugin: The module or object, as good as an installed one, or the path of a Python file.
+            name: What to call it; its own `__name__`, class name, or stem of the file by default.
 
         Raises:
-            PluginError: A mistyped hook, a hook that fails, or a plugin for another API version.
+            PluginError: A mistyped hook, a hook that fails, a file that cannot be imported, or another API version.
             UsageError: The name is taken.
         """
         self._load()
+        if isinstance(plugin, str | os.PathLike):
+            path = Path(plugin)
+            try:
+                plugin = imported(path)
+            except Exception as error:
+                raise PluginError(f"plugin {path}: {_first_line(error)}") from error
+            name = name or path.stem
         name = str(name or getattr(plugin, "__name__", type(plugin).__name__))
         if any(known.name == name for known in self._plugins):
             raise UsageError(f"a plugin named {name} is registered already", hint="give another name=")
@@ -79,7 +96,7 @@ class Host:
             if record.status != "ok":
                 raise PluginError(f"plugin {name}: {record.problem}")
 
-    def kinds(self) -> list[type[Spec]]:
+    def kinds(self) -> list[type[Spec[Any]]]:
         """The spec classes of all kinds of components: the core's, then those of the group `qcore.kinds`."""
         self._load()
         return list(self._kinds)
@@ -95,12 +112,12 @@ class Host:
         fitting = [spec for spec in self._components if isinstance(spec, kind)]
         return sorted(fitting, key=lambda spec: not bundled(spec))
 
-    def components(self) -> list[Spec]:
+    def components(self) -> list[Spec[Any]]:
         """Every component, in a stable order."""
         self._load()
         return list(self._components)
 
-    def rivals(self, spec: Spec) -> list[Spec]:
+    def rivals(self, spec: Spec[Any]) -> list[Spec[Any]]:
         """Other components of the same kind and name."""
         return [other for other in self._components if other is not spec and _same(other, spec)]
 
@@ -115,7 +132,8 @@ class Host:
     def rows(self) -> list[dict[str, str]]:
         """One row a component and one a plugin that cannot be used, for `qcore list-plugins`."""
         rows = []
-        versions = {plugin.name: plugin.version for plugin in self._plugins}
+        known = {plugin.name: plugin for plugin in reversed(self.plugins())}
+        versions = {name: plugin.version for name, plugin in known.items()}
         for spec in self.components():
             problems = spec.problems()
             status, hint = "ok", ""
@@ -125,8 +143,7 @@ class Host:
             if problems:
                 status = "missing"
                 hint = " && ".join(dict.fromkeys(install for _, install in problems))
-            plugin = Plugin(spec.plugin, spec.distribution, versions.get(spec.plugin, ""))
-            rows.append(_row(spec.kind, spec.name, plugin, status, hint, spec.summary))
+            rows.append(_row(spec.kind, spec.name, known[spec.plugin], status, hint, spec.summary))
         rows += [
             _row("plugin", plugin.name, plugin, plugin.status, plugin.problem, "")
             for plugin in self._plugins
@@ -144,22 +161,40 @@ class Host:
         if self.entry_points and "all" not in disabled:
             for plugin, loaded in self._imported(GROUP, disabled):
                 self._admit(loaded, plugin)
+            for plugin, loaded in self._of_files(disabled):
+                self._admit(loaded, plugin)
+            self._note_unknown(disabled)
 
     def _imported(self, group: str, disabled: set[str]) -> Iterator[tuple[Plugin, Any]]:
         """The modules of a group of entry points; those that are disabled or cannot be imported become records."""
         for point in sorted(metadata.entry_points(group=group), key=lambda point: (point.name, point.value)):
             dist = point.dist
             plugin = Plugin(point.name, str(dist.name) if dist else "", str(dist.version) if dist else "")
-            if point.name in disabled:
-                self._plugins.append(_with(plugin, "disabled", f"named in {DISABLE}"))
-                continue
-            try:
-                loaded = point.load()
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin does, the others must go on
-                problem = f"cannot be imported: {type(error).__name__}: {error}".splitlines()[0]
-                self._plugins.append(_with(plugin, "broken", problem))
-                continue
-            yield plugin, loaded
+            yield from self._tried(plugin, point.load, disabled)
+
+    def _of_files(self, disabled: set[str]) -> Iterator[tuple[Plugin, Any]]:
+        """The modules of the files that `QCORE_PLUGINS` names, each called like its file."""
+        for text in filter(None, os.environ.get(FILES, "").split(os.pathsep)):
+            path = Path(text)
+            yield from self._tried(Plugin(path.stem), partial(imported, path), disabled)
+
+    def _tried(self, plugin: Plugin, load: Callable[[], Any], disabled: set[str]) -> Iterator[tuple[Plugin, Any]]:
+        if plugin.name in disabled:
+            self._plugins.append(_with(plugin, "disabled", f"named in {DISABLE}"))
+            return
+        try:
+            loaded = load()
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a plugin does, the others must go on
+            self._plugins.append(_with(plugin, "broken", f"cannot be imported: {_first_line(error)}"))
+            return
+        yield plugin, loaded
+
+    def _note_unknown(self, disabled: set[str]) -> None:
+        """A record for each name that is to be left out and is no plugin's."""
+        names = {plugin.name for plugin in self._plugins}
+        for name in sorted(disabled - names):
+            problem = f"named in {DISABLE}, but no plugin is called so{meant(name, names)}"
+            self._plugins.append(Plugin(name, status="unknown", problem=problem))
 
     def _add_kinds(self, module: Any, plugin: Plugin) -> None:
         """Know further kinds; one that another has taken is a broken record."""
@@ -177,8 +212,9 @@ class Host:
         return records
 
     def _examine(self, module: Any, plugin: Plugin) -> Iterator[Plugin]:
-        api = str(getattr(module, "qcore_api", API_VERSION))
-        if api != API_VERSION:
+        api = str(getattr(module, "qcore_api", "unknown"))
+        plugin = replace(plugin, api=api)
+        if api not in (API_VERSION, "unknown"):
             yield _with(plugin, "incompatible", f"made for plugin API {api}, this qcore has {API_VERSION}")
             return
         taken = {known.name for known in self._plugins}
@@ -197,40 +233,69 @@ class Host:
                 if impl.plugin is module:
                     yield from self._collect(impl.function, caller.name, kind, plugin)
 
-    def _collect(self, function: Any, hook: str, kind: type[Spec], plugin: Plugin) -> Iterator[Plugin]:
+    def _collect(self, function: Any, hook: str, kind: type[Spec[Any]], plugin: Plugin) -> Iterator[Plugin]:
+        """Take the components that a hook yields; what is wrong with one is a record, and those before it stay."""
         try:
-            offered = list(cast("Iterable[Any]", function()))
-        except Exception as error:  # noqa: BLE001 - as above
-            yield _with(plugin, "broken", f"{hook} failed: {type(error).__name__}: {error}".splitlines()[0])
-            return
-        for spec in offered:
-            if isinstance(spec, kind):
+            for offered in cast("Iterable[Any]", function()):
+                try:
+                    spec = as_spec(offered, kind)
+                except UsageError:
+                    problem = f"{hook} gave a {type(offered).__name__}, not a {kind.__name__}"
+                    yield _with(plugin, "broken", problem)
+                    continue
                 self._components.append(replace(spec, plugin=plugin.name, distribution=plugin.distribution))
-            else:
-                yield _with(plugin, "broken", f"{hook} gave a {type(spec).__name__}, not a {kind.__name__}")
+        except Exception as error:  # noqa: BLE001 - as above
+            yield _with(plugin, "broken", f"{hook} failed: {_first_line(error)}")
 
 
-def _mistyped(hook: str, kinds: Iterable[type[Spec]]) -> str:
+def imported(path: Path) -> ModuleType:
+    """The module in a file, under the name of the file unless another module has it.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        Exception: Whatever it raises.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    name = path.stem if path.stem not in sys.modules and not find_spec(path.stem) else f"qcore_plugin_{path.stem}"
+    spec = spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path}: not a Python file")
+    module = sys.modules[name] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _first_line(error: BaseException) -> str:
+    words = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {words[0]}" if words else type(error).__name__
+
+
+def _mistyped(hook: str, kinds: Iterable[type[Spec[Any]]]) -> str:
     names = [f"qcore_{kind.kind}s" for kind in kinds]
     near = difflib.get_close_matches(hook, names, n=1)
     return f"unknown hook {hook}" + (f", did you mean {near[0]}?" if near else "")
 
 
-def _owner(spec: Spec, versions: Mapping[str, str]) -> str:
+def _owner(spec: Spec[Any], versions: Mapping[str, str]) -> str:
     return f"{spec.plugin} ({spec.distribution} {versions[spec.plugin]})" if spec.distribution else spec.plugin
 
 
-def _same(one: Spec, other: Spec) -> bool:
+def _same(one: Spec[Any], other: Spec[Any]) -> bool:
     return type(one) is type(other) and one.name == other.name
 
 
-def _preferred(spec: Spec, rivals: Sequence[Spec]) -> bool:
+def _preferred(spec: Spec[Any], rivals: Sequence[Spec[Any]]) -> bool:
     """Whether the bare name stands for this one."""
     return bundled(spec) and not any(map(bundled, rivals))
 
 
 def _with(plugin: Plugin, status: str, problem: str) -> Plugin:
-    return Plugin(plugin.name, plugin.distribution, plugin.version, status, problem)
+    return replace(plugin, status=status, problem=problem)
 
 
 def _row(kind: str, name: str, plugin: Plugin, status: str, hint: str, summary: str) -> dict[str, str]:
@@ -240,6 +305,7 @@ def _row(kind: str, name: str, plugin: Plugin, status: str, hint: str, summary: 
         "plugin": plugin.name,
         "version": plugin.version,
         "distribution": plugin.distribution,
+        "api": plugin.api,
         "status": status,
         "hint": hint,
         "summary": summary,

@@ -2,107 +2,36 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module, metadata
-from typing import Any, ClassVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from qcore.errors import MissingDependency, PluginError, UsageError
 from qcore.forms import Form
 from qcore.host.border import called, guarded
+from qcore.host.options import Option, declared_options
+from qcore.host.requirements import Requirement
 from qcore.words import meant
 
-DISTRIBUTION = "qcore-quant"
-"""Name of this distribution on the package index; every install hint is made from it."""
+if TYPE_CHECKING:
+    from qcore.protocols import (  # noqa: F401 - named in the bases of the classes below
+        Backend,
+        Command,
+        Converter,
+        Evaluator,
+        Format,
+        Loader,
+        Postprocessor,
+        Preprocessor,
+        Quantizer,
+    )
 
-
-@dataclass(frozen=True)
-class Requirement:
-    """A package that a component imports.
-
-    Attributes:
-        module: Top-level import name.
-        distribution: Name on the package index.
-        version: Version specifiers, e.g. `>=3.4,<4`; empty for any.
-        extra: Extra of qcore's own distribution that installs it; empty where it has none.
-        instead: Packages of which any one does as well.
-    """
-
-    module: str
-    distribution: str
-    version: str = ""
-    extra: str = ""
-    instead: tuple[Requirement, ...] = ()
-
-    @property
-    def install(self) -> str:
-        """The command that installs it."""
-        wanted = f"{DISTRIBUTION}[{self.extra}]" if self.extra else f"{self.distribution}{self.version}"
-        return f"pip install '{wanted}'"
-
-    def problem(self) -> str | None:
-        """What is wrong with the installed package, or None. Imports nothing."""
-        try:
-            found = importlib.util.find_spec(self.module)
-        except (ImportError, ValueError):
-            found = None
-        if found is None or found.origin is None:
-            if any(other.problem() is None for other in self.instead):
-                return None
-            names = " or ".join((self.distribution, *(other.distribution for other in self.instead)))
-            return f"{names} is not installed"
-        if self.version:
-            from packaging.specifiers import SpecifierSet
-
-            try:
-                installed = metadata.version(self.distribution)
-            except metadata.PackageNotFoundError:
-                return None
-            if not SpecifierSet(self.version).contains(installed, prereleases=True):
-                return f"{self.distribution} {installed} is installed, {self.version} is needed"
-        return None
-
-
-@dataclass(frozen=True)
-class Option:
-    """A named setting of a component: `--option NAME=VALUE`, or a keyword in Python."""
-
-    name: str
-    help: str
-    default: Any = None
-    type: type = str
-    choices: tuple[Any, ...] = ()
-
-    def parse(self, value: Any) -> Any:
-        """The value in the option's type.
-
-        Raises:
-            UsageError: It cannot be read as that type or is not among the choices.
-        """
-        try:
-            if self.type is bool and isinstance(value, str):
-                parsed: Any = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}[
-                    value.lower()
-                ]
-            elif value is None or isinstance(value, self.type):
-                parsed = value
-            elif self.type is tuple and isinstance(value, str):
-                parsed = tuple(part.strip() for part in value.split(",") if part.strip())
-            else:
-                parsed = self.type(value)
-        except (KeyError, TypeError, ValueError):
-            raise UsageError(f"option {self.name}: {value!r} is not a {self.type.__name__}") from None
-        if self.choices and parsed not in self.choices:
-            names = [str(choice) for choice in self.choices]
-            raise UsageError(
-                f"option {self.name}: {parsed!r} is not one of {', '.join(names)}{meant(str(parsed), names)}"
-            )
-        return parsed
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spec:
+class Spec(Generic[T]):
     """What all components say of themselves.
 
     Attributes:
@@ -110,7 +39,7 @@ class Spec:
         summary: One line for `qcore list-plugins`.
         factory: `package.module:Class`, or the class, or a ready instance.
         requires: Packages it imports when it runs.
-        options: Settings it takes.
+        options: Settings it takes: a tuple of `Option`s, or a frozen dataclass of which it then gets an object.
         plugin: Name of the plugin it came from; set by the host.
         distribution: That installed it; set by the host.
     """
@@ -123,6 +52,35 @@ class Spec:
     options: tuple[Option, ...] = ()
     plugin: str = field(default="", compare=False, repr=False)
     distribution: str = field(default="", compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be listed or called.
+
+        Raises:
+            PluginError: Names the field.
+        """
+        if isinstance(self.options, type):
+            object.__setattr__(self, "_typed", self.options)
+        try:
+            object.__setattr__(self, "options", declared_options(self.options))
+        except TypeError as error:
+            raise PluginError(f"{self.kind} {self.name}: options: {error}") from error
+        for name, fault in self._faults():
+            raise PluginError(f"{self.kind} {self.name!r}: {name} {fault}")
+
+    def _faults(self) -> Iterator[tuple[str, str]]:
+        if not isinstance(self.name, str) or not self.name or set(self.name) & set(" :,\t\n"):
+            yield "name", "has to be a word without spaces, colons and commas"
+        if not isinstance(self.summary, str) or "\n" in self.summary.strip():
+            yield "summary", "has to be one line"
+        if self.factory is None or (isinstance(self.factory, str) and self.factory.count(":") != 1):
+            yield "factory", f"has to be `package.module:Class`, a class or an object, not {self.factory!r}"
+        for name, kind, many in (("requires", Requirement, True), ("accepts", Form, True), ("produces", Form, False)):
+            value = getattr(self, name, () if many else None)
+            entries = value if many and isinstance(value, tuple) else (value,)
+            if any(not isinstance(entry, kind) for entry in entries if not (entry is None and not many)):
+                what = f"a tuple of {kind.__name__}s" if many else f"a {kind.__name__}"
+                yield name, f"has to be {what}, not {value!r}"
 
     @property
     def qualified(self) -> str:
@@ -168,7 +126,7 @@ class Spec:
                 hint="reinstall the plugin, or leave it out with QCORE_DISABLE_PLUGINS",
             ) from error
 
-    def create(self, *configured: Any, ready: bool = True) -> Any:
+    def create(self, *configured: Any, ready: bool = True) -> T:
         """What the factory makes, behind the border (`qcore.host.border`).
 
         Args:
@@ -178,7 +136,8 @@ class Spec:
         factory = self.load(ready=ready)
         if configured or isinstance(factory, type):
             factory = called(self, factory, *configured, doing="being made")
-        return guarded(self, factory)
+        component: T = guarded(self, factory)
+        return component
 
     def settings(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """All options with their values: those given, parsed, and the defaults.
@@ -194,9 +153,14 @@ class Spec:
             )
         return {name: option.parse(given[name]) if name in given else option.default for name, option in known.items()}
 
+    def typed(self, settings: Mapping[str, Any]) -> Any:
+        """Settings as the component takes them: an object of the dataclass that declared them, else the mapping."""
+        made = getattr(self, "_typed", None)
+        return made(**settings) if made else settings
+
 
 @dataclass(frozen=True, kw_only=True)
-class LoaderSpec(Spec):
+class LoaderSpec(Spec["Loader"]):
     """Reads one family of files into a model; see `qcore.protocols.Loader`.
 
     Attributes:
@@ -204,6 +168,26 @@ class LoaderSpec(Spec):
         produces: Form of the model it returns.
         describes: `package.module:function` that gives the contract of an exported file of this family, from its
             inputs, outputs and class names; needs none of the loader's requirements. None where there is no such thing.
+
+    ```python
+    from qcore.plugin import Form, LoaderSpec, Model, Option, hookimpl
+
+
+    class MyNet:
+        def matches(self, content):
+            return "MyNet" if "mynet" in content else None
+
+        def load(self, content, *, options):
+            return Model(Form("text"), content["mynet"][: options["words"]], contract=None)
+
+
+    @hookimpl
+    def qcore_loaders():
+        yield LoaderSpec(
+            name="mynet", summary="Reads MyNet checkpoints", factory=MyNet, format="checkpoint", produces=Form("text"),
+            options=(Option("words", "how many are read", 2, int),),
+        )
+    ```
     """
 
     kind: ClassVar[str] = "loader"
@@ -213,13 +197,31 @@ class LoaderSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuantizerSpec(Spec):
+class QuantizerSpec(Spec["Quantizer"]):
     """Makes a quantized model, or a table of scales, from a float model and calibration data.
 
     Attributes:
         accepts: Forms that it starts from.
         produces: Form of what it gives.
         trains: Whether it can train the quantized network, asked for by its option `qat`.
+
+    ```python
+    from qcore.plugin import Form, QuantizerSpec, hookimpl
+
+
+    class Rounding:
+        def quantize(self, model, *, calibration, options, progress):
+            step = max(max(batch["x"]) for batch in calibration) / 127
+            return model.evolve(form=Form("text", encoding="native"), module=[round(x / step) for x in model.module])
+
+
+    @hookimpl
+    def qcore_quantizers():
+        yield QuantizerSpec(
+            name="rounding", summary="Rounds weights", factory=Rounding,
+            accepts=(Form("text", encoding="float"),), produces=Form("text", encoding="native"),
+        )
+    ```
     """
 
     kind: ClassVar[str] = "quantizer"
@@ -229,8 +231,25 @@ class QuantizerSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConverterSpec(Spec):
-    """Turns a model of one form into another. Fields that `produces` leaves None are those of the input."""
+class ConverterSpec(Spec["Converter"]):
+    """Turns a model of one form into another. Fields that `produces` leaves None are those of the input.
+
+    ```python
+    from qcore.plugin import ConverterSpec, Form, hookimpl
+
+
+    class Upper:
+        def convert(self, model, *, options, progress):
+            return model.evolve(form=Form("capitals"), module=model.module.upper())
+
+
+    @hookimpl
+    def qcore_converters():
+        yield ConverterSpec(
+            name="upper", summary="Text to capitals", factory=Upper, accepts=(Form("text"),), produces=Form("capitals")
+        )
+    ```
+    """
 
     kind: ClassVar[str] = "converter"
     accepts: tuple[Form, ...]
@@ -238,7 +257,7 @@ class ConverterSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BackendSpec(Spec):
+class BackendSpec(Spec["Backend"]):
     """Runs models of the accepted forms; forms it runs best stand first.
 
     Attributes:
@@ -246,6 +265,30 @@ class BackendSpec(Spec):
         runs: Name of the format whose own runtime this is: files of it run here unless another backend is asked for.
         snippet: `package.module:function` that gives the text of `load(path)` for `qcore snippet`, from a model; needs
             none of the backend's requirements. None where there is no such thing.
+
+    ```python
+    from qcore.plugin import BackendSpec, Form, hookimpl
+
+
+    class Session:
+        executed_precision = "f32"
+
+        def __init__(self, factor):
+            self.factor = factor
+
+        def run(self, inputs):
+            return {"y": self.factor * inputs["x"]}
+
+
+    class Tiny:
+        def compile(self, model, *, options):
+            return Session(model.module)
+
+
+    @hookimpl
+    def qcore_backends():
+        yield BackendSpec(name="tiny", summary="The Tiny runtime", factory=Tiny, accepts=(Form("tiny"),), runs="tiny")
+    ```
     """
 
     kind: ClassVar[str] = "backend"
@@ -255,11 +298,41 @@ class BackendSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FormatSpec(Spec):
+class FormatSpec(Spec["Format"]):
     """Recognises, opens and writes files of one format.
 
     Attributes:
         suffix: Suffix of the main file that `write` makes, e.g. `.xyz`; empty for a format that is only read.
+
+    ```python
+    from qcore.plugin import Form, FormatSpec, hookimpl
+
+
+    class Text:
+        def sniff(self, path):
+            return path.read_bytes()[:5] == b"tiny "
+
+        def open(self, path):
+            return path.read_text()[5:]
+
+        def contract(self, content):
+            return None
+
+        def form(self, content):
+            return Form("tiny")
+
+        def signature(self, content):
+            return (), ()
+
+        def write(self, model, path):
+            path.write_text(f"tiny {model.module}")
+            return [path]
+
+
+    @hookimpl
+    def qcore_formats():
+        yield FormatSpec(name="tiny", summary="Tiny files", factory=Text, suffix=".tiny")
+    ```
     """
 
     kind: ClassVar[str] = "format"
@@ -267,35 +340,123 @@ class FormatSpec(Spec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PreprocessorSpec(Spec):
-    """Reads inputs and turns them into input tensors."""
+class PreprocessorSpec(Spec["Preprocessor"]):
+    """Reads inputs and turns them into input tensors.
+
+    ```python
+    import numpy as np
+    from qcore.plugin import PreprocessorSpec, hookimpl
+
+
+    class Columns:
+        def __init__(self, params, inputs):
+            self.scale = params.get("scale", 1.0)
+
+        def expand(self, source):
+            return [source]
+
+        def read(self, item):
+            return np.loadtxt(item, dtype=np.float32, ndmin=2)
+
+        def __call__(self, raw):
+            return raw[None] * self.scale, len(raw)
+
+
+    @hookimpl
+    def qcore_preprocessors():
+        yield PreprocessorSpec(name="columns", summary="Tables of numbers", factory=Columns)
+    ```
+    """
 
     kind: ClassVar[str] = "preprocessor"
 
 
 @dataclass(frozen=True, kw_only=True)
-class PostprocessorSpec(Spec):
-    """Turns output tensors into results."""
+class PostprocessorSpec(Spec["Postprocessor"]):
+    """Turns output tensors into results.
+
+    ```python
+    from qcore.plugin import PostprocessorSpec, hookimpl
+
+
+    class Largest:
+        def __init__(self, params, outputs, classes):
+            self.name, self.classes = outputs[0].name, classes
+
+        def __call__(self, outputs, contexts):
+            return [self.classes[row.argmax()] for row in outputs[self.name]]
+
+        def records(self, result):
+            return [{"class": result}]
+
+        def draw(self, raw, result, path):
+            path.with_suffix(".txt").write_text(result)
+
+
+    @hookimpl
+    def qcore_postprocessors():
+        yield PostprocessorSpec(name="largest", summary="The most likely class", factory=Largest)
+    ```
+    """
 
     kind: ClassVar[str] = "postprocessor"
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluatorSpec(Spec):
-    """Measures a predictor on labelled data of one task."""
+class EvaluatorSpec(Spec["Evaluator"]):
+    """Measures a predictor on labelled data of one task.
+
+    ```python
+    from qcore.plugin import EvaluatorSpec, hookimpl
+
+
+    class Accuracy:
+        figure = "accuracy"
+
+        def evaluate(self, predictor, data, *, images, classes, progress):
+            right = [predictor(item) == label for item, label in progress.track(data.items(), "evaluating")]
+            return {"accuracy": sum(right) / len(right)}
+
+
+    @hookimpl
+    def qcore_evaluators():
+        yield EvaluatorSpec(name="accuracy", summary="Part of right classes", factory=Accuracy, task="classification")
+    ```
+    """
 
     kind: ClassVar[str] = "evaluator"
     task: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class CommandSpec(Spec):
-    """A subcommand of the command line."""
+class CommandSpec(Spec["Command"]):
+    """A subcommand of the command line.
+
+    ```python
+    from qcore.plugin import CommandSpec, hookimpl
+
+
+    class Greet:
+        example = "qcore greet world"
+
+        def arguments(self, parser, host):
+            parser.add_argument("whom")
+
+        def run(self, options, output, host):
+            output.say(f"Hello, {options.whom}: {len(host.plugins())} plugins are here.")
+            return 0
+
+
+    @hookimpl
+    def qcore_commands():
+        yield CommandSpec(name="greet", summary="Say hello", factory=Greet)
+    ```
+    """
 
     kind: ClassVar[str] = "command"
 
 
-KINDS: tuple[type[Spec], ...] = (
+KINDS: tuple[type[Spec[Any]], ...] = (
     LoaderSpec,
     QuantizerSpec,
     ConverterSpec,

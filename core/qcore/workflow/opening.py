@@ -127,7 +127,7 @@ def loaded(opened: Opened, spec: LoaderSpec, settings: Mapping[str, Any]) -> Mod
         FileError: It is not what the loader reads; the message names the file.
     """
     try:
-        model = declared(spec, spec.create().load(opened.content, options=settings), spec.produces)
+        model = declared(spec, spec.create().load(opened.content, options=spec.typed(settings)), spec.produces)
     except FileError as error:
         if str(opened.path) in error.message:
             raise

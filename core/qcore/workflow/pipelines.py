@@ -304,7 +304,7 @@ class Pipeline:
                 continue
             with self.progress.step(f"{leg.source.format} to {leg.result.format} ({leg.spec.name})"):
                 options = leg.spec.settings(self._given(leg.spec))
-                made: Model = leg.spec.create().convert(model, options=options, progress=self.progress)
+                made: Model = leg.spec.create().convert(model, options=leg.spec.typed(options), progress=self.progress)
                 made = declared(leg.spec, made, leg.result)
             if verifier and isinstance(leg.spec, ConverterSpec):
                 with self.progress.step(f"verifying {leg.spec.name}"):
@@ -312,7 +312,7 @@ class Pipeline:
             model = made
         return model
 
-    def _given(self, spec: Spec) -> dict[str, Any]:
+    def _given(self, spec: Spec[Any]) -> dict[str, Any]:
         """The options set for converters that this one has."""
         shared = shared_options(self.plugins.specs(ConverterSpec))
         names = {option.name: f"{spec.name}.{option.name}" for option in spec.options}
@@ -325,7 +325,7 @@ class Pipeline:
         if wanted.judge is not None:
             data.judge = partial(wanted.judge.session, model)
         done: Model = wanted.quantizer.create().quantize(
-            model, calibration=data, options=wanted.options, progress=self.progress
+            model, calibration=data, options=wanted.quantizer.typed(wanted.options), progress=self.progress
         )
         done = declared(wanted.quantizer, done, wanted.quantizer.produces)
         said = {

@@ -26,7 +26,7 @@ LESS_FITTING = 0.1
 class Leg:
     """One step of a route."""
 
-    spec: Spec
+    spec: Spec[Any]
     source: Form
     result: Form
 
@@ -51,7 +51,7 @@ class Plan:
         return self.legs[-1].result if self.legs else self.start
 
     @property
-    def components(self) -> list[Spec]:
+    def components(self) -> list[Spec[Any]]:
         """Everything that the plan runs, in order."""
         return [leg.spec for leg in self.legs] + ([self.backend] if self.backend else [])
 
@@ -73,7 +73,7 @@ class Plan:
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a step, for the command line and JSON."""
-        steps: list[tuple[Spec, Form]] = [(leg.spec, leg.result) for leg in self.legs]
+        steps: list[tuple[Spec[Any], Form]] = [(leg.spec, leg.result) for leg in self.legs]
         if self.backend:
             steps.append((self.backend, self.end))
         return [
@@ -95,7 +95,7 @@ def _inherit(produced: Form, source: Form) -> Form:
     return replace(source, **{name: value for name, value in said.items() if value is not None})
 
 
-def _cost(spec: Spec) -> float:
+def _cost(spec: Spec[Any]) -> float:
     chosen_by_name = isinstance(spec, QuantizerSpec)
     guest = not bundled(spec) and not chosen_by_name
     return 1.0 + (UNINSTALLED if spec.problems() else 0.0) + (GUEST if guest else 0.0)

@@ -29,11 +29,11 @@ def compiled(spec: BackendSpec, model: Model, options: Mapping[str, Any] | None 
         FileError, MissingDevice, UsageError: As the backend raises them.
         PluginError: The backend fails.
     """
-    session = spec.create().compile(model, options=options or spec.settings({}))
+    session = spec.create().compile(model, options=spec.typed(options or spec.settings({})))
     return Held(spec, session, model.contract.outputs)
 
 
-def declared(spec: Spec, model: Any, form: Form) -> Model:
+def declared(spec: Spec[Any], model: Any, form: Form) -> Model:
     """What a component gave, if it is a model of the form that was declared.
 
     Raises:

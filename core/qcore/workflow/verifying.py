@@ -86,7 +86,7 @@ class Verifier:
             judge = evaluator(before.contract.task, self.plugins).create()
             step = before.contract.postprocess.updated(getattr(judge, "nearly_all", {}))
             given = before.evolve(contract=replace(before.contract, postprocess=step))
-        shown: Model = spec.create().convert(given, options=options, progress=self.progress)
+        shown: Model = spec.create().convert(given, options=spec.typed(options), progress=self.progress)
         self._shown = after.module, shown
         return given, shown
 

@@ -96,7 +96,7 @@ def ranking(pipeline: Pipeline, inputs: CalibrationData, output: Output) -> list
     model = pipeline.unquantized().at(spec.accepts[0]).loaded
     assert model is not None  # noqa: S101 - at() has just set it
     rows: list[dict[str, Any]] = spec.create().analyze(
-        model, calibration=inputs, options=spec.settings({}), progress=output.progress
+        model, calibration=inputs, options=spec.typed(spec.settings({})), progress=output.progress
     )
     return rows
 

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from qcore.plugin import CommandSpec, hookimpl
 
+qcore_api = "1"
+
 _COMMANDS = (
     ("inspect", "tell what is in a model file", "inspect:Inspect"),
     ("export", "write the float model in another format", "export:Export"),

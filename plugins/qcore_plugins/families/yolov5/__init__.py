@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from qcore.plugin import Form, LoaderSpec, Requirement, hookimpl
 from qcore_kit.detectors.options import CONFIG, LOADING
 
+qcore_api = "1"
+
 
 @hookimpl
 def qcore_loaders() -> Iterator[LoaderSpec]:

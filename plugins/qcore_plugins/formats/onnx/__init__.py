@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from qcore.plugin import ConverterSpec, Form, FormatSpec, LoaderSpec, Option, Requirement, hookimpl
 from qcore_kit.detectors.options import DESCRIBING
 
+qcore_api = "1"
+
 _ONNX = Requirement("onnx", "onnx", ">=1.17")
 _EXPORT = (
     Requirement("torch", "torch", ">=2.10", extra="torch"),

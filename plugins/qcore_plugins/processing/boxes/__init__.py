@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from qcore.plugin import PostprocessorSpec, hookimpl
 
+qcore_api = "1"
+
 
 @hookimpl
 def qcore_postprocessors() -> Iterator[PostprocessorSpec]:

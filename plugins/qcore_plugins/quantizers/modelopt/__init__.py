@@ -6,6 +6,8 @@ from qcore.plugin import Form, QuantizerSpec, Requirement, hookimpl
 from qcore_kit.quantization.options import CALIBRATING, LEAVING_FLOAT, SATURATION, TRAINING
 from qcore_plugins._shared.fakequant import REQUIRES
 
+qcore_api = "1"
+
 _REQUIRES = (
     Requirement("modelopt", "nvidia-modelopt", ">=0.40", extra="modelopt"),
     Requirement("huggingface_hub", "huggingface_hub", extra="modelopt"),

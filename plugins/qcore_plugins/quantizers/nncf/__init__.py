@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from qcore.plugin import Form, Option, QuantizerSpec, Requirement, hookimpl
 from qcore_kit.quantization.options import LEAVING_FLOAT, SATURATION
 
+qcore_api = "1"
+
 
 @hookimpl
 def qcore_quantizers() -> Iterator[QuantizerSpec]:

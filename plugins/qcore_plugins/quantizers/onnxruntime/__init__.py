@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from qcore.plugin import Form, Option, QuantizerSpec, Requirement, hookimpl
 from qcore_kit.quantization.options import LEAVING_FLOAT, SATURATION
 
+qcore_api = "1"
+
 _RUNTIME = Requirement("onnxruntime", "onnxruntime", ">=1.20")
 _ONNX = Requirement("onnx", "onnx", ">=1.17")
 

@@ -6,6 +6,8 @@ from qcore.plugin import Form, QuantizerSpec, Requirement, hookimpl
 from qcore_kit.quantization.options import CALIBRATING, LEAVING_FLOAT, SATURATION, TRAINING
 from qcore_plugins._shared.fakequant import REQUIRES
 
+qcore_api = "1"
+
 _REQUIRES = (
     Requirement("pytorch_quantization", "pytorch-quantization", ">=2.1.3,<2.2", extra="pytorch-quantization"),
     *REQUIRES,

@@ -6,6 +6,8 @@ from qcore.plugin import BackendSpec, Form, Option, Requirement, hookimpl
 from qcore_kit.kinds import LinterSpec, ProbeSpec, ProfileSpec
 from qcore_kit.machine import CPUS
 
+qcore_api = "1"
+
 _RUNTIME = Requirement("onnxruntime", "onnxruntime", ">=1.20")
 _ONNX = Requirement("onnx", "onnx", ">=1.17")
 

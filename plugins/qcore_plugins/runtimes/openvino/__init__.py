@@ -16,6 +16,8 @@ from qcore_kit.detectors.options import DESCRIBING
 from qcore_kit.kinds import LinterSpec, ProbeSpec, ProfileSpec
 from qcore_kit.machine import CPUS
 
+qcore_api = "1"
+
 _ONNX = Requirement("onnx", "onnx", ">=1.17")
 _OPENVINO = Requirement("openvino", "openvino", ">=2025.0", extra="openvino")
 

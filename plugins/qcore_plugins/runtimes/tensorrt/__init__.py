@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from qcore.plugin import BackendSpec, ConverterSpec, Form, FormatSpec, Option, Requirement, hookimpl
 from qcore_kit.kinds import LinterSpec, ProfileSpec
 
+qcore_api = "1"
+
 _TENSORRT = Requirement(
     "tensorrt",
     "tensorrt",

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from qcore.plugin import BackendSpec, Form, Option, Requirement, hookimpl
 
+qcore_api = "1"
+
 
 @hookimpl
 def qcore_backends() -> Iterator[BackendSpec]:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from qcore.plugin import EvaluatorSpec, Requirement, hookimpl
 
+qcore_api = "1"
+
 
 @hookimpl
 def qcore_evaluators() -> Iterator[EvaluatorSpec]:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from qcore.plugin import CommandSpec, Requirement, hookimpl
 from qcore_kit.kinds import LinterSpec
 
+qcore_api = "1"
+
 
 @hookimpl
 def qcore_linters() -> Iterator[LinterSpec]:

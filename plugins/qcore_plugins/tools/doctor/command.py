@@ -132,7 +132,7 @@ def _own() -> Iterator[dict[str, Any]]:
             }
 
 
-def _note(rows: dict[str, dict[str, Any]], requirement: Requirement, problem: str | None, spec: Spec) -> None:
+def _note(rows: dict[str, dict[str, Any]], requirement: Requirement, problem: str | None, spec: Spec[Any]) -> None:
     empty = {"installed": _installed(requirement.distribution), "problem": None, "install": None}
     row = rows.setdefault(
         requirement.distribution,

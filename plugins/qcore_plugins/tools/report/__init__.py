@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from qcore.plugin import Requirement, hookimpl
 from qcore_kit.kinds import ReporterSpec
 
+qcore_api = "1"
+
 
 @hookimpl
 def qcore_reporters() -> Iterator[ReporterSpec]:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from qcore.plugin import CommandSpec, Form, Option, Requirement, hookimpl
 from qcore_kit.kinds import AnalyzerSpec
 
+qcore_api = "1"
+
 
 @hookimpl
 def qcore_analyzers() -> Iterator[AnalyzerSpec]:

@@ -8,6 +8,7 @@ constants are replaced.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from qcore.plugin import Host, Pipeline, PostprocessorSpec, PreprocessorSpec, Spec, UsageError, recognise
 from qcore_kit.scripts import filled, joined
@@ -64,7 +65,7 @@ def snippet(file: str, plugins: Host) -> str:
     return joined([*parts, main], '"""Runs the file that MODEL names; written by qcore snippet, needs no qcore."""')
 
 
-def _nothing(spec: Spec) -> UsageError:
+def _nothing(spec: Spec[Any]) -> UsageError:
     return UsageError(
         f"{spec.kind} {spec.name} has no text for a script of its own",
         hint="qcore predict runs the file; an .onnx, .xml or .engine file of a detector has a script",
