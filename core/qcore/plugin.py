@@ -134,7 +134,7 @@ _LATER = {
         "Reporter": "Reporter",
         "Session": "Session",
     },
-    "host.specs": {"DISTRIBUTION": "DISTRIBUTION"},
+    "host.requirements": {"DISTRIBUTION": "DISTRIBUTION"},
     "host.plugins": {"Host": "Host"},
     "host.choice": {"bundled": "bundled", "only": "only", "shared_options": "shared_options"},
     "cli.console": {"Output": "Output"},

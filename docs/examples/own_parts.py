@@ -46,7 +46,6 @@ class BrightLoader:
     spec = LoaderSpec(
         name="bright",
         summary="Hand-made detectors of bright squares",
-        factory=None,
         format="checkpoint",
         produces=Form("torch", encoding="float", precision="f32"),
     )
@@ -73,7 +72,6 @@ class Stopwatch:
     spec = BackendSpec(
         name="stopwatch",
         summary="ONNX Runtime with a stopwatch",
-        factory=None,
         accepts=(
             Form("onnx", encoding="qdq", profile="onnxruntime"),
             Form("onnx", encoding="float"),

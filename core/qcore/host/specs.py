@@ -37,21 +37,24 @@ class Spec(Generic[T]):
     Attributes:
         name: Short name, unique within its kind.
         summary: One line for `qcore list-plugins`.
-        factory: `package.module:Class`, or the class, or a ready instance.
+        factory: `package.module:Class`, or the class, or a ready instance; None in a class or object that carries the
+            spec as its attribute `spec`.
         requires: Packages it imports when it runs.
         options: Settings it takes: a tuple of `Option`s, or a frozen dataclass of which it then gets an object.
         plugin: Name of the plugin it came from; set by the host.
         distribution: That installed it; set by the host.
+        options_type: The dataclass that the options were declared as, if they were.
     """
 
     kind: ClassVar[str]
     name: str
     summary: str
-    factory: Any
+    factory: Any = None
     requires: tuple[Requirement, ...] = ()
     options: tuple[Option, ...] = ()
     plugin: str = field(default="", compare=False, repr=False)
     distribution: str = field(default="", compare=False, repr=False)
+    options_type: Any = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be listed or called.
@@ -60,7 +63,7 @@ class Spec(Generic[T]):
             PluginError: Names the field.
         """
         if isinstance(self.options, type):
-            object.__setattr__(self, "_typed", self.options)
+            object.__setattr__(self, "options_type", self.options)
         try:
             object.__setattr__(self, "options", declared_options(self.options))
         except TypeError as error:
@@ -73,7 +76,7 @@ class Spec(Generic[T]):
             yield "name", "has to be a word without spaces, colons and commas"
         if not isinstance(self.summary, str) or "\n" in self.summary.strip():
             yield "summary", "has to be one line"
-        if self.factory is None or (isinstance(self.factory, str) and self.factory.count(":") != 1):
+        if isinstance(self.factory, str) and self.factory.count(":") != 1:
             yield "factory", f"has to be `package.module:Class`, a class or an object, not {self.factory!r}"
         for name, kind, many in (("requires", Requirement, True), ("accepts", Form, True), ("produces", Form, False)):
             value = getattr(self, name, () if many else None)
@@ -115,6 +118,8 @@ class Spec(Generic[T]):
         Raises:
             PluginError: It cannot be imported.
         """
+        if target is None:
+            raise PluginError(f"{self.kind} {self.name} has no factory", hint="yield the class that carries the spec")
         if not isinstance(target, str):
             return target
         module, _, attribute = target.partition(":")
@@ -155,8 +160,7 @@ class Spec(Generic[T]):
 
     def typed(self, settings: Mapping[str, Any]) -> Any:
         """Settings as the component takes them: an object of the dataclass that declared them, else the mapping."""
-        made = getattr(self, "_typed", None)
-        return made(**settings) if made else settings
+        return self.options_type(**settings) if self.options_type else settings
 
 
 @dataclass(frozen=True, kw_only=True)

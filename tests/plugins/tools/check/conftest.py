@@ -7,7 +7,9 @@ from onnx import helper, numpy_helper
 
 import qcore
 import qcore_plugins.formats.onnx
+import qcore_plugins.runtimes.onnxruntime
 import qcore_plugins.runtimes.openvino
+import qcore_plugins.runtimes.tensorrt
 import qcore_plugins.tools.check
 
 FLOAT = onnx.TensorProto.FLOAT
