@@ -23,252 +23,103 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qcore.contract import KEY, Contract, Step, Tensor
+# fmt: off
+# ruff: noqa: I001, PLC0414 - `A as A` says that a name is public
+from qcore.contract import KEY as KEY, Contract as Contract, Step as Step, Tensor as Tensor
 from qcore.errors import (
-    AssumptionWarning,
-    CheckFailed,
-    FileError,
-    MissingDependency,
-    MissingDevice,
-    NoRoute,
-    PluginError,
-    QcoreError,
-    UsageError,
+    AssumptionWarning as AssumptionWarning, CheckFailed as CheckFailed, FileError as FileError,
+    MissingDependency as MissingDependency, MissingDevice as MissingDevice, NoRoute as NoRoute,
+    PluginError as PluginError, QcoreError as QcoreError, UsageError as UsageError,
 )
-from qcore.forms import Form
-from qcore.host.hooks import API_VERSION, hookimpl
-from qcore.host.options import Option
-from qcore.host.requirements import Requirement
+from qcore.forms import Form as Form
+from qcore.host.hooks import API_VERSION as API_VERSION, hookimpl as hookimpl
+from qcore.host.options import Option as Option
+from qcore.host.requirements import Requirement as Requirement
 from qcore.host.specs import (
-    BackendSpec,
-    CommandSpec,
-    ConverterSpec,
-    EvaluatorSpec,
-    FormatSpec,
-    LoaderSpec,
-    PostprocessorSpec,
-    PreprocessorSpec,
-    QuantizerSpec,
-    Spec,
+    BackendSpec as BackendSpec, CommandSpec as CommandSpec, ConverterSpec as ConverterSpec,
+    EvaluatorSpec as EvaluatorSpec, FormatSpec as FormatSpec, LoaderSpec as LoaderSpec,
+    PostprocessorSpec as PostprocessorSpec, PreprocessorSpec as PreprocessorSpec, QuantizerSpec as QuantizerSpec,
+    Spec as Spec,
 )
 
 if TYPE_CHECKING:
-    from qcore.cli.console import Output
-    from qcore.cli.frame import add_common
-    from qcore.files import json_array, output_directory, publish, read_text, replacing, require, sha256
-    from qcore.host.choice import bundled, only, shared_options
-    from qcore.host.plugins import Host
-    from qcore.host.requirements import DISTRIBUTION
-    from qcore.model import Model
-    from qcore.progress import Silent, Skipping
-    from qcore.protocols import (
-        Analyzer,
-        Arrays,
-        Backend,
-        CalibrationData,
-        Converter,
-        Evaluator,
-        Executed,
-        Format,
-        Loader,
-        Postprocessor,
-        Preprocessor,
-        Progress,
-        Quantizer,
-        Recording,
-        Reporter,
-        Session,
+    from qcore.cli.console import Output as Output
+    from qcore.cli.frame import add_common as add_common
+    from qcore.files import (
+        json_array as json_array, output_directory as output_directory, publish as publish, read_text as read_text,
+        replacing as replacing, require as require, sha256 as sha256,
     )
-    from qcore.words import counted, meant, plain
-    from qcore.workflow.evaluating import Judge, evaluator
-    from qcore.workflow.inputs import Calibration
-    from qcore.workflow.opening import Opened, choose_loader, format_for, no_contract, open_file, recognise
-    from qcore.workflow.opening import describe as describe_exported
-    from qcore.workflow.opening import load as load_model
-    from qcore.workflow.opening import loaded as load_opened
-    from qcore.workflow.opening import prepared as prepared_content
-    from qcore.workflow.opening import save as save_model
-    from qcore.workflow.parity import INPUTS as PARITY_INPUTS
-    from qcore.workflow.parity import Parity, elsewhere
-    from qcore.workflow.parity import check as prove
-    from qcore.workflow.pipelines import Pipeline
-    from qcore.workflow.planner import Plan
-    from qcore.workflow.predictor import Predictor, assembled
-    from qcore.workflow.quantity import LIMITS as COSINES
-    from qcore.workflow.quantity import SIZES as SIZE_FACTORS
-    from qcore.workflow.quantity import Quantity, Sums
-    from qcore.workflow.raw_outputs import SUPPRESSED, Seen
-    from qcore.workflow.raw_outputs import parts as quantities
-    from qcore.workflow.raw_outputs import seen as run_seen
-    from qcore.workflow.samples import samples as read_samples
+    from qcore.host.choice import bundled as bundled, only as only, shared_options as shared_options
+    from qcore.host.plugins import Host as Host
+    from qcore.host.requirements import DISTRIBUTION as DISTRIBUTION
+    from qcore.model import Model as Model
+    from qcore.progress import Silent as Silent, Skipping as Skipping
+    from qcore.protocols import (
+        Analyzer as Analyzer, Arrays as Arrays, Backend as Backend, CalibrationData as CalibrationData,
+        Converter as Converter, Evaluator as Evaluator, Executed as Executed, Format as Format, Loader as Loader,
+        Postprocessor as Postprocessor, Preprocessor as Preprocessor, Progress as Progress, Quantizer as Quantizer,
+        Recording as Recording, Reporter as Reporter, Session as Session,
+    )
+    from qcore.words import counted as counted, meant as meant, plain as plain
+    from qcore.workflow.evaluating import Judge as Judge, evaluator as evaluator
+    from qcore.workflow.inputs import Calibration as Calibration
+    from qcore.workflow.opening import (
+        Opened as Opened, choose_loader as choose_loader, format_for as format_for, no_contract as no_contract,
+        open_file as open_file, recognise as recognise,
+    )
+    from qcore.workflow.parity import Parity as Parity, elsewhere as elsewhere
+    from qcore.workflow.pipelines import Pipeline as Pipeline
+    from qcore.workflow.planner import Plan as Plan
+    from qcore.workflow.predictor import Predictor as Predictor, assembled as assembled
+    from qcore.workflow.quantity import Quantity as Quantity, Sums as Sums
+    from qcore.workflow.raw_outputs import SUPPRESSED as SUPPRESSED, Seen as Seen
+# fmt: on
 
 _LATER = {
-    "files": {
-        "json_array": "json_array",
-        "output_directory": "output_directory",
-        "publish": "publish",
-        "read_text": "read_text",
-        "replacing": "replacing",
-        "require": "require",
-        "sha256": "sha256",
-    },
-    "model": {"Model": "Model"},
-    "progress": {"Silent": "Silent", "Skipping": "Skipping"},
-    "words": {"counted": "counted", "meant": "meant", "plain": "plain"},
-    "protocols": {
-        "Analyzer": "Analyzer",
-        "Arrays": "Arrays",
-        "Backend": "Backend",
-        "CalibrationData": "CalibrationData",
-        "Converter": "Converter",
-        "Evaluator": "Evaluator",
-        "Executed": "Executed",
-        "Format": "Format",
-        "Linter": "Linter",
-        "Loader": "Loader",
-        "Postprocessor": "Postprocessor",
-        "Preprocessor": "Preprocessor",
-        "Progress": "Progress",
-        "Quantizer": "Quantizer",
-        "Recording": "Recording",
-        "Reporter": "Reporter",
-        "Session": "Session",
-    },
-    "host.requirements": {"DISTRIBUTION": "DISTRIBUTION"},
-    "host.plugins": {"Host": "Host"},
-    "host.choice": {"bundled": "bundled", "only": "only", "shared_options": "shared_options"},
-    "cli.console": {"Output": "Output"},
-    "cli.frame": {"add_common": "add_common"},
-    "workflow.pipelines": {"Pipeline": "Pipeline"},
-    "workflow.predictor": {"Predictor": "Predictor", "assembled": "assembled"},
-    "workflow.planner": {"Plan": "Plan"},
-    "workflow.evaluating": {"Judge": "Judge", "evaluator": "evaluator"},
-    "workflow.inputs": {"Calibration": "Calibration"},
-    "workflow.opening": {
-        "Opened": "Opened",
-        "open_file": "open_file",
-        "recognise": "recognise",
-        "no_contract": "no_contract",
-        "format_for": "format_for",
-        "choose_loader": "choose_loader",
-        "describe_exported": "describe",
-        "load_opened": "loaded",
-        "prepared_content": "prepared",
-        "save_model": "save",
-        "load_model": "load",
-    },
-    "workflow.parity": {"Parity": "Parity", "prove": "check", "elsewhere": "elsewhere", "PARITY_INPUTS": "INPUTS"},
-    "workflow.raw_outputs": {"Seen": "Seen", "run_seen": "seen", "quantities": "parts", "SUPPRESSED": "SUPPRESSED"},
-    "workflow.quantity": {"Sums": "Sums", "Quantity": "Quantity", "COSINES": "LIMITS", "SIZE_FACTORS": "SIZES"},
-    "workflow.samples": {"read_samples": "samples"},
+    "files": "json_array output_directory publish read_text replacing require sha256",
+    "model": "Model",
+    "progress": "Silent Skipping",
+    "words": "counted meant plain",
+    "protocols": (
+        "Analyzer Arrays Backend CalibrationData Converter Evaluator Executed Format "
+        "Loader Postprocessor Preprocessor Progress Quantizer Recording Reporter Session "
+    ),
+    "host.requirements": "DISTRIBUTION",
+    "host.plugins": "Host",
+    "host.choice": "bundled only shared_options",
+    "cli.console": "Output",
+    "cli.frame": "add_common",
+    "workflow.pipelines": "Pipeline",
+    "workflow.predictor": "Predictor assembled",
+    "workflow.planner": "Plan",
+    "workflow.evaluating": "Judge evaluator",
+    "workflow.inputs": "Calibration",
+    "workflow.opening": (
+        "Opened open_file recognise no_contract format_for choose_loader "
+        "describe_exported=describe load_opened=loaded prepared_content=prepared "
+        "save_model=save load_model=load "
+    ),
+    "workflow.parity": "Parity prove=check elsewhere PARITY_INPUTS=INPUTS",
+    "workflow.raw_outputs": "Seen run_seen=seen quantities=parts SUPPRESSED",
+    "workflow.quantity": "Sums Quantity COSINES=LIMITS SIZE_FACTORS=SIZES",
+    "workflow.samples": "read_samples=samples",
 }
-"""Module -> public name -> name there, of what is imported when it is asked for: listing plugins needs none of it."""
+"""Module -> names of it, `public=own` where they differ, that are imported when they are asked for: listing plugins
+needs none of them."""
+_HOME = {
+    word.partition("=")[0]: (module, word.rpartition("=")[2])
+    for module, words in _LATER.items()
+    for word in words.split()
+}
 
-__all__ = [
-    "API_VERSION",
-    "COSINES",
-    "DISTRIBUTION",
-    "KEY",
-    "PARITY_INPUTS",
-    "SIZE_FACTORS",
-    "SUPPRESSED",
-    "Analyzer",
-    "Arrays",
-    "AssumptionWarning",
-    "Backend",
-    "BackendSpec",
-    "Calibration",
-    "CalibrationData",
-    "CheckFailed",
-    "CommandSpec",
-    "Contract",
-    "Converter",
-    "ConverterSpec",
-    "Evaluator",
-    "EvaluatorSpec",
-    "Executed",
-    "FileError",
-    "Form",
-    "Format",
-    "FormatSpec",
-    "Host",
-    "Judge",
-    "Loader",
-    "LoaderSpec",
-    "MissingDependency",
-    "MissingDevice",
-    "Model",
-    "NoRoute",
-    "Opened",
-    "Option",
-    "Output",
-    "Parity",
-    "Pipeline",
-    "Plan",
-    "PluginError",
-    "Postprocessor",
-    "PostprocessorSpec",
-    "Predictor",
-    "Preprocessor",
-    "PreprocessorSpec",
-    "Progress",
-    "QcoreError",
-    "Quantity",
-    "Quantizer",
-    "QuantizerSpec",
-    "Recording",
-    "Reporter",
-    "Requirement",
-    "Seen",
-    "Session",
-    "Silent",
-    "Skipping",
-    "Spec",
-    "Step",
-    "Sums",
-    "Tensor",
-    "UsageError",
-    "add_common",
-    "assembled",
-    "bundled",
-    "choose_loader",
-    "counted",
-    "describe_exported",
-    "elsewhere",
-    "evaluator",
-    "format_for",
-    "hookimpl",
-    "json_array",
-    "load_model",
-    "load_opened",
-    "meant",
-    "no_contract",
-    "only",
-    "open_file",
-    "output_directory",
-    "plain",
-    "prepared_content",
-    "prove",
-    "publish",
-    "quantities",
-    "read_samples",
-    "read_text",
-    "recognise",
-    "replacing",
-    "require",
-    "run_seen",
-    "save_model",
-    "sha256",
-    "shared_options",
-]
+__all__ = sorted({name for name in vars() if name[0] != "_"} - {"Any", "TYPE_CHECKING", "annotations"} | set(_HOME))  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:
     from importlib import import_module
 
-    for module, names in _LATER.items():
-        if name in names:
-            value = getattr(import_module(f"qcore.{module}"), names[name])
-            globals()[name] = value
-            return value
-    raise AttributeError(f"module 'qcore.plugin' has no attribute {name!r}")
+    if name not in _HOME:
+        raise AttributeError(f"module 'qcore.plugin' has no attribute {name!r}")
+    module, own = _HOME[name]
+    value = globals()[name] = getattr(import_module(f"qcore.{module}"), own)
+    return value

@@ -11,7 +11,7 @@ import pytest
 
 import qcore
 from qcore.cli.console import Output
-from qcore.plugin import UsageError, hookimpl
+from qcore.plugin import PluginError, UsageError, hookimpl
 from qcore_kit.kinds import ReporterSpec
 from qcore_kit.reports import Bars, Picture, Pictures, Ranges, Report, Section, Table, Text
 from qcore_kit.reports import writing as reporting
@@ -198,11 +198,11 @@ def test_a_reporter_that_fails_leaves_nothing(tmp_path):
 
     plugins = qcore.Host(entry_points=False)
     plugins.register(Plugin())
-    with pytest.raises(RuntimeError):
+    with pytest.raises(PluginError, match="reporter broken of plugin Plugin failed in write"):
         reporting.write(Report("t", "none", "s", [], {}), tmp_path, plugins)
     assert list(tmp_path.iterdir()) == []
     plugins.register(Plugin(), "second")
-    with pytest.raises(UsageError, match="would write the same file"):
+    with pytest.raises(UsageError, match="all write the same file"):
         reporting.ready(tmp_path, plugins)
     with pytest.raises(UsageError, match="no plugin draws reports"):
         reporting.ready(tmp_path, qcore.Host(entry_points=False))

@@ -62,18 +62,18 @@ def qcore_converters() -> Iterator[ConverterSpec]:
 def qcore_linters() -> Iterator[LinterSpec]:
     """The linters `tensorrt` and `tensorrt-onnx`."""
     yield LinterSpec(
-        name="tensorrt",
-        summary="TensorRT's own parser and builder, as a judge",
-        factory="qcore_plugins.runtimes.tensorrt.linter:TensorRtLinter",
-        requires=(_TENSORRT, _ONNX),
-        targets=("tensorrt",),
-        format="onnx",
-    )
-    yield LinterSpec(
         name="tensorrt-onnx",
         summary="Q/DQ and operators in an ONNX graph, against what TensorRT does with them",
         factory="qcore_plugins.runtimes.tensorrt.linter:OnnxForTensorRtLinter",
         requires=(_ONNX,),
+        targets=("tensorrt",),
+        format="onnx",
+    )
+    yield LinterSpec(
+        name="tensorrt",
+        summary="TensorRT's own parser and builder, as a judge",
+        factory="qcore_plugins.runtimes.tensorrt.linter:TensorRtLinter",
+        requires=(_TENSORRT, _ONNX),
         targets=("tensorrt",),
         format="onnx",
     )

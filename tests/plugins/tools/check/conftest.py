@@ -11,6 +11,7 @@ import qcore_plugins.runtimes.onnxruntime
 import qcore_plugins.runtimes.openvino
 import qcore_plugins.runtimes.tensorrt
 import qcore_plugins.tools.check
+from qcore.plugin import hookimpl
 
 FLOAT = onnx.TensorProto.FLOAT
 
@@ -98,10 +99,18 @@ def graph():
     return Graph
 
 
+class RulesForTensorRt:
+    @hookimpl
+    def qcore_linters(self):
+        return [spec for spec in qcore_plugins.runtimes.tensorrt.qcore_linters() if spec.name == "tensorrt-onnx"]
+
+
 @pytest.fixture(scope="session")
 def host():
     """This plugin and the formats that it reads, without the parsers of runtimes."""
     made = qcore.Host(entry_points=False)
-    for plugin in (qcore_plugins.formats.onnx, qcore_plugins.runtimes.openvino, qcore_plugins.tools.check):
+    runtimes = (qcore_plugins.runtimes.onnxruntime, qcore_plugins.runtimes.openvino)
+    for plugin in (qcore_plugins.formats.onnx, *runtimes, qcore_plugins.tools.check):
         made.register(plugin)
+    made.register(RulesForTensorRt())
     return made
