@@ -31,6 +31,7 @@ class Tensor:
         meaning: What an output holds, in the words of the postprocessor that reads it.
         stage: How far an output is processed: `raw`, `decoded`, or `nms`.
         attributes: Everything else that is said of it (stride, anchors, bins, ...).
+        batch: Axis along which inputs lie side by side; None where the tensor holds one input, whatever its shape.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Tensor:
     meaning: str | None = None
     stage: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    batch: int | None = 0
 
     def sizes(self, axes: str) -> tuple[Dimension, ...]:
         """Sizes of the axes with these letters in the layout, e.g. `HW`; of the last axes where there is no layout."""
@@ -51,15 +53,21 @@ class Tensor:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Tensor:
         """Read one tensor; unknown fields become attributes."""
-        known = {"name", "dtype", "shape", "layout", "meaning", "stage"}
+        known = {"name", "dtype", "shape", "layout", "meaning", "stage", "batch"}
+        shape, batch = tuple(data["shape"]), data.get("batch", 0)
+        if batch is not None and (
+            not isinstance(batch, int) or isinstance(batch, bool) or not 0 <= batch < max(len(shape), 1)
+        ):
+            raise ValueError(f"batch of {data['name']} is {batch!r}, not an axis of {list(shape)}")
         return cls(
             name=str(data["name"]),
             dtype=str(data["dtype"]),
-            shape=tuple(data["shape"]),
+            shape=shape,
             layout=data.get("layout"),
             meaning=data.get("meaning"),
             stage=data.get("stage"),
             attributes={key: value for key, value in data.items() if key not in known},
+            batch=batch,
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -70,6 +78,7 @@ class Tensor:
             "dtype": self.dtype,
             "shape": list(self.shape),
             **{key: value for key, value in said.items() if value is not None},
+            **({} if self.batch == 0 else {"batch": self.batch}),
             **self.attributes,
         }
 

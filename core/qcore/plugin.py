@@ -73,6 +73,8 @@ if TYPE_CHECKING:
     from qcore.workflow.predictor import Predictor as Predictor, assembled as assembled
     from qcore.workflow.quantity import Quantity as Quantity, Sums as Sums
     from qcore.workflow.raw_outputs import SUPPRESSED as SUPPRESSED, Seen as Seen
+    from qcore.workflow.inputs import batch_size as batch_size, stack as stack, split as split, cut as cut
+    from qcore.protocols import Prepared as Prepared, Digests as Digests
 # fmt: on
 
 _LATER = {
@@ -81,6 +83,7 @@ _LATER = {
     "progress": "Silent Skipping",
     "words": "counted meant plain",
     "protocols": (
+        "Prepared Digests "
         "Analyzer Arrays Backend CalibrationData Converter Evaluator Executed Format "
         "Loader Postprocessor Preprocessor Progress Quantizer Recording Reporter Session "
     ),
@@ -93,7 +96,7 @@ _LATER = {
     "workflow.predictor": "Predictor assembled",
     "workflow.planner": "Plan",
     "workflow.evaluating": "Judge evaluator",
-    "workflow.inputs": "Calibration",
+    "workflow.inputs": "batch_size stack split cut Calibration",
     "workflow.opening": (
         "Opened open_file recognise no_contract format_for choose_loader "
         "describe_exported=describe load_opened=loaded prepared_content=prepared "

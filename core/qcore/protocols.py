@@ -21,6 +21,19 @@ Arrays = Mapping[str, Any]
 """Tensor name -> NumPy array."""
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """One input, ready for the model.
+
+    Attributes:
+        arrays: Every input tensor by name; 1 along the axis that its contract calls `batch`.
+        context: What the postprocessor needs to map results back, such as where a picture lies in its tensor.
+    """
+
+    arrays: Arrays
+    context: Any = None
+
+
 class Progress(Protocol):
     """How a long step tells where it is."""
 
@@ -230,8 +243,17 @@ class Preprocessor(Protocol):
         """One input as it was recorded; FileError where it cannot be read."""
         ...
 
-    def __call__(self, raw: Any) -> tuple[Any, Any]:
-        """The input tensor with batch 1, and what the postprocessor needs to map results back."""
+    def prepare(self, raw: Any) -> Prepared:
+        """The input tensors of one input, and what the postprocessor needs to map results back."""
+        ...
+
+
+@runtime_checkable
+class Digests(Protocol):
+    """A preprocessor whose raw inputs are no arrays, bytes, text or collections of those."""
+
+    def digest(self, raw: Any) -> bytes:
+        """Bytes that two inputs share only if they are the same: calibration data is known by a hash of them."""
         ...
 
 
@@ -239,8 +261,8 @@ class Postprocessor(Protocol):
     """Makes results; created with (params, outputs of the contract, class names).
 
     Optional: `source()` gives the text of a function `postprocess(outputs, place)` that returns records without qcore,
-    for `qcore snippet`. `quantities(outputs, tensor)` takes the outputs for an input tensor apart: name -> (array,
-    function from an index to words), for `qcore compare`.
+    for `qcore snippet`. `quantities(outputs, inputs)` takes the outputs for the arrays of one input apart: name ->
+    (array, function from an index to words), for `qcore compare`.
 
     Optional, for `qcore predict`: `film(folder, stem, rate)` gives a context manager whose `add(raw, result)` draws the
     next item of a recording into one file of that folder. `writers` maps names of file formats to what makes a context

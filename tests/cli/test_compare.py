@@ -153,7 +153,7 @@ def test_a_stored_tensor_is_that_of_the_first_picture(run, exported, pictures, t
     base = qcore.pipeline(weights=exported).load()
     made = base.preprocessor(base.loaded.contract)
     first = made.expand(pictures / "images")[0]
-    tensor, _ = made(made.read(first))
+    tensor, _ = made.fitted(made.read(first))
     np.save(tmp_path / "right.npy", tensor)
     np.save(tmp_path / "wrong.npy", tensor * 255)
     (tmp_path / "none.npy").write_bytes(b"nothing")

@@ -82,9 +82,9 @@ def test_their_components_do_what_they_say(example, tmp_path, capsys):
 
 def test_the_processing_of_the_docstrings(example, tmp_path):
     (tmp_path / "a.csv").write_text("1 2\n3 4\n")
-    columns = example("preprocessor")[0].create({"scale": 2.0}, ())
-    array, rows = columns(columns.read(tmp_path / "a.csv"))
-    assert (array.tolist(), rows) == ([[[2.0, 4.0], [6.0, 8.0]]], 2)
+    columns = example("preprocessor")[0].create({"scale": 2.0}, (SimpleNamespace(name="x"),))
+    prepared = columns.prepare(columns.read(tmp_path / "a.csv"))
+    assert (prepared.arrays["x"].tolist(), prepared.context) == ([[[2.0, 4.0], [6.0, 8.0]]], 2)
     largest = example("postprocessor")[0].create({}, (SimpleNamespace(name="y"),), ("cat", "dog"))
     assert largest({"y": np.array([[0.1, 0.9]])}, [None]) == ["dog"]
 

@@ -349,12 +349,12 @@ class PreprocessorSpec(Spec["Preprocessor"]):
 
     ```python
     import numpy as np
-    from qcore.plugin import PreprocessorSpec, hookimpl
+    from qcore.plugin import Prepared, PreprocessorSpec, hookimpl
 
 
     class Columns:
         def __init__(self, params, inputs):
-            self.scale = params.get("scale", 1.0)
+            self.scale, self.name = params.get("scale", 1.0), inputs[0].name
 
         def expand(self, source):
             return [source]
@@ -362,8 +362,8 @@ class PreprocessorSpec(Spec["Preprocessor"]):
         def read(self, item):
             return np.loadtxt(item, dtype=np.float32, ndmin=2)
 
-        def __call__(self, raw):
-            return raw[None] * self.scale, len(raw)
+        def prepare(self, raw):
+            return Prepared({self.name: raw[None] * self.scale}, len(raw))
 
 
     @hookimpl

@@ -16,6 +16,7 @@ from qcore.progress import Silent
 from qcore.protocols import Executed, Progress, Session
 from qcore.words import counted
 from qcore.workflow.evaluating import evaluator
+from qcore.workflow.inputs import batch_size
 from qcore.workflow.predictor import Predictor, assembled
 from qcore.workflow.quantity import Quantity
 from qcore.workflow.raw_outputs import SUPPRESSED, Seen, parts, seen
@@ -183,8 +184,7 @@ class _Comparison:
 
     @property
     def _size(self) -> int:
-        sizes = [each.contract.inputs[0].shape[0] for each in (self.candidate, *self.others.values())]
-        return max((size if isinstance(size, int) else DYNAMIC for size in sizes), default=1)
+        return max(batch_size(each.contract.inputs, DYNAMIC) for each in (self.candidate, *self.others.values()))
 
     def _add(self, raws: list[Any]) -> None:
         own = list(seen(self.candidate, raws, DYNAMIC))

@@ -12,6 +12,7 @@ from qcore.errors import FileError, PluginError, UsageError
 from qcore.host.plugins import Host
 from qcore.host.specs import PostprocessorSpec, PreprocessorSpec
 from qcore.protocols import Arrays, Postprocessor, Preprocessor, Recording, Session
+from qcore.workflow.inputs import batch_size, cut, stack
 from qcore.workflow.sessions import require_numbers
 
 OnError = Callable[[Any, FileError], None]
@@ -111,8 +112,7 @@ class Predictor:
 
     @property
     def _size(self) -> int:
-        fixed = self.contract.inputs[0].shape[0]
-        return fixed if isinstance(fixed, int) else self.batch_size
+        return batch_size(self.contract.inputs, self.batch_size)
 
     def _each(self, source: Any, expand: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:
         return chain.from_iterable(map(expand, source)) if isinstance(source, Iterator) else iter(expand(source))
@@ -132,8 +132,7 @@ class Predictor:
         return [(item, raw, None if raw is None else next(results)) for item, raw in zip(items, raws, strict=True)]
 
     def _infer(self, raws: list[Any]) -> list[Any]:
-        fixed = isinstance(self.contract.inputs[0].shape[0], int)
-        inputs, geometries = self.prepare(raws, self._size if fixed else len(raws))
+        inputs, geometries = self.prepare(raws, batch_size(self.contract.inputs, len(raws)))
         outputs = self.session.run(inputs)
         require_numbers(outputs, self.backend)
         return self.finish(outputs, geometries)
@@ -148,27 +147,22 @@ class Predictor:
         Raises:
             UsageError: The preprocessing makes tensors that the model does not take.
         """
-        import numpy
-
-        tensors, geometries = zip(*(self.preprocessor(raw) for raw in raws), strict=True)
-        filled = [*tensors, *[tensors[-1]] * (size - len(tensors))]
-        if len({tensor.shape for tensor in filled}) > 1:
-            raise UsageError(
-                "inputs of one batch have different shapes", hint="leave --rect out, or use a batch of one"
-            )
-        given = filled[0] if len(filled) == 1 else numpy.concatenate(filled)
-        wanted = self.contract.inputs[0]
-        fixed = [(got, size) for got, size in zip(given.shape, wanted.shape, strict=True) if isinstance(size, int)]
-        if any(got != size for got, size in fixed) and not getattr(self.session, "any_shape", False):
-            raise UsageError(
-                f"the preprocessing makes {list(given.shape)}, the model on {self.backend} takes {list(wanted.shape)}",
-                hint="leave --rect out, or run the checkpoint itself",
-            )
-        return {wanted.name: given}, list(geometries)
+        prepared = [self.preprocessor.prepare(raw) for raw in raws]
+        inputs = stack([one.arrays for one in prepared], self.contract.inputs, size)
+        for tensor in self.contract.inputs:
+            given = list(inputs[tensor.name].shape)
+            fixed = [size for size in zip(given, tensor.shape, strict=False) if isinstance(size[1], int)]
+            fits = len(given) == len(tensor.shape) and all(got == size for got, size in fixed)
+            if not fits and not getattr(self.session, "any_shape", False):
+                raise UsageError(
+                    f"the preprocessing makes {given}, the model on {self.backend} takes {list(tensor.shape)}",
+                    hint="leave --rect out, or run the checkpoint itself",
+                )
+        return inputs, [one.context for one in prepared]
 
     def finish(self, outputs: Arrays, geometries: list[Any]) -> list[Any]:
         """The results of a batch, one for each geometry."""
-        kept = {key: value[: len(geometries)] for key, value in outputs.items()}
+        kept = cut(outputs, self.contract.outputs, len(geometries))
         results = list(self.postprocessor(kept, geometries))
         if len(results) != len(geometries):
             component = self.contract.postprocess.component

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from qcore.protocols import Arrays
+from qcore.workflow.inputs import batch_size, split
 from qcore.workflow.predictor import Predictor
 
 SUPPRESSED = "nms"
@@ -19,12 +20,12 @@ class Seen:
     """One input on its way through a model.
 
     Attributes:
-        tensor: What the preprocessor made of it, batch 1.
+        inputs: The tensors that the preprocessor made of it, by name, batch 1.
         outputs: Of the model, batch 1.
         result: What the postprocessor made of those.
     """
 
-    tensor: Any
+    inputs: Mapping[str, Any]
     outputs: Mapping[str, Any]
     result: Any
 
@@ -37,21 +38,22 @@ def seen(predictor: Predictor, raws: Sequence[Any], dynamic: int = 1) -> Iterato
         raws: What its reader gave.
         dynamic: Size of the batches if the contract leaves it open.
     """
-    sizes = predictor.contract.inputs[0].shape
-    size = sizes[0] if sizes and isinstance(sizes[0], int) else dynamic
+    contract = predictor.contract
+    size = batch_size(contract.inputs, dynamic)
     for start in range(0, len(raws), size):
         batch = raws[start : start + size]
         inputs, geometries = predictor.prepare(batch, size)
         outputs: Arrays = predictor.session.run(inputs)
         results = predictor.finish(outputs, geometries)
-        (tensor,) = inputs.values()
-        for place, result in enumerate(results):
-            own = {name: value[place : place + 1] for name, value in outputs.items()}
-            yield Seen(tensor[place : place + 1], own, result)
+        fed, given = (
+            split(arrays, tensors, len(batch))
+            for arrays, tensors in ((inputs, contract.inputs), (outputs, contract.outputs))
+        )
+        yield from map(Seen, fed, given, results)
 
 
 def parts(predictor: Predictor, seen: Seen) -> Mapping[str, tuple[Any, Callable[[tuple[int, ...]], str]]]:
     """Quantities of one input's outputs: what the postprocessor takes them apart to, else the outputs themselves."""
     apart = getattr(predictor.postprocessor, "quantities", None)
-    found: Mapping[str, Any] = apart(seen.outputs, seen.tensor) if apart else {}
+    found: Mapping[str, Any] = apart(seen.outputs, seen.inputs) if apart else {}
     return found or {name: (np.asarray(value), lambda index: str(list(index))) for name, value in seen.outputs.items()}

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qcore.plugin import Arrays, BackendSpec, CheckFailed, Host, Model, Predictor, UsageError, bundled, counted
+from qcore.plugin import (
+    Arrays,
+    BackendSpec,
+    CheckFailed,
+    Host,
+    Model,
+    Predictor,
+    UsageError,
+    batch_size,
+    bundled,
+    counted,
+)
 from qcore_kit import machine
 from qcore_kit.comparison.rung import Cause
 from qcore_kit.kinds import ProbeSpec
@@ -89,8 +100,7 @@ def explaining(
         items: What its preprocessor reads; the first ones are used.
         plugins: Where probes come from.
     """
-    size = model.contract.inputs[0].shape[0]
-    batch = size if isinstance(size, int) else 1
+    batch = batch_size(model.contract.inputs)
     raws = (predictor.preprocessor.read(item) for item in items[:INPUTS])
     inputs = [predictor.prepare([raw], batch)[0] for raw in raws]
     explained = cause(lossy(model, predictor.session, predictor.backend, inputs, plugins=plugins), "the file")

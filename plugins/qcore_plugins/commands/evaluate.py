@@ -34,7 +34,7 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     contract = predictor.contract
     said = {
         **figures,
-        "imgsz": list(contract.inputs[0].sizes("HW")),
+        **_sizes(contract),
         "backend": predictor.backend,
         "executed_precision": predictor.executed_precision,
         "protocol": options.protocol or "contract",
@@ -51,6 +51,13 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
         page = _page(options, said, judge.named(contract) or "", pipeline.loaded.contract, sections)
         reporting.keep(page, options, output, pipeline.plugins)
     return 0
+
+
+def _sizes(contract: Contract) -> dict[str, Any]:
+    """Height and width where there is one input that has those, else the shapes of all."""
+    if len(contract.inputs) == 1 and len(contract.inputs[0].shape) == 4:
+        return {"imgsz": list(contract.inputs[0].sizes("HW"))}
+    return {"inputs": {tensor.name: list(tensor.shape) for tensor in contract.inputs}}
 
 
 def _page(

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qcore.plugin import FileError, Host, Output, Recording, UsageError, json_array, output_directory
+from qcore.plugin import FileError, Host, Output, Recording, UsageError, batch_size, json_array, output_directory
 from qcore_kit import commandline
 from qcore_plugins.commands.drawings import Drawings
 
@@ -95,10 +95,10 @@ def _set_batch(predictor: Predictor, size: int | None) -> None:
     Raises:
         UsageError: The model takes another number.
     """
-    fixed = predictor.contract.inputs[0].shape[0]
+    fixed = batch_size(predictor.contract.inputs, 0)
     if size is None or size == fixed:
         return
-    if isinstance(fixed, int):
+    if fixed:
         raise UsageError(
             f"--batch-size {size}: the model takes {fixed} at a time",
             hint="qcore export CHECKPOINT --batch dynamic makes a file that takes any number",

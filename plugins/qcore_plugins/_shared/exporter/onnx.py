@@ -88,10 +88,16 @@ def export_both(module: torch.nn.Module, contract: Contract) -> Exported:
         CheckFailed: As `export`.
     """
     folded, proto = export(module, contract)
-    free = [replace(tensor, shape=("batch", *tensor.shape[1:])) for tensor in contract.inputs]
+    free = [_free(tensor) for tensor in contract.inputs]
     with _quiet(), torch.no_grad():
         program = torch.export.export(folded, _probes(free), dynamic_shapes=_dynamic(free))
     return Exported(folded, program, proto)
+
+
+def _free(tensor: Tensor) -> Tensor:
+    """With a free batch."""
+    shape = tuple("batch" if axis == tensor.batch else size for axis, size in enumerate(tensor.shape))
+    return replace(tensor, shape=shape)
 
 
 def verify(proto: onnx.ModelProto, probe: tuple[torch.Tensor, ...], expected: Any) -> None:
@@ -131,6 +137,8 @@ def _probe(shape: tuple[Any, ...], seed: int) -> torch.Tensor:
     """A smooth random picture in 0..1: noise that is constant over 8x8 pixels, so that activations look natural."""
     sizes = [size if isinstance(size, int) else DYNAMIC_PROBE for size in shape]
     rng = np.random.default_rng(seed)
+    if len(sizes) != 4:
+        return torch.from_numpy(rng.random(sizes, dtype=np.float32))
     coarse = rng.random((*sizes[:2], -(-sizes[2] // 8), -(-sizes[3] // 8)), dtype=np.float32)
     fine = coarse.repeat(8, axis=2).repeat(8, axis=3)[:, :, : sizes[2], : sizes[3]]
     return torch.from_numpy(np.ascontiguousarray(fine))

@@ -113,8 +113,9 @@ class Yolo:
 
         return {"coco": partial(writers.coco, names=self.names), "yolo": writers.yolo}
 
-    def quantities(self, outputs: Mapping[str, Any], tensor: np.ndarray) -> dict[str, Any]:
-        """Boxes, objectness and class scores in the outputs for an input tensor, each with the name of every place."""
+    def quantities(self, outputs: Mapping[str, Any], inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Boxes, objectness and class scores in the outputs for one input, each with the name of every place."""
+        tensor = next(iter(inputs.values()))
         height, width = tensor.shape[1:3] if layout(tensor.shape) == "NHWC" else tensor.shape[2:]
         return quantities(self._outputs, outputs, (height, width), self.names)
 

@@ -252,7 +252,7 @@ def _padding(letterbox: Letterbox, planes: np.ndarray, best: _Try) -> Iterator[F
 
 def variants(letterbox: Letterbox, raw: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
     """Tensors that a model may have been made for instead of the contract's: name, line, `[1, 3, H, W]`."""
-    own, _ = letterbox(raw)
+    own, _ = letterbox.fitted(raw)
     channels = letterbox.params.channels
     other = "BGR" if channels == "RGB" else "RGB"
     turned = own[..., ::-1] if letterbox.channels_last else own[:, ::-1]

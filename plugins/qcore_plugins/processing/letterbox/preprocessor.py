@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from qcore.plugin import Tensor, UsageError
+from qcore.plugin import Prepared, Tensor, UsageError
 from qcore_kit.parameters import parse
 from qcore_kit.pictures import files as pictures
 from qcore_kit.pictures.videos import Video, recording
@@ -136,7 +136,7 @@ class Letterbox:
             UsageError: Unknown parameters, or an input of another kind.
         """
         self.params = Parameters.parse(params)
-        shape = inputs[0].shape
+        shape, self.name = inputs[0].shape, inputs[0].name
         self.channels_last = inputs[0].layout == "NHWC"
         height, width = inputs[0].sizes("HW") if len(shape) == 4 else ("", "")
         if len(inputs) != 1 or not (isinstance(height, int) and isinstance(width, int)):
@@ -223,7 +223,12 @@ class Letterbox:
         }
         return template(Path(__file__).with_name("script.py"), values)
 
-    def __call__(self, raw: np.ndarray) -> tuple[np.ndarray, Geometry]:
+    def prepare(self, raw: np.ndarray) -> Prepared:
+        """The input tensor of a picture by the name of the input; see `fitted`."""
+        tensor, geometry = self.fitted(raw)
+        return Prepared({self.name: tensor}, geometry)
+
+    def fitted(self, raw: np.ndarray) -> tuple[np.ndarray, Geometry]:
         """The input tensor of a picture `[H, W, 3]` uint8 in BGR order, and where the picture lies in it.
 
         The tensor is `[1, 3, H, W]`, or `[1, H, W, 3]` where the layout of the input is NHWC.

@@ -17,7 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import qcore
-from qcore.plugin import AssumptionWarning, BackendSpec, Pipeline, Predictor, QcoreError, UsageError, recognise
+from qcore.plugin import (
+    AssumptionWarning,
+    BackendSpec,
+    Pipeline,
+    Predictor,
+    QcoreError,
+    UsageError,
+    batch_size,
+    recognise,
+)
 from qcore_kit import machine
 from qcore_kit.timing import laps
 
@@ -102,8 +111,8 @@ class _Subject:
         predictor = pipeline.build()
         seconds += time.perf_counter() - begin
         more = [pipeline.build() for _ in range((job.requests or 1) - 1)]
-        shape = predictor.contract.inputs[0].shape
-        size = shape[0] if isinstance(shape[0], int) else 1
+        inputs = predictor.contract.inputs
+        size = batch_size(inputs)
         batches = _batches(predictor, job, size)
         self.turn: Callable[[int], dict[str, list[float]]]
         if job.requests:
@@ -120,7 +129,7 @@ class _Subject:
             "options": options,
             "threads": options.get("threads"),
             "batch": size,
-            "shape": list(shape),
+            "shape": list(inputs[0].shape) if len(inputs) == 1 else {one.name: list(one.shape) for one in inputs},
             "bytes": sum(file.stat().st_size for file in _files(job.file, plugins)),
             "load_seconds": seconds,
             "inputs": None if batches is None else sum(map(len, batches)),
@@ -199,13 +208,13 @@ def _noise(predictor: Predictor) -> dict[str, Any]:
 
     made = {}
     for tensor in predictor.contract.inputs:
-        fixed = [size for place, size in enumerate(tensor.shape) if place > 0 or not isinstance(size, str)]
-        shape = [size for size in fixed if isinstance(size, int)]
-        if len(shape) < len(fixed):
+        shape = [
+            1 if place == tensor.batch and isinstance(size, str) else size for place, size in enumerate(tensor.shape)
+        ]
+        if any(isinstance(size, str) for size in shape):
             raise UsageError(
                 f"input {tensor.name} {list(tensor.shape)} has no size of its own", hint="give inputs with --data DIR"
             )
-        shape = shape if len(shape) == len(tensor.shape) else [1, *shape]
         made[tensor.name] = numpy.random.default_rng(0).random(shape).astype(tensor.dtype)
     return made
 

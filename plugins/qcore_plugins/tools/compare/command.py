@@ -202,7 +202,8 @@ def _show(found: Compared, report: Report, output: Output) -> None:
 
 
 def _line(side: Side) -> str:
-    return f"{side.predictor.backend}, {side.predictor.executed_precision}, {list(side.contract.inputs[0].shape)}"
+    shapes = ", ".join(str(list(tensor.shape)) for tensor in side.contract.inputs)
+    return f"{side.predictor.backend}, {side.predictor.executed_precision}, {shapes}"
 
 
 def _facts(side: Side | None) -> Mapping[str, Any] | None:
@@ -214,6 +215,7 @@ def _facts(side: Side | None) -> Mapping[str, Any] | None:
         "backend": side.predictor.backend,
         "executed_precision": side.predictor.executed_precision,
         "input": list(side.contract.inputs[0].shape),
+        "inputs": {tensor.name: list(tensor.shape) for tensor in side.contract.inputs},
     }
 
 

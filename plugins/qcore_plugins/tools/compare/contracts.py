@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
 
@@ -170,10 +170,14 @@ def _classes(one: Contract, other: Contract) -> Iterator[Difference]:
 
 
 def _calibration(side: Side, last: bool) -> Iterator[Difference]:
-    shape = (side.contract.provenance.get("calibration") or {}).get("shape")
-    own = side.contract.inputs[0].shape
-    if not shape or len(shape) != len(own):
-        return
+    said = side.contract.provenance.get("calibration") or {}
+    for tensor in side.contract.inputs:
+        shape = said.get("shapes", {tensor.name: said.get("shape")}).get(tensor.name)
+        if shape and len(shape) == len(tensor.shape):
+            yield from _shape(tensor.shape, shape, last)
+
+
+def _shape(own: Sequence[Any], shape: Sequence[int], last: bool) -> Iterator[Difference]:
     if any(isinstance(size, int) and size != seen for size, seen in zip(own[1:], shape[1:], strict=True)):
         which = "CANDIDATE" if last else "REF"
         text = f"{which} was calibrated with inputs {list(shape)}, it takes {list(own)}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from qcore.plugin import SUPPRESSED, NoRoute, QcoreError, Seen, Sums, bundled, quantities
+from qcore.plugin import SUPPRESSED, NoRoute, QcoreError, Seen, Sums, Tensor, batch_size, bundled, quantities
 from qcore_kit.comparison.protocols import Inside, Quantized
 from qcore_kit.comparison.rung import Cause, Rung
 from qcore_kit.kinds import ProbeSpec
@@ -50,8 +50,7 @@ def rung(reference: Side, candidate: Side, tensors: Sequence[Any]) -> Rung:
     if not pairs:
         summary = "the layers of the two graphs do not correspond"
         return Rung("inside the graph", "fail" if faults else "none", summary, faults)
-    sizes = [side.contract.inputs[0].shape[0] for side in (reference, candidate)]
-    at_once = max(size if isinstance(size, int) else 1 for size in sizes)
+    at_once = max(batch_size(side.contract.inputs) for side in (reference, candidate))
     tensors = tensors[: max(1, len(tensors) // at_once)]
     ratios = _ratios(reference, candidate, one, other, pairs, tensors)
     limit = LIMITS[worse(reference, candidate)]
@@ -95,12 +94,20 @@ def rung(reference: Side, candidate: Side, tensors: Sequence[Any]) -> Rung:
     )
 
 
-def takes(side: Side, tensor: Any) -> bool:
-    """Whether a model takes a tensor of batch 1, made for another one."""
-    wanted = side.contract.inputs[0]
-    sizes = zip(wanted.shape[1:], tensor.shape[1:], strict=False)
-    same = len(wanted.shape) == tensor.ndim and all(isinstance(size, str) or size == there for size, there in sizes)
-    return same and wanted.dtype == str(tensor.dtype)
+def takes(side: Side, arrays: Mapping[str, Any]) -> bool:
+    """Whether a model takes the arrays of one input, made for another one."""
+    tensors = side.contract.inputs
+    return len(tensors) == len(arrays) and all(map(_takes, tensors, arrays.values()))
+
+
+def _takes(tensor: Tensor, array: Any) -> bool:
+    sizes = [
+        (size, there)
+        for axis, (size, there) in enumerate(zip(tensor.shape, array.shape, strict=False))
+        if axis != tensor.batch
+    ]
+    same = len(tensor.shape) == array.ndim and all(isinstance(size, str) or size == there for size, there in sizes)
+    return same and tensor.dtype == str(array.dtype)
 
 
 def _open(side: Side) -> Inside:
@@ -241,12 +248,12 @@ def _rounded(
 ) -> Iterator[tuple[str, Quantized]]:
     """The tensors of the reference that the candidate rounds around some layers, and how."""
     back = {there: here for here, there in pairs.items()}
-    inputs = reference.contract.inputs[0].name
+    inputs = [tensor.name for tensor in reference.contract.inputs]
     for layer in layers:
         for rounded in other.quantized(pairs[layer]):
             name = back.get(rounded.tensor, rounded.tensor)
             if name not in one.tensors and name not in one.layers:
-                name = inputs if rounded.tensor not in other.layers else name
+                name = inputs[0] if rounded.tensor not in other.layers and len(inputs) == 1 else name
             if name in one.tensors:
                 yield name, rounded
 

@@ -17,6 +17,7 @@ from qcore.plugin import (
     Silent,
     Skipping,
     UsageError,
+    batch_size,
     evaluator,
 )
 from qcore_kit import machine
@@ -172,7 +173,7 @@ def _shared_protocol(both: Sequence[Any]) -> str | None:
 
 def _preprocess(side: Side) -> Callable[[Any, Any], Any]:
     made = side.pipeline.preprocessor(side.contract)
-    return lambda item, raw: made(raw)[0]  # noqa: ARG005 - the same call as of a person's own code
+    return lambda item, raw: made.prepare(raw).arrays  # noqa: ARG005 - the same call as of a person's own code
 
 
 def _explained(tensors: Rung, within: Rung, sources: Sequence[Cause]) -> Rung:
@@ -240,8 +241,7 @@ class _Inputs:
 def _run(
     one: Side, other: Side, task: Comparison | None, inputs: _Inputs, count: int, progress: Progress
 ) -> list[Rung]:
-    sizes = [side.contract.inputs[0].shape[0] for side in (one, other)]
-    size = max([1, *(each for each in sizes if isinstance(each, int))])
+    size = max(batch_size(side.contract.inputs) for side in (one, other))
     raw_tensors = Tensors(one, other)
     kept: list[Any] = []
     looked = 0
@@ -251,7 +251,7 @@ def _run(
             if looked < LOOKED:
                 looked += 1
                 raw_tensors.add(item, raw, left, right)
-                kept += [left.tensor] if len(kept) < LOOKED // 2 else []
+                kept += [left.inputs] if len(kept) < LOOKED // 2 else []
             if task is not None:
                 task.add(place, item, raw, left.result, right.result)
     with progress.step("looking inside the graphs"):

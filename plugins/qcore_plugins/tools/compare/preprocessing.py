@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from qcore.plugin import Preprocessor, counted
+from qcore.plugin import Arrays, Preprocessor, counted
 from qcore_kit.comparison.rung import Cause, Rung
 from qcore_kit.reports import Table
 
@@ -24,7 +24,7 @@ def rung(
 
     Args:
         reference: Of the reference.
-        other: (item, item as it was read) -> the tensor that is compared.
+        other: (item, item as it was read) -> the tensor that is compared, or several by name.
         inputs: Pairs of those.
         who: Whose the tensor is, for the words.
     """
@@ -32,20 +32,21 @@ def rung(
     causes: dict[str, Cause] = {}
     largest = 0.0
     for item, raw in inputs:
-        expected, _ = reference(raw)
-        given = np.asarray(other(item, raw))
-        same_shape = given.shape == expected.shape
-        apart = _apart(expected, given) if same_shape else float("inf")
-        largest = max(largest, apart)
-        if EQUAL < apart <= STEP:
-            text = f"{who}: values differ by no more than a step of 8 bits, as where one rounds and the other does not"
-            causes.setdefault("rounding", Cause("rounding", text))
-        elif apart > STEP:
-            for cause in _causes(reference, raw, expected, given, who):
-                causes.setdefault(cause.name, cause)
-        rows.append((str(item), list(expected.shape), list(given.shape), apart if same_shape else None))
+        for expected, given in _pairs(reference.prepare(raw).arrays, other(item, raw)):
+            same_shape = given.shape == expected.shape
+            apart = _apart(expected, given) if same_shape else float("inf")
+            largest = max(largest, apart)
+            if EQUAL < apart <= STEP:
+                text = (
+                    f"{who}: values differ by no more than a step of 8 bits, as where one rounds and the other does not"
+                )
+                causes.setdefault("rounding", Cause("rounding", text))
+            elif apart > STEP:
+                for cause in _causes(reference, raw, expected, given, who):
+                    causes.setdefault(cause.name, cause)
+            rows.append((str(item), list(expected.shape), list(given.shape), apart if same_shape else None))
     equal = largest <= EQUAL
-    summary = f"{counted(len(rows), 'input')} equal value for value" if equal else ", ".join(causes)
+    summary = f"{counted(len(inputs), 'input')} equal value for value" if equal else ", ".join(causes)
     columns = ("input", "REF", who, "largest difference")
     return Rung(
         "preprocessing",
@@ -53,9 +54,18 @@ def rung(
         summary,
         tuple(causes.values()),
         f"largest difference {EQUAL:g} of the largest value; up to {STEP:.3f} is rounding",
-        {"inputs": len(rows), "largest_difference": largest if np.isfinite(largest) else None},
+        {"inputs": len(inputs), "largest_difference": largest if np.isfinite(largest) else None},
         [] if equal else [Table(columns, rows)],
     )
+
+
+def _pairs(expected: Arrays, given: Any) -> Iterator[tuple[Any, Any]]:
+    """The tensors side by side: by name, in order where the names differ; one array stands for the first."""
+    others = given if isinstance(given, Mapping) else {next(iter(expected)): given}
+    values = iter(others.values())
+    for name, array in expected.items():
+        if name in others or isinstance(given, Mapping):
+            yield array, np.asarray(others[name] if name in others else next(values, np.empty(0)))
 
 
 def _apart(expected: Any, given: Any) -> float:

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
-from qcore.plugin import Contract, Form, Pipeline, Predictor, Seen, run_seen
+from qcore.plugin import Arrays, Contract, Form, Pipeline, Predictor, Seen, batch_size, run_seen, stack
 from qcore_kit.comparison.saturation import options
 from qcore_kit.machine import THIS
 
@@ -58,11 +56,15 @@ class Side:
             return "quantized"
         return "half" if {"f16", "bf16"} & {*words, str(self.form.precision)} else "float"
 
-    def fed(self, tensor: Any) -> dict[str, Any]:
-        """The inputs by name for a tensor of batch 1, repeated where the model takes more at a time."""
-        wanted = self.contract.inputs[0]
-        size = wanted.shape[0] if isinstance(wanted.shape[0], int) else 1
-        return {wanted.name: np.repeat(tensor, size, 0)}
+    def fed(self, arrays: Arrays) -> dict[str, Any]:
+        """One input's arrays under this model's names, in order where those differ, repeated to the model's batch."""
+        tensors = self.contract.inputs
+        own = (
+            arrays
+            if all(tensor.name in arrays for tensor in tensors)
+            else dict(zip((tensor.name for tensor in tensors), arrays.values(), strict=False))
+        )
+        return stack([own], tensors, batch_size(tensors))
 
     def run(self, raws: Sequence[Any]) -> Iterator[Seen]:
         """Run inputs as they were read, in batches of the contract's size."""

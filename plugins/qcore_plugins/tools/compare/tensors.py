@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from qcore.plugin import COSINES, SIZE_FACTORS, SUPPRESSED, Seen, Sums, quantities
+from qcore.plugin import COSINES, SIZE_FACTORS, SUPPRESSED, Seen, Sums, quantities, split
 from qcore_kit.comparison.rung import Cause, Rung
 from qcore_kit.reports import Table
 from qcore_plugins.tools.compare.explaining import explained
@@ -114,9 +114,10 @@ class Tensors:
         if min(before.values()) >= limit:
             return
         for name, text, tensor in variants(raw):
-            made = self.candidate.predictor.session.run(self.candidate.fed(tensor))
-            outputs = {name: value[:1] for name, value in made.items()}
-            after = _cosines(left, quantities(self.candidate.predictor, Seen(tensor, outputs, None)))
+            arrays = {self.candidate.contract.inputs[0].name: tensor}
+            made = self.candidate.predictor.session.run(self.candidate.fed(arrays))
+            (outputs,) = split(made, self.candidate.contract.outputs, 1)
+            after = _cosines(left, quantities(self.candidate.predictor, Seen(arrays, outputs, None)))
             if min(after.values()) >= limit and min(after.values()) > min(before.values()):
                 yield Cause(
                     name,

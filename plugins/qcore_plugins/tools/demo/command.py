@@ -92,15 +92,12 @@ class Demo:
     def _time(self, results: list[_Result]) -> None:
         pictures = sorted((results[0].file.parents[1] / "labelled" / "images").iterdir())
         preprocessor = results[0].predictor.preprocessor
-        tensor, _ = preprocessor(preprocessor.read(pictures[0]))
-        name = results[0].predictor.contract.inputs[0].name
+        arrays = preprocessor.prepare(preprocessor.read(pictures[0])).arrays
         for backend in dict.fromkeys(
             result.backend for result in results
         ):  # threads of two runtimes disturb each other
             compared = [result for result in results if result.backend == backend]
-            runs = {
-                str(place): partial(one.predictor.session.run, {name: tensor}) for place, one in enumerate(compared)
-            }
+            runs = {str(place): partial(one.predictor.session.run, arrays) for place, one in enumerate(compared)}
             for place, milliseconds in interleaved(runs, rounds=60).items():
                 compared[int(place)].milliseconds = milliseconds
 

@@ -30,13 +30,13 @@ def colour(tmp_path):
 
 def test_a_colour_picture_is_made_grey(colour):
     box = letterbox(1)
-    tensor, _ = box(box.read(colour))
+    tensor, _ = box.fitted(box.read(colour))
     grey = cv2.cvtColor(cv2.imread(str(colour)), cv2.COLOR_BGR2GRAY)
-    expected, _ = box(box.read(grey))
+    expected, _ = box.fitted(box.read(grey))
     assert tensor.shape == (1, 1, 32, 48)
     assert np.array_equal(tensor, expected)
-    assert np.array_equal(expected, box(box.read(grey[..., None]))[0])
-    assert np.array_equal(tensor[0, 0], letterbox(3)(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))[0][0, 0])
+    assert np.array_equal(expected, box.fitted(box.read(grey[..., None]))[0])
+    assert np.array_equal(tensor[0, 0], letterbox(3).fitted(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))[0][0, 0])
 
 
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
@@ -47,11 +47,11 @@ def test_arrays_keep_their_channels(tmp_path, channels, layout):
     np.save(tmp_path / "a.npy", raw)
     box = letterbox(channels, layout)
     assert [path.name for path in box.expand(tmp_path)] == ["a.npy", "b.npy"]
-    tensor, _ = box(box.read(tmp_path / "a.npy"))
-    assert np.array_equal(tensor, box(box.read(raw))[0])
+    tensor, _ = box.fitted(box.read(tmp_path / "a.npy"))
+    assert np.array_equal(tensor, box.fitted(box.read(raw))[0])
     planes = tensor[0] if layout == "NCHW" else tensor[0].transpose(2, 0, 1)
     for plane, own in zip(planes, np.moveaxis(raw, 2, 0), strict=True):
-        assert np.array_equal(plane, letterbox(1)(own)[0][0, 0])
+        assert np.array_equal(plane, letterbox(1).fitted(own)[0][0, 0])
     assert box.example().shape == (32, 48, channels)
 
 
@@ -89,4 +89,4 @@ def test_the_script_feeds_the_same(tmp_path, channels):
     script = runpy.run_path(str(tmp_path / "script.py"))
     np.save(tmp_path / "a.npy", raw)
     tensor, _ = script["preprocess"](script["read"](str(tmp_path / "a.npy")))
-    assert np.array_equal(tensor, box(box.read(raw))[0])
+    assert np.array_equal(tensor, box.fitted(box.read(raw))[0])

@@ -43,7 +43,7 @@ def names(letterbox, picture, given):
 
 
 def test_its_own_tensor_is_not_questioned(letterbox, picture):
-    assert names(letterbox, picture, letterbox(picture)[0]) == []
+    assert names(letterbox, picture, letterbox.fitted(picture)[0]) == []
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,12 @@ def test_its_own_tensor_is_not_questioned(letterbox, picture):
     ],
 )
 def test_values_and_axes(letterbox, picture, change, expected):
-    assert names(letterbox, picture, change(letterbox(picture)[0])) == expected
+    assert names(letterbox, picture, change(letterbox.fitted(picture)[0])) == expected
 
 
 def test_the_statistics_of_imagenet(letterbox, picture):
     mean, deviation = (np.float32(each).reshape(1, 3, 1, 1) for each in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
-    found = letterbox.explain(picture, (letterbox(picture)[0] - mean) / deviation)
+    found = letterbox.explain(picture, (letterbox.fitted(picture)[0] - mean) / deviation)
     assert [name for name, _ in found] == ["scale"]
     assert "ImageNet" in found[0][1]
 

@@ -64,12 +64,12 @@ def test_the_picture_lies_inside_the_tensor(height, width, pipeline):
 def test_tensor_values_channels_and_padding():
     picture = np.zeros((2, 4, 3), np.uint8)
     picture[..., 0] = 255  # blue
-    tensor, _ = letterbox(32, 32, upscale=False)(picture)
+    tensor, _ = letterbox(32, 32, upscale=False).fitted(picture)
     assert tensor.shape == (1, 3, 32, 32)
     assert tensor.dtype == np.float32
     assert tensor[0, :, 15, 15].tolist() == [0.0, 0.0, 1.0]
     assert np.allclose(tensor[0, :, 0, 0], 114 / 255)
-    raw, _ = letterbox(32, 32, upscale=False, channels="BGR", scale=None)(picture)
+    raw, _ = letterbox(32, 32, upscale=False, channels="BGR", scale=None).fitted(picture)
     assert raw[0, :, 15, 15].tolist() == [255.0, 0.0, 0.0]
 
 
@@ -80,7 +80,7 @@ def test_stretched_pictures_get_their_aspect_ratio_back():
 
 
 def test_a_model_of_736x1280_gets_736x1280():
-    tensor, _ = letterbox(736, 1280)(np.zeros((480, 640, 3), np.uint8))
+    tensor, _ = letterbox(736, 1280).fitted(np.zeros((480, 640, 3), np.uint8))
     assert tensor.shape == (1, 3, 736, 1280)
 
 
@@ -149,5 +149,5 @@ def test_integer_inputs_are_not_scaled_to_nothing():
     whole = [Tensor("images", "uint8", (1, 3, 32, 32), "NCHW")]
     with pytest.raises(UsageError, match="is uint8"):
         Letterbox({}, whole)
-    tensor, _ = Letterbox({"scale": None}, whole)(np.full((32, 32, 3), 200, np.uint8))
+    tensor, _ = Letterbox({"scale": None}, whole).fitted(np.full((32, 32, 3), 200, np.uint8))
     assert tensor.max() == 200

@@ -1,11 +1,13 @@
 """What explains a difference between two models."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from qcore.cli.console import Output
+from qcore.plugin import Prepared
 from qcore.workflow.quantity import Sums
 from qcore_kit.comparison.rung import Cause, Rung
 from qcore_plugins.tools.compare.explaining import explained
@@ -92,9 +94,7 @@ def test_values_that_are_no_numbers_never_pass(boxes, value):
     assert result.where == "(0, 7, 2) of picture"
     assert _decibel(1.0, float(value)) == -EXACT
 
-    def reference(raw):
-        return raw, None
-
+    reference = SimpleNamespace(prepare=lambda raw: Prepared({"x": raw}))
     step = rung(reference, lambda *_: broken, [("a.jpg", boxes)], "OWN CODE")
     assert (step.verdict, [cause.name for cause in step.causes]) == ("fail", ["values that are no numbers"])
 
