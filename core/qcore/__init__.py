@@ -32,7 +32,11 @@ from qcore.host.plugins import Host
 from qcore.model import Model
 
 if TYPE_CHECKING:
+    from qcore.workflow.evaluating import Judge
+    from qcore.workflow.parity import Parity
     from qcore.workflow.pipelines import Pipeline
+    from qcore.workflow.planner import Plan
+    from qcore.workflow.predictor import Predictor
 
 __version__ = "0.1.0"
 
@@ -69,6 +73,23 @@ def pipeline(loader: Any = None, *, weights: str | os.PathLike[str], **options: 
     return Pipeline(plugins, Path(weights), loader, options)
 
 
+_LATER = {
+    "Judge": "evaluating",
+    "Parity": "parity",
+    "Pipeline": "pipelines",
+    "Plan": "planner",
+    "Predictor": "predictor",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'qcore' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"qcore.workflow.{_LATER[name]}"), name)
+
+
 __all__ = [
     "AssumptionWarning",
     "CheckFailed",
@@ -76,11 +97,16 @@ __all__ = [
     "FileError",
     "Form",
     "Host",
+    "Judge",
     "MissingDependency",
     "MissingDevice",
     "Model",
     "NoRoute",
+    "Parity",
+    "Pipeline",
+    "Plan",
     "PluginError",
+    "Predictor",
     "QcoreError",
     "Step",
     "Tensor",

@@ -263,23 +263,10 @@ class Postprocessor(Protocol):
     Optional: `source()` gives the text of a function `postprocess(outputs, place)` that returns records without qcore,
     for `qcore snippet`. `quantities(outputs, inputs)` takes the outputs for the arrays of one input apart: name ->
     (array, function from an index to words), for `qcore compare`.
-
-    Optional, for `qcore predict`: `film(folder, stem, rate)` gives a context manager whose `add(raw, result)` draws the
-    next item of a recording into one file of that folder. `writers` maps names of file formats to what makes a context
-    manager of (path, names of the inputs or None where they are not known beforehand, labelled data or None); its
-    `add(name, raw, result)` writes one result, and nothing half-written stays of what is broken off.
     """
 
     def __call__(self, outputs: Arrays, geometries: Sequence[Any]) -> Sequence[Any]:
         """One result for each element of the batch, in the coordinates of the input."""
-        ...
-
-    def records(self, result: Any) -> list[dict[str, Any]]:
-        """The result as JSON-able records."""
-        ...
-
-    def draw(self, raw: Any, result: Any, path: Path) -> None:
-        """Write the input with the result drawn on it."""
         ...
 
 

@@ -187,4 +187,36 @@ class ProfileSpec(ConverterSpec):
     accepts: tuple[Form, ...] = (Form("table", encoding="ranges"),)
 
 
-KINDS: tuple[type[Spec[Any]], ...] = (AnalyzerSpec, LinterSpec, ProbeSpec, ProfileSpec, ReporterSpec)
+@dataclass(frozen=True, kw_only=True)
+class ResultSpec(Spec[Any]):
+    """What people and files get of the results of a task: records, drawings.
+
+    Attributes:
+        task: Of the contracts.
+        suffix: Of a drawing of one input, e.g. `.jpg`.
+
+    ```python
+    from qcore.plugin import hookimpl
+    from qcore_kit.kinds import ResultSpec
+
+
+    class Depths:
+        def records(self, result):
+            return [{"depth": float(result)}]
+
+        def draw(self, raw, result, path):
+            path.write_text(f"{result} m")
+
+
+    @hookimpl
+    def qcore_results():
+        yield ResultSpec(name="depths", summary="Depths as text", factory=Depths, task="depth", suffix=".txt")
+    ```
+    """
+
+    kind: ClassVar[str] = "result"
+    task: str
+    suffix: str = ".jpg"
+
+
+KINDS: tuple[type[Spec[Any]], ...] = (AnalyzerSpec, LinterSpec, ProbeSpec, ProfileSpec, ReporterSpec, ResultSpec)

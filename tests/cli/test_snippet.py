@@ -96,7 +96,7 @@ def test_the_script_finds_what_qcore_finds(run, files, pictures, tmp_path, name)
     for picture in sorted((pictures / "images").iterdir()):
         tensor, place = made["preprocess"](made["read"](str(picture)))
         found = made["postprocess"](session({made["INPUT"]: tensor}), place)
-        wanted = predictor.postprocessor.records(predictor(picture))
+        wanted = predictor(picture).records()
         assert [one["name"] for one in found] == [one["name"] for one in wanted]
         for one, other in zip(found, wanted, strict=True):
             assert one["class_id"] == other["class_id"]

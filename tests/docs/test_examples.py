@@ -78,6 +78,9 @@ def test_their_components_do_what_they_say(example, tmp_path, capsys):
     create["reporter"]().write(SimpleNamespace(title="a", verdict="pass", summary="b"), tmp_path / "a.txt")
     assert (tmp_path / "a.txt").read_text() == "a: pass. b"
     assert create["profile"]().profile.name == "tiny"
+    create["result"]().draw(None, 2.5, tmp_path / "depth.txt")
+    assert create["result"]().records(2.5) == [{"depth": 2.5}]
+    assert (tmp_path / "depth.txt").read_text() == "2.5 m"
 
 
 def test_the_processing_of_the_docstrings(example, tmp_path):

@@ -390,12 +390,6 @@ class PostprocessorSpec(Spec["Postprocessor"]):
         def __call__(self, outputs, contexts):
             return [self.classes[row.argmax()] for row in outputs[self.name]]
 
-        def records(self, result):
-            return [{"class": result}]
-
-        def draw(self, raw, result, path):
-            path.with_suffix(".txt").write_text(result)
-
 
     @hookimpl
     def qcore_postprocessors():

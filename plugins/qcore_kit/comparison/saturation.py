@@ -62,8 +62,9 @@ def lossy(model: Model, session: Any, backend: str, inputs: Sequence[Arrays], *,
     if not machine.saturates(getattr(session, "cpu", None)):
         return {}
     found: dict[str, float] = {}
-    for spec in plugins.specs(ProbeSpec):
-        if bundled(spec) and not spec.problems() and any(form.accepts(model.form) for form in spec.accepts):
+    probes = plugins.specs(ProbeSpec)
+    for spec in [spec for spec in probes if bundled(spec)] or probes:
+        if not spec.problems() and any(form.accepts(model.form) for form in spec.accepts):
             inside = spec.create().open(model)
             if hasattr(inside, "saturation"):
                 found |= inside.saturation(inputs, backend)

@@ -9,20 +9,28 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from qcore.plugin import Predictor, Recording, UsageError, replacing
+from qcore.plugin import Recording, UsageError, replacing
+from qcore_kit.results import Films, Results
 
 
 class Drawings:
     """Drawings of inputs into a folder; a file is there when it is whole."""
 
     def __init__(
-        self, folder: Path, predictor: Predictor, parts: Sequence[Any], sources: Sequence[str], stride: int = 1
+        self,
+        folder: Path,
+        results: Results,
+        suffix: str,
+        parts: Sequence[Any],
+        sources: Sequence[str],
+        stride: int = 1,
     ) -> None:
         """Prepare.
 
         Args:
             folder: Where they go.
-            predictor: Whose postprocessor draws.
+            results: What draws.
+            suffix: Of the drawing of one input.
             parts: All inputs and recordings that may come.
             sources: What they were given as: paths, folders, patterns.
             stride: Every so many items of a recording come: its drawing is played that much slower.
@@ -30,8 +38,8 @@ class Drawings:
         Raises:
             UsageError: A drawing would take the place of an input, or be one of the next run over the same sources.
         """
-        self._folder, self._post, self._stride = folder, predictor.postprocessor, stride
-        self._film: Any = getattr(predictor.postprocessor, "film", None)
+        self._folder, self._results, self._suffix, self._stride = folder, results, suffix, stride
+        self._film: Any = results.film if isinstance(results, Films) else None
         self._protect(parts, sources)
         self._taken: set[str] = set()
         self._recording: Recording | None = None
@@ -44,8 +52,8 @@ class Drawings:
         if recording is not self._recording:
             self._finish()
         if recording is None:
-            with replacing(self._folder / f"{_free(Path(str(item)).stem, self._taken)}.jpg") as drawing:
-                self._post.draw(raw, result, drawing)
+            with replacing(self._folder / f"{_free(Path(str(item)).stem, self._taken)}{self._suffix}") as drawing:
+                self._results.draw(raw, result, drawing)
             return
         if self._frames is None:
             rate = None if recording.rate is None else recording.rate / self._stride
@@ -62,6 +70,10 @@ class Drawings:
     ) -> None:
         self._open.__exit__(kind, error, trace)
 
+    def _suffixes(self, part: Any) -> tuple[str, ...]:
+        """Of what may be drawn of it; plugins choose that of a film, so that its own is among them."""
+        return tuple({".mp4", ".avi", Path(str(part)).suffix}) if isinstance(part, Recording) else (self._suffix,)
+
     def _finish(self) -> None:
         """Publish the drawing of the recording that is over."""
         self._open.close()
@@ -72,7 +84,7 @@ class Drawings:
         targets = set()
         for part in parts:
             stem = _free(part.stem if isinstance(part, Recording) else Path(str(part)).stem, taken)
-            targets |= {(self._folder / f"{stem}{suffix}").resolve() for suffix in _suffixes(part)}
+            targets |= {(self._folder / f"{stem}{suffix}").resolve() for suffix in self._suffixes(part)}
         for part in parts:
             if Path(str(part)).resolve() in targets:
                 raise UsageError(
@@ -94,11 +106,6 @@ def _lists(source: str, file: Path) -> bool:
     if "**" in pattern.parts:
         return fnmatch(str(file), str(pattern).replace("**/", "*"))
     return len(pattern.parts) == len(file.parts) and all(map(fnmatch, file.parts, pattern.parts))
-
-
-def _suffixes(part: Any) -> tuple[str, ...]:
-    """Of what may be drawn of it; plugins choose that of a film, so that its own is among them."""
-    return (".jpg",) if not isinstance(part, Recording) else tuple({".mp4", ".avi", Path(str(part)).suffix})
 
 
 def _free(stem: str, taken: set[str]) -> str:

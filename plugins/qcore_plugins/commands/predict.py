@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from qcore.plugin import FileError, Host, Output, Recording, UsageError, batch_size, json_array, output_directory
 from qcore_kit import commandline
+from qcore_kit.results import Results, Writers, results_of
 from qcore_plugins.commands.drawings import Drawings
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     _check(options)
     folder = output_directory(options.save) if options.save else None
     predictor = pipeline.build()
+    results, suffix = results_of(predictor.contract, pipeline.plugins)
     _set_batch(predictor, options.batch_size)
     parts = [part for source in options.inputs for part in predictor.parts(source)]
     _protect(options, parts)
@@ -32,18 +34,20 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
         output.warn(error.message if isinstance(item, Recording) else f"skipped: {error.message}")
 
     items = predictor.unrolled(parts, skip, limit=options.limit, stride=options.stride)
-    results = predictor.run(items, on_error=skip)
+    done = predictor.run(items, on_error=skip)
     with ExitStack() as stack:
         drawings = (
-            stack.enter_context(Drawings(folder, predictor, parts, options.inputs, options.stride)) if folder else None
+            stack.enter_context(Drawings(folder, results, suffix, parts, options.inputs, options.stride))
+            if folder
+            else None
         )
-        writer = stack.enter_context(_writer(options, predictor, parts)) if options.out else None
-        for item, raw, result in output.progress.track(results, "predicting", _total(parts, options)):
+        writer = stack.enter_context(_writer(options, predictor, results, parts)) if options.out else None
+        for item, raw, result in output.progress.track(done, "predicting", _total(parts, options)):
             seen += 1
             if raw is None:
                 continue
             read += 1
-            records = predictor.postprocessor.records(result)
+            records = results.records(result)
             if output.json:
                 documents.append({"input": str(item), "results": records})
             else:
@@ -120,15 +124,17 @@ def _total(parts: Sequence[Any], options: argparse.Namespace) -> int | None:
     return count
 
 
-def _writer(options: argparse.Namespace, predictor: Predictor, parts: Sequence[Any]) -> AbstractContextManager[Any]:
+def _writer(
+    options: argparse.Namespace, predictor: Predictor, results: Results, parts: Sequence[Any]
+) -> AbstractContextManager[Any]:
     """What writes the file of `--format`.
 
     Raises:
         UsageError: There is no such format for this model's results.
     """
     known: Mapping[str, Any] = {
-        **getattr(predictor.postprocessor, "writers", {}),
-        "json": partial(_documents, records=predictor.postprocessor.records),
+        **(results.writers(predictor.contract.classes) if isinstance(results, Writers) else {}),
+        "json": partial(_documents, records=results.records),
     }
     wanted = options.format or "json"
     if wanted not in known:
@@ -169,15 +175,19 @@ def _added(writer: Any, item: Any, raw: Any, result: Any, skip: Any) -> bool:
 
 def _say(output: Output, item: Any, records: list[dict[str, Any]]) -> None:
     output.say(f"{item}: {summary(records)}")
-    for record in [] if output.quiet else records:
+    alone = len(records) == 1 and "name" not in records[0]
+    for record in [] if output.quiet or alone else records:
         output.say(f"  {line(record)}")
 
 
 def summary(records: list[dict[str, Any]]) -> str:
     """How many of what."""
+    if len(records) == 1 and "name" not in records[0]:
+        return line(records[0])
     counts: dict[str, int] = {}
     for record in records:
-        counts[str(record.get("name"))] = counts.get(str(record.get("name")), 0) + 1
+        name = str(record.get("name", "result"))
+        counts[name] = counts.get(name, 0) + 1
     return ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing found"
 
 

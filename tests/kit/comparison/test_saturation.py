@@ -101,7 +101,7 @@ def taken(monkeypatch):
 
 def test_parity_names_them_too(monkeypatch):
     """And its hint says what to run."""
-    tensor = SimpleNamespace(shape=(1, 3, 8, 8))
+    tensor = SimpleNamespace(name="x", shape=(1, 3, 8, 8), batch=0)
     model = SimpleNamespace(contract=SimpleNamespace(inputs=[tensor]))
     reading = SimpleNamespace(read=lambda item: item)
     running = SimpleNamespace(session=None, backend="openvino", preprocessor=reading, prepare=lambda *_: ({}, []))

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,29 +86,6 @@ class Yolo:
             ]
         boxes, scores = self._read(outputs)
         return [self._one(boxes[index], scores[index], geometry) for index, geometry in enumerate(geometries)]
-
-    def records(self, result: Detections) -> list[dict[str, Any]]:
-        """JSON-able records: name, class_id, confidence, box."""
-        return result.records()
-
-    def draw(self, raw: Any, result: Detections, path: Path) -> None:
-        """Write the picture with its boxes."""
-        from qcore_plugins.tasks.detection.drawing import write
-
-        write(raw, result, path)
-
-    def film(self, folder: Path, stem: str, rate: float | None) -> AbstractContextManager[Any]:
-        """A video of frames with their boxes; see `drawing.film`."""
-        from qcore_plugins.tasks.detection.drawing import film
-
-        return film(folder, stem, rate)
-
-    @property
-    def writers(self) -> dict[str, Any]:
-        """COCO results and YOLO txt; see `detections.writers`."""
-        from qcore_plugins.tasks.detection import writers
-
-        return {"coco": partial(writers.coco, names=self.names), "yolo": writers.yolo}
 
     def quantities(self, outputs: Mapping[str, Any], inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Boxes, objectness and class scores in the outputs for one input, each with the name of every place."""

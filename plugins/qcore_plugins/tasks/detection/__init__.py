@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from qcore.plugin import EvaluatorSpec, Requirement, hookimpl
+from qcore_kit.kinds import ResultSpec
 
 qcore_api = "1"
 
@@ -15,5 +16,16 @@ def qcore_evaluators() -> Iterator[EvaluatorSpec]:
         summary="COCO AP, precision, recall and F1 on COCO json or YOLO data.yaml",
         factory="qcore_plugins.tasks.detection.evaluator:DetectionEvaluator",
         requires=(Requirement("faster_coco_eval", "faster-coco-eval"),),
+        task="detection",
+    )
+
+
+@hookimpl
+def qcore_results() -> Iterator[ResultSpec]:
+    """The results of `detection`."""
+    yield ResultSpec(
+        name="detection",
+        summary="Detections as records, drawings, films, COCO results and YOLO txt",
+        factory="qcore_plugins.tasks.detection.results:DetectionResults",
         task="detection",
     )

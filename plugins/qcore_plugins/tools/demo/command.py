@@ -11,6 +11,7 @@ from typing import Any
 
 import qcore
 from qcore.plugin import EvaluatorSpec, Pipeline, Predictor
+from qcore_kit.results import results_of
 from qcore_kit.timing import interleaved
 
 CHECKPOINT = Path(__file__).parent / "shapes.pt"
@@ -110,7 +111,7 @@ class Demo:
         written = []
         for picture, (raw, found) in zip(pictures, detector.examine(pictures), strict=True):
             written.append(folder / f"{picture.stem}.jpg")
-            detector.postprocessor.draw(raw, found, written[-1])
+            results_of(detector.contract, qcore.plugins)[0].draw(raw, found, written[-1])
         return written
 
     def _report(self, results: list[_Result], drawn: list[Path], seconds: float, output: Any) -> None:

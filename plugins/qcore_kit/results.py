@@ -1,0 +1,82 @@
+"""What people and files get of results: the component of kind `result` for the task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast, runtime_checkable
+
+from qcore.plugin import Contract, Host, UsageError, only, plain
+from qcore_kit.kinds import ResultSpec
+
+
+class Results(Protocol):
+    """The results of a task."""
+
+    def records(self, result: Any) -> list[dict[str, Any]]:
+        """The result as JSON-able records."""
+        ...
+
+    def draw(self, raw: Any, result: Any, path: Path) -> None:
+        """Write the input with the result drawn on it."""
+        ...
+
+
+@runtime_checkable
+class Films(Protocol):
+    """Results whose recordings are drawn into one file."""
+
+    def film(self, folder: Path, stem: str, rate: float | None) -> AbstractContextManager[Any]:
+        """A context manager whose `add(raw, result)` draws the next item of a recording into a file of the folder."""
+        ...
+
+
+@runtime_checkable
+class Writers(Protocol):
+    """Results with file formats of their own, for `qcore predict --format`."""
+
+    def writers(self, classes: Sequence[str]) -> Mapping[str, Any]:
+        """Name of a format -> what makes a context manager of (path, names of inputs or None, labelled data or None).
+
+        Its `add(name, raw, result)` writes one result; nothing half-written stays of what is broken off.
+        """
+        ...
+
+
+class Plain:
+    """Results of a task that no component is for: records where the result is plain data, no drawings."""
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+
+    def records(self, result: Any) -> list[dict[str, Any]]:
+        """The result under its own names, or as `result`."""
+        value = asdict(result) if is_dataclass(result) and not isinstance(result, type) else result
+        parts = value if isinstance(value, list | tuple) else [value]
+        return [plain(part) if isinstance(part, Mapping) else {"result": plain(part)} for part in parts]
+
+    def draw(self, raw: Any, result: Any, path: Path) -> None:  # noqa: ARG002
+        """Nothing.
+
+        Raises:
+            UsageError: Always.
+        """
+        raise UsageError(
+            f"no plugin draws results of the task {self.task}",
+            hint="qcore list-plugins --kind result shows those there are",
+        )
+
+
+def results_of(contract: Contract, host: Host) -> tuple[Results, str]:
+    """The component for a contract's task, and the suffix of its drawings; `Plain` where there is none.
+
+    Raises:
+        UsageError: Several components are for it.
+    """
+    fitting = [spec for spec in host.specs(ResultSpec) if spec.task == contract.task]
+    spec = only(fitting, what=f"show results of the task {contract.task}")
+    if spec is None:
+        return Plain(contract.task), ""
+    return cast("Results", spec.create()), spec.suffix
