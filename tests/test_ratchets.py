@@ -11,16 +11,16 @@ CORE, KIT, PLUGINS, CONTRIB = (
     ROOT / part for part in ("core", "plugins/qcore_kit", "plugins/qcore_plugins", "contrib")
 )
 
-LINES = 4700
+LINES = 5310
 """Of core/qcore, without `testing`. The goal is 4,500."""
-CIRCLES = 3
+CIRCLES = 0
 """Groups of modules that import one another."""
 PRIVATE = 0
 """Imports of the core's private modules by the kit, plugins and contrib."""
 SPECIFIC = 35
 """Lines of core that name a framework, a runtime, a family, or what a picture has."""
-BETWEEN = 24
-"""Imports of one plugin by another. The goal is 0."""
+BETWEEN = 0
+"""Imports of one plugin by another."""
 
 WORDS = re.compile(
     r"yolo|torch|onnx|openvino|tensorrt|nncf|picture|image|\bbox(es)?\b|detect|letterbox|coco|cuda", re.IGNORECASE

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qcore.plugin import MissingDependency, UsageError
+
 if TYPE_CHECKING:
     import supervision
+
+
+CategoryIds = Mapping[int, int] | Sequence[int]
+"""Class index -> category id."""
 
 
 @dataclass(frozen=True)
@@ -54,30 +60,118 @@ class Detections:
         ]
 
     def to_supervision(self) -> supervision.Detections:
-        """As `supervision.Detections`, with the same arrays; see `conversions.to_supervision`."""
-        return _conversions().to_supervision(self)
+        """As `supervision.Detections`, with the same arrays; see `to_supervision`."""
+        return _to_supervision(self)
 
     @staticmethod
     def from_supervision(theirs: supervision.Detections, names: Sequence[str] = ()) -> Detections:
-        """Of `supervision.Detections`, with the same arrays where it can; see `conversions.from_supervision`."""
-        return _conversions().from_supervision(theirs, names)
+        """Of `supervision.Detections`, with the same arrays where it can; see `from_supervision`."""
+        return _from_supervision(theirs, names)
 
     def to_coco(
         self, image_id: int | str, category_ids: Mapping[int, int] | Sequence[int] | None = None
     ) -> list[dict[str, Any]]:
-        """As COCO results; see `conversions.to_coco`."""
-        return _conversions().to_coco(self, image_id, category_ids)
+        """As COCO results; see `to_coco`."""
+        return _to_coco(self, image_id, category_ids)
 
     @staticmethod
     def from_coco(records: Iterable[Mapping[str, Any]], categories: Iterable[Mapping[str, Any]]) -> Detections:
-        """Of COCO results of one picture; see `conversions.from_coco`."""
-        return _conversions().from_coco(records, categories)
+        """Of COCO results of one picture; see `from_coco`."""
+        return _from_coco(records, categories)
 
 
-def _conversions() -> Any:
-    from qcore_kit.boxes import conversions
+def _to_supervision(found: Detections) -> supervision.Detections:
+    """The same arrays, not copies, as supervision's detections.
 
-    return conversions
+    Raises:
+        MissingDependency: supervision is not installed.
+    """
+    try:
+        from supervision import Detections as Theirs
+    except ImportError as error:
+        raise MissingDependency("supervision is not installed", hint="pip install supervision") from error
+    names = np.array([found.name(int(index)) for index in found.class_id], dtype=str)
+    return Theirs(xyxy=found.xyxy, confidence=found.confidence, class_id=found.class_id, data={"class_name": names})
+
+
+def _from_supervision(theirs: supervision.Detections, names: Sequence[str] = ()) -> Detections:
+    """Detections that share the arrays of supervision's where those have the type and the order that is wanted here.
+
+    Masks, trackers and other data are left out.
+
+    Args:
+        theirs: What is not labelled with confidences counts as certain.
+        names: Class names; by default those in `class_name` at their class indices.
+
+    Raises:
+        UsageError: It has no class indices.
+    """
+    count = len(theirs.xyxy)
+    if theirs.class_id is None and count:
+        raise UsageError("these detections have no class_id", hint="set class_id first, e.g. to zeros")
+    classes = np.asarray(theirs.class_id if theirs.class_id is not None else [], np.int64)
+    confidence = np.asarray(theirs.confidence if theirs.confidence is not None else np.ones(count), np.float32)
+    known = dict(zip(classes.tolist(), map(str, theirs.data.get("class_name", ())), strict=False))
+    kept = tuple(names) or tuple(known.get(index, str(index)) for index in range(max(known, default=-1) + 1))
+    return ordered(Detections(np.asarray(theirs.xyxy, np.float32).reshape(-1, 4), confidence, classes, kept))
+
+
+def _to_coco(found: Detections, image_id: int | str, category_ids: CategoryIds | None = None) -> list[dict[str, Any]]:
+    """COCO results: image_id, category_id, bbox (left, top, width, height in pixels), score.
+
+    Args:
+        found: In one picture.
+        image_id: Of the picture.
+        category_ids: Class index -> category id; detections of a class without one are left out. By default class index
+            + 1, as COCO's ids begin with 1.
+    """
+    known = (
+        category_ids if isinstance(category_ids, Mapping)
+        else dict(enumerate(category_ids)) if category_ids is not None
+        else {index: index + 1 for index in found.class_id.tolist()}
+    )  # fmt: skip
+    left, top, right, bottom = found.xyxy.astype(np.float64).T
+    boxes = np.stack((left, top, right - left, bottom - top), 1).tolist()
+    return [
+        {"image_id": image_id, "category_id": known[index], "bbox": box, "score": score}
+        for box, score, index in zip(boxes, found.confidence.tolist(), found.class_id.tolist(), strict=True)
+        if index in known
+    ]
+
+
+def _from_coco(records: Iterable[Mapping[str, Any]], categories: Iterable[Mapping[str, Any]]) -> Detections:
+    """Detections of COCO results, or annotations, of one picture; what has no score counts as certain.
+
+    Args:
+        records: With `bbox`, `category_id` and, for results, `score`.
+        categories: COCO's, with `id` and `name`; their order is that of the class indices.
+
+    Raises:
+        UsageError: A record is not one, or of a category that is not there.
+    """
+    listed = list(categories)
+    order = {entry["id"]: index for index, entry in enumerate(listed)}
+    rows = list(records)
+    try:
+        boxes = np.array([row["bbox"] for row in rows], np.float64).reshape(-1, 4)
+        classes = np.array([order[row["category_id"]] for row in rows], np.int64)
+        scores = np.array([row.get("score", 1.0) for row in rows], np.float32)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UsageError(
+            f"not COCO results of these categories ({type(error).__name__}: {error})",
+            hint="each needs bbox [x, y, width, height] and a category_id that categories has",
+        ) from error
+    boxes[:, 2:] += boxes[:, :2]
+    names = tuple(str(entry["name"]) for entry in listed)
+    return ordered(Detections(boxes.astype(np.float32), scores, classes, names))
+
+
+def ordered(found: Detections) -> Detections:
+    """The same, most confident first; itself where it already is."""
+    if (found.confidence[1:] <= found.confidence[:-1]).all():
+        return found
+    order = np.argsort(-found.confidence, kind="stable")
+    return Detections(found.xyxy[order], found.confidence[order], found.class_id[order], found.names)
 
 
 def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:

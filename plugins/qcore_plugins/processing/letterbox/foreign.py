@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 if TYPE_CHECKING:
-    from qcore_plugins.processing.letterbox.preprocessor import Geometry, Letterbox
+    from qcore_plugins.processing.letterbox.fitting import Fitting, Geometry
 
 Finding = tuple[str, str]
 """Name of a difference, and a line about it."""
@@ -86,7 +86,7 @@ class _Try:
     distance: float
 
 
-def explain(letterbox: Letterbox, raw: np.ndarray, given: np.ndarray) -> list[Finding]:
+def explain(letterbox: Fitting, raw: np.ndarray, given: np.ndarray) -> list[Finding]:
     """What differs, in words.
 
     Args:
@@ -140,13 +140,13 @@ def _laid_out(given: np.ndarray, channels_last: bool) -> tuple[list[Finding], np
     return found, given[0].astype(np.float64)
 
 
-def _own_resize(letterbox: Letterbox, raw: np.ndarray) -> str:
+def _own_resize(letterbox: Fitting, raw: np.ndarray) -> str:
     height, width = letterbox.geometry(*raw.shape[:2]).resized
     shrinks = height < raw.shape[0] or width < raw.shape[1]
     return "area" if letterbox.params.interpolation == "area-down" and shrinks else "linear"
 
 
-def _geometries(letterbox: Letterbox, raw: np.ndarray) -> Iterator[tuple[tuple[Finding, ...], Geometry]]:
+def _geometries(letterbox: Fitting, raw: np.ndarray) -> Iterator[tuple[tuple[Finding, ...], Geometry]]:
     """Where the picture could lie: as the contract says, and otherwise."""
     size = raw.shape[0], raw.shape[1]
     own = letterbox.geometry(*size)
@@ -176,7 +176,7 @@ def _geometries(letterbox: Letterbox, raw: np.ndarray) -> Iterator[tuple[tuple[F
 
 
 def _tried(
-    letterbox: Letterbox, raw: np.ndarray, planes: np.ndarray, what: tuple[Finding, ...], at: Geometry, kind: str
+    letterbox: Fitting, raw: np.ndarray, planes: np.ndarray, what: tuple[Finding, ...], at: Geometry, kind: str
 ) -> _Try:
     """The best channel order, factor and offset for a geometry and an interpolation, by least squares."""
     (top, left), (height, width) = at.offset, at.resized
@@ -209,7 +209,7 @@ def _resized(kind: str, own: str) -> Finding:
     return "interpolation", f"{kind}, the contract says {own}"
 
 
-def _values(letterbox: Letterbox, best: _Try) -> Iterator[Finding]:
+def _values(letterbox: Fitting, best: _Try) -> Iterator[Finding]:
     """Factor and offset in words."""
     scale = letterbox.params.scale
     own = 1.0 if scale is None else float(scale)
@@ -237,7 +237,7 @@ def _values(letterbox: Letterbox, best: _Try) -> Iterator[Finding]:
         yield "scale", f"values are the pixels times {factor:.5g} plus {offset:.3g}, the contract says times {own:.5g}"
 
 
-def _padding(letterbox: Letterbox, planes: np.ndarray, best: _Try) -> Iterator[Finding]:
+def _padding(letterbox: Fitting, planes: np.ndarray, best: _Try) -> Iterator[Finding]:
     """The grey level outside the picture."""
     (top, left), (height, width) = best.geometry.offset, best.geometry.resized
     outside = np.ones(planes.shape[1:], bool)
@@ -250,7 +250,7 @@ def _padding(letterbox: Letterbox, planes: np.ndarray, best: _Try) -> Iterator[F
         yield "padding value", f"{round(value)}, the contract says {letterbox.params.pad_value}"
 
 
-def variants(letterbox: Letterbox, raw: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
+def variants(letterbox: Fitting, raw: np.ndarray) -> Iterator[tuple[str, str, np.ndarray]]:
     """Tensors that a model may have been made for instead of the contract's: name, line, `[1, 3, H, W]`."""
     own, _ = letterbox.fitted(raw)
     channels = letterbox.params.channels

@@ -16,8 +16,8 @@ from qcore_kit.reports import Histogram, Pictures, Table, Verdict
 from qcore_plugins.tasks.detection.agreement import BIAS, LOST, SHIFT
 from qcore_plugins.tasks.detection.bootstrap import Matching, difference
 from qcore_plugins.tasks.detection.chance import beyond, error
+from qcore_plugins.tasks.detection.classes import match_classes
 from qcore_plugins.tasks.detection.dataset import Labels, read
-from qcore_plugins.tasks.detection.evaluator import match_classes
 from qcore_plugins.tasks.detection.pairing import CONFIDENCE, MARGIN, NEAR, Pairing, above, chosen, pair
 from qcore_plugins.tasks.detection.worst import Worst
 

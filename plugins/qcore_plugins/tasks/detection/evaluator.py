@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qcore.plugin import Contract, FileError, Progress, Skipping, UsageError
+from qcore.plugin import Contract, FileError, Progress, Skipping
 from qcore_kit.reports import Section
 from qcore_plugins.tasks.detection import fit
 from qcore_plugins.tasks.detection.agreement import FAINT, NEARLY_ALL, agreement
 from qcore_plugins.tasks.detection.bootstrap import Matches
+from qcore_plugins.tasks.detection.classes import match_classes
 from qcore_plugins.tasks.detection.collected import Collected
 from qcore_plugins.tasks.detection.dataset import read
 from qcore_plugins.tasks.detection.oddities import Oddities
@@ -117,26 +118,3 @@ def _figures(collected: Collected, skipped: list[str], odd: Oddities) -> dict[st
         "classes": len(set(collected.mapping.values())),
         "oddities": odd.document(),
     }
-
-
-def match_classes(model: Sequence[str], data: Sequence[str], said: Mapping[str, str]) -> dict[int, int]:
-    """Index of the model's class -> index of the data's.
-
-    Raises:
-        UsageError: A name in `said` that is nowhere, or no class in common.
-    """
-    names = {name: index for index, name in enumerate(model)}
-    there = {name: index for index, name in enumerate(data)}
-    for own, other in said.items():
-        if str(own) not in names or str(other) not in there:
-            where, wanted, known = ("model", own, names) if str(own) not in names else ("data", other, there)
-            listed = ", ".join(list(known)[:8]) + (", ..." if len(known) > 8 else "")
-            raise UsageError(f"--classes {own}={other}: the {where} has no class {wanted!r}", hint=f"it has: {listed}")
-    mapping = {index: there[name] for index, name in enumerate(model) if name in there}
-    mapping.update({names[str(own)]: there[str(other)] for own, other in said.items()})
-    if not mapping:
-        raise UsageError(
-            f"no class of the model ({', '.join(list(model)[:5])}) is one of the data ({', '.join(list(data)[:5])})",
-            hint="--classes MODEL=DATA says which class is which",
-        )
-    return mapping

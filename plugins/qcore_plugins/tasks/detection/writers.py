@@ -12,7 +12,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from qcore.plugin import AssumptionWarning, FileError, UsageError, json_array, output_directory, replacing, require
-from qcore_kit.boxes.conversions import to_coco
 from qcore_kit.boxes.detections import Detections
 from qcore_kit.pictures.places import posix
 from qcore_kit.pictures.texts import read_text
@@ -72,7 +71,7 @@ class _Coco:
         self._number, self._categories, self._write = number, categories, write
 
     def add(self, name: str, picture: np.ndarray, found: Detections) -> None:
-        for row in to_coco(found, self._number(name, picture), self._categories):
+        for row in found.to_coco(self._number(name, picture), self._categories):
             rounded = {"bbox": [round(side, 3) for side in row["bbox"]], "score": round(row["score"], 6)}
             self._write({**row, **rounded})
 

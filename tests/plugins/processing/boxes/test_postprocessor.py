@@ -6,7 +6,7 @@ import pytest
 from qcore.plugin import Tensor, UsageError
 from qcore_plugins.processing.boxes.nms import suppress
 from qcore_plugins.processing.boxes.postprocessor import Yolo
-from qcore_plugins.processing.letterbox.preprocessor import Geometry
+from qcore_plugins.processing.letterbox.fitting import Geometry
 
 OBJECTNESS = [Tensor("out", "float32", (1, 2, 7), None, "boxes-objectness-classes", "decoded")]
 NAS = [
