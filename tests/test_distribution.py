@@ -47,7 +47,7 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheels):
     names = zipfile.ZipFile(wheels[0]).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"qcore", "qcore_kit", "qcore_plugins"}
     assert "qcore_plugins/tools/demo/shapes.pt" in names
-    assert {"qcore_plugins/html_report/page.html.j2", "qcore_plugins/html_report/style.css"} <= set(names)
+    assert {"qcore_plugins/tools/report/page.html.j2", "qcore_plugins/tools/report/style.css"} <= set(names)
     assert "qcore/py.typed" in names
 
 

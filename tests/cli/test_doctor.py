@@ -10,7 +10,7 @@ import pytest
 
 import qcore
 from qcore.cli.console import Output
-from qcore.plugin import BackendSpec, Requirement, hookimpl
+from qcore.plugin import DISTRIBUTION, BackendSpec, Requirement, hookimpl
 from qcore_kit import machine
 from qcore_plugins.tools.doctor import command as doctor
 
@@ -105,7 +105,7 @@ def test_what_is_missing_comes_with_what_it_costs_and_the_command(capsys):
     assert doctor.run(Output(), plugins) == 0
     out = capsys.readouterr().out
     assert "absent-runtime is not installed, which costs backend tiny, backend other\n" in out
-    assert f"  pip install '{qcore.host.specs.DISTRIBUTION}[tiny]'\n" in out
+    assert f"  pip install '{DISTRIBUTION}[tiny]'\n" in out
     assert re.search(r"pluggy [\d.]+ is installed, >=99 is needed, which costs .*backend other\n", out)
     assert "  pip install 'pluggy>=99'\n" in out
 

@@ -104,17 +104,10 @@ def check(
         if problems := spec.problems():
             findings.append(_not_judged(spec, problems, target))
             continue
-        try:
-            for rule in rules_of(spec):
-                if wanted(rule.id) and (not rule.targets or target in rule.targets):
-                    asked.append(rule.id)
-                    findings += _asked(rule, subject)
-        except PluginError as error:
-            if bundled(spec):
-                raise
-            findings.append(
-                Finding(spec.qualified, "warning", "", error.message, "it could not be asked", error.hint or "")
-            )
+        for rule in rules_of(spec):
+            if wanted(rule.id) and (not rule.targets or target in rule.targets):
+                asked.append(rule.id)
+                findings += _asked(rule, subject)
     if not asked and (select or ignore):
         raise UsageError(
             f"no rule for {target} is left to ask", hint="qcore check without --select and --ignore asks all of them"
