@@ -75,11 +75,16 @@ def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     for name in sorted(commands):
         summary = commands[name]
         added: argparse.ArgumentParser = subparsers.add_parser(
-            name, help=summary.replace("%", "%%"), description=summary, formatter_class=style
+            name, help=summary.replace("%", "%%"), description=_verbatim(summary), formatter_class=style
         )
         if name == called:
             _called(added, name, host)
     return parser
+
+
+def _verbatim(text: str) -> str:
+    """As a description: argparse fills in `%` only where the program's name is asked for."""
+    return text.replace("%", "%%") if "%(prog)" in text else text
 
 
 def _called(parser: argparse.ArgumentParser, name: str, host: Host) -> None:

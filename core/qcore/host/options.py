@@ -53,7 +53,7 @@ def declared_options(declared: Any) -> tuple[Option, ...]:
     """Options as a spec was given them: a tuple of `Option`s, or a frozen dataclass whose fields they are.
 
     A field gives name, type and default; `Literal` gives the choices, and the line of the field under `Attributes:` in
-    the docstring gives the help. A field without a default has None.
+    the docstring, or `help` in its metadata, the help. A field without a default has None.
 
     Raises:
         TypeError: Something else.
@@ -74,7 +74,7 @@ def _of_fields(declared: Any) -> Iterator[Option]:
     for field in fields(declared):
         default = field.default_factory() if field.default_factory is not MISSING else field.default
         kind, choices = _plain(hints[field.name])
-        text = told.get(field.name, field.name.replace("_", " ")).rstrip(".")
+        text = field.metadata.get("help") or told.get(field.name, field.name.replace("_", " ")).rstrip(".")
         yield Option(field.name, text, None if default is MISSING else default, kind, choices)
 
 

@@ -19,7 +19,7 @@ import pluggy
 from qcore.errors import PluginError, UsageError
 from qcore.host.choice import as_spec, bundled, named
 from qcore.host.hooks import API_VERSION, PROJECT, hooks_of
-from qcore.host.specs import KINDS, Spec
+from qcore.host.specs import KINDS, Spec, listing
 from qcore.words import meant
 
 GROUP = "qcore"
@@ -234,18 +234,24 @@ class Host:
                     yield from self._collect(impl.function, caller.name, kind, plugin)
 
     def _collect(self, function: Any, hook: str, kind: type[Spec[Any]], plugin: Plugin) -> Iterator[Plugin]:
-        """Take the components that a hook yields; what is wrong with one is a record, and those before it stay."""
+        """Take the components that a hook yields; what is wrong with one is a record, and the others stay."""
+        offered: list[Any] = []
         try:
-            for offered in cast("Iterable[Any]", function()):
-                try:
-                    spec = as_spec(offered, kind)
-                except UsageError:
-                    problem = f"{hook} gave a {type(offered).__name__}, not a {kind.__name__}"
-                    yield _with(plugin, "broken", problem)
-                    continue
-                self._components.append(replace(spec, plugin=plugin.name, distribution=plugin.distribution))
+            with listing():
+                for thing in cast("Iterable[Any]", function()):
+                    offered.append(thing)  # noqa: PERF402 - what came before a failure stays
         except Exception as error:  # noqa: BLE001 - as above
             yield _with(plugin, "broken", f"{hook} failed: {_first_line(error)}")
+        for thing in offered:
+            try:
+                spec = replace(as_spec(thing, kind), plugin=plugin.name, distribution=plugin.distribution)
+                spec.require_factory()
+            except UsageError:
+                yield _with(plugin, "broken", f"{hook} gave a {type(thing).__name__}, not a {kind.__name__}")
+            except PluginError as error:
+                yield _with(plugin, "broken", error.message)
+            else:
+                self._components.append(spec)
 
 
 def imported(path: Path) -> ModuleType:

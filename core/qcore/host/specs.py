@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
@@ -15,6 +18,7 @@ from qcore.host.requirements import Requirement
 from qcore.words import meant
 
 if TYPE_CHECKING:
+    from qcore.contract import Tensor
     from qcore.protocols import (  # noqa: F401 - named in the bases of the classes below
         Backend,
         Command,
@@ -28,6 +32,17 @@ if TYPE_CHECKING:
     )
 
 T = TypeVar("T")
+_listing = ContextVar("_listing", default=False)
+
+
+@contextmanager
+def listing() -> Iterator[None]:
+    """While a hook runs, a bad spec does not end it: what comes after is not lost, and the host asks again."""
+    token = _listing.set(True)
+    try:
+        yield
+    finally:
+        _listing.reset(token)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +82,9 @@ class Spec(Generic[T]):
         try:
             object.__setattr__(self, "options", declared_options(self.options))
         except TypeError as error:
-            raise PluginError(f"{self.kind} {self.name}: options: {error}") from error
-        for name, fault in self._faults():
+            if not _listing.get():
+                raise PluginError(f"{self.kind} {self.name}: options: {error}") from error
+        for name, fault in () if _listing.get() else self._faults():
             raise PluginError(f"{self.kind} {self.name!r}: {name} {fault}")
 
     def _faults(self) -> Iterator[tuple[str, str]]:
@@ -76,7 +92,7 @@ class Spec(Generic[T]):
             yield "name", "has to be a word without spaces, colons and commas"
         if not isinstance(self.summary, str) or "\n" in self.summary.strip():
             yield "summary", "has to be one line"
-        if isinstance(self.factory, str) and self.factory.count(":") != 1:
+        if isinstance(self.factory, str) and not re.fullmatch(r"[\w.]+:[\w.]+", self.factory):
             yield "factory", f"has to be `package.module:Class`, a class or an object, not {self.factory!r}"
         for name, kind, many in (("requires", Requirement, True), ("accepts", Form, True), ("produces", Form, False)):
             value = getattr(self, name, () if many else None)
@@ -112,6 +128,11 @@ class Spec(Generic[T]):
             )
         return self.resolve(self.factory)
 
+    def require_factory(self) -> None:
+        """Refuse a spec that only what carries it can stand for; PluginError."""
+        if self.factory is None:
+            raise PluginError(f"{self.kind} {self.name} has no factory", hint="yield the class that carries the spec")
+
     def resolve(self, target: Any) -> Any:
         """What a dotted target stands for; anything else stands for itself.
 
@@ -119,7 +140,7 @@ class Spec(Generic[T]):
             PluginError: It cannot be imported.
         """
         if target is None:
-            raise PluginError(f"{self.kind} {self.name} has no factory", hint="yield the class that carries the spec")
+            self.require_factory()
         if not isinstance(target, str):
             return target
         module, _, attribute = target.partition(":")
@@ -374,6 +395,13 @@ class PreprocessorSpec(Spec["Preprocessor"]):
 
     kind: ClassVar[str] = "preprocessor"
 
+    if TYPE_CHECKING:
+
+        def create(  # type: ignore[override]  # the contract configures it
+            self, params: Mapping[str, Any], inputs: Sequence[Tensor], *, ready: bool = True
+        ) -> Preprocessor:
+            """As in `Spec`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PostprocessorSpec(Spec["Postprocessor"]):
@@ -398,6 +426,13 @@ class PostprocessorSpec(Spec["Postprocessor"]):
     """
 
     kind: ClassVar[str] = "postprocessor"
+
+    if TYPE_CHECKING:
+
+        def create(  # type: ignore[override]  # the contract configures it
+            self, params: Mapping[str, Any], outputs: Sequence[Tensor], classes: Sequence[str], *, ready: bool = True
+        ) -> Postprocessor:
+            """As in `Spec`."""
 
 
 @dataclass(frozen=True, kw_only=True)

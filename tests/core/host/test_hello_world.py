@@ -148,3 +148,11 @@ def test_a_bad_spec_is_refused_when_it_is_made(fields, told):
     with pytest.raises(PluginError, match="backend") as caught:
         BackendSpec(**{**good, **fields})
     assert told in caught.value.message
+
+
+def test_a_summary_may_have_percent_signs(qcore_with):
+    text = HELLO.replace("say hello", "say hello to 50% of %(prog)s and %(x)d")
+    for arguments in (["--help"], ["hello", "--help"]):
+        done = qcore_with({"mine.py": text}, *arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "say hello to 50% of %(prog)s and %(x)d" in done.stdout

@@ -158,3 +158,19 @@ def test_a_kind_that_is_there_already_is_a_row(plugins, monkeypatch):
     point = SimpleNamespace(name="mine", value="mine", dist=None, load=lambda: SimpleNamespace(KINDS=(BackendSpec,)))
     monkeypatch.setattr(metadata, "entry_points", lambda group: [point] if group == "qcore.kinds" else [])
     assert [(row["name"], row["hint"]) for row in plugins.rows()] == [("mine", "there is a kind backend already")]
+
+
+def test_a_bad_spec_is_a_row_and_what_the_hook_yields_after_it_is_there(plugins):
+    def backends():
+        yield backend("before")
+        yield backend("two words")
+        yield BackendSpec(name="empty", summary="nobody carries it", accepts=(Form("x"),))
+        yield backend("after")
+
+    with pytest.raises(PluginError, match="name has to be a word"):
+        plugins.register(plugin(qcore_backends=backends), name="script")
+    assert [spec.name for spec in plugins.components()] == ["before", "after"]
+    assert [row["hint"] for row in plugins.rows() if row["status"] == "broken"] == [
+        "backend 'two words': name has to be a word without spaces, colons and commas",
+        "backend empty has no factory",
+    ]
