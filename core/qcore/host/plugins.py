@@ -207,15 +207,14 @@ class Host:
 
     def _admit(self, module: Any, plugin: Plugin) -> list[Plugin]:
         """Register one plugin and collect its components; returns its records."""
+        plugin = replace(plugin, api=str(getattr(module, "qcore_api", "unknown")))
         records = list(self._examine(module, plugin)) or [plugin]
         self._plugins += records
         return records
 
     def _examine(self, module: Any, plugin: Plugin) -> Iterator[Plugin]:
-        api = str(getattr(module, "qcore_api", "unknown"))
-        plugin = replace(plugin, api=api)
-        if api not in (API_VERSION, "unknown"):
-            yield _with(plugin, "incompatible", f"made for plugin API {api}, this qcore has {API_VERSION}")
+        if plugin.api not in (API_VERSION, "unknown"):
+            yield _with(plugin, "incompatible", f"made for plugin API {plugin.api}, this qcore has {API_VERSION}")
             return
         taken = {known.name for known in self._plugins}
         name = plugin.name if plugin.name not in taken else f"{plugin.name}@{plugin.distribution}"

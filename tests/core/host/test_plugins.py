@@ -132,6 +132,7 @@ def test_disabled_plugins_are_listed_as_such(monkeypatch):
 
 def test_every_bundled_component_is_usable_here():
     rows = Host().rows()
+    assert {row["api"] for row in rows} == {"1"}
     assert {row["status"] for row in rows} == {"ok"}, [row for row in rows if row["status"] != "ok"]
     assert {kind.kind for kind in (BackendSpec, ConverterSpec, FormatSpec, QuantizerSpec)} <= {
         row["kind"] for row in rows
