@@ -103,6 +103,18 @@ def test_the_hooks_page_names_every_hook():
     assert [kind for kind in KINDS if f"`qcore_{kind}s`" not in page] == []
 
 
+def test_the_plugins_of_the_hooks_page_are_some(monkeypatch):
+    examples = code((ROOT / "docs" / "hooks.md").read_text())
+    assert len(examples) == 2
+    for number, text in enumerate(examples):
+        module = ModuleType(f"page{number}")
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        exec(compile(text, "hooks.md", "exec"), vars(module))
+        host = qcore.Host(entry_points=False)
+        host.register(module)
+        assert len(host.components()) == 1
+
+
 def test_own_loader_and_backend_with_a_bundled_quantizer():
     done = subprocess.run(
         [sys.executable, ROOT / "docs" / "examples" / "own_parts.py"], capture_output=True, text=True, check=False
