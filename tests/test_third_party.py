@@ -1,4 +1,4 @@
-"""One distribution of somebody else: a kind of its own, a profile, a rule, a command and a reporter, all at work."""
+"""One distribution of somebody else at work: its own kind, runtime, profile, rule, command and reporter."""
 
 import json
 import os
@@ -31,8 +31,10 @@ KINDS = (PackagerSpec,)
 '''
 
 PLUGIN = """
+from dataclasses import dataclass
+
 from acme.kinds import PackagerSpec
-from qcore.plugin import CommandSpec, Form, hookimpl
+from qcore.plugin import BackendSpec, CommandSpec, Form, hookimpl
 from qcore_kit.kinds import LinterSpec, ProfileSpec, ReporterSpec
 
 qcore_api = "1"
@@ -46,6 +48,19 @@ def qcore_packagers():
 @hookimpl
 def qcore_commands():
     yield CommandSpec(name="pack", summary="Put a file into a package", factory="acme.parts:Pack")
+
+
+@dataclass(frozen=True)
+class Settings:
+    threads: int = 1
+
+
+@hookimpl
+def qcore_backends():
+    forms = (Form("onnx", encoding="qdq", profile="acme"), Form("onnx", encoding="float"))
+    yield BackendSpec(
+        name="acme", summary="The Acme runtime", factory="acme.parts:Runtime", accepts=forms, options=Settings
+    )
 
 
 @hookimpl
@@ -78,6 +93,29 @@ from qcore_kit.quantization.profiles import Profile
 from qcore_kit.quantization.qdq import QdqConverter
 from qcore_kit.reports import Report
 from qcore_kit.reports.writing import write
+
+
+class Session:
+    executed_precision = "int8"
+
+    def __init__(self, module, threads):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        self.session = onnxruntime.InferenceSession(module.SerializeToString(), options)
+        self.names = [output.name for output in self.session.get_outputs()]
+
+    def run(self, inputs):
+        return dict(zip(self.names, self.session.run(self.names, dict(inputs)), strict=True))
+
+
+class Runtime:
+    def ready(self, options):
+        assert options.threads == 1
+
+    def compile(self, model, *, options):
+        return Session(model.module, options.threads)
 
 
 class Zip:
@@ -175,14 +213,15 @@ def test_everything_of_it_is_listed(qcore_):
     rows = [row for row in json.loads(qcore_("list-plugins", "--json")) if row["distribution"] == "acme-qcore"]
     kinds = {row["kind"]: row["name"] for row in rows}
     assert kinds == {
-        "packager": "zip", "command": "pack", "linter": "acme", "reporter": "acme-text", "profile": "acme"
+        "packager": "zip", "command": "pack", "linter": "acme", "reporter": "acme-text", "profile": "acme",
+        "backend": "acme"
     }  # fmt: skip
     assert {(row["status"], row["version"], row["api"]) for row in rows} == {("ok", "1.2", "1")}
 
 
-def test_its_profile_is_written_and_its_rule_asked(qcore_):
+def test_its_runtime_gets_its_profile_and_its_rule_is_asked(qcore_):
     qcore_("quantize", "points.onnx", "--calib", "clouds", "--quantizer", "onnxruntime",
-           "--backend", "onnxruntime", "--target", "acme", "-o", "int8")  # fmt: skip
+           "--backend", "acme", "-o", "int8")  # fmt: skip
     contract = json.loads(qcore_("contract", "show", "int8/points.onnx"))
     assert contract["provenance"]["quantization"]["profile"] == "acme"
     report = json.loads(qcore_("check", "int8/points.onnx", "--target", "acme", "--json", code=1))

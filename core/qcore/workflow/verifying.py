@@ -104,7 +104,7 @@ class Verifier:
             try:
                 backend, settings = spec.create(), spec.settings({})
                 if hasattr(backend, "ready"):
-                    backend.ready(settings)
+                    backend.ready(spec.typed(settings))
                 return compiled(spec, model, settings)
             except MissingDependency:
                 continue

@@ -92,7 +92,7 @@ class Proof:
 
         made = backend.create()
         if hasattr(made, "ready"):
-            made.ready(backend.settings({}))
+            made.ready(backend.typed(backend.settings({})))
         if not any(form.accepts(model.form) for form in backend.accepts):
             plain = replace(ended, quantization=None, target=None, head=None, precision=None)
             model = replace(plain, backend=backend).model()
