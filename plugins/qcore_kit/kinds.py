@@ -219,4 +219,45 @@ class ResultSpec(Spec[Any]):
     suffix: str = ".jpg"
 
 
-KINDS: tuple[type[Spec[Any]], ...] = (AnalyzerSpec, LinterSpec, ProbeSpec, ProfileSpec, ReporterSpec, ResultSpec)
+@dataclass(frozen=True, kw_only=True)
+class LayoutSpec(Spec[Any]):
+    """How the outputs of a detector are arranged; see `qcore_kit.layouts` for what its target can be asked.
+
+    Attributes:
+        matches: (meaning, stage) of each output, in any order.
+        several: Whether there are several such outputs, one a level.
+
+    ```python
+    from qcore.plugin import hookimpl
+    from qcore_kit.kinds import LayoutSpec
+
+
+    class Turned:
+        def read(self, outputs, values):
+            rows = values[outputs[0].name]
+            return rows[..., [1, 0, 3, 2]], rows[..., 4:]
+
+
+    @hookimpl
+    def qcore_layouts():
+        yield LayoutSpec(
+            name="turned", summary="[B, N, 4 + classes], top, left, bottom, right", factory=Turned,
+            matches=(("turned", "decoded"),),
+        )
+    ```
+    """
+
+    kind: ClassVar[str] = "layout"
+    matches: tuple[tuple[str, str], ...]
+    several: bool = False
+
+
+KINDS: tuple[type[Spec[Any]], ...] = (
+    AnalyzerSpec,
+    LayoutSpec,
+    LinterSpec,
+    ProbeSpec,
+    ProfileSpec,
+    ReporterSpec,
+    ResultSpec,
+)

@@ -82,6 +82,11 @@ class Guarded:
     def __init__(self, spec: Named, component: Any) -> None:
         self._spec, self._component = spec, component
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """The component's: interfaces are asked of it."""
+        return type(self._component)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)

@@ -1,20 +1,13 @@
-"""How output tensors are read: from what the contract says they mean to boxes and scores."""
+"""How one output holds boxes and class scores, by what the contract says it means."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from qcore.plugin import Tensor, UsageError
-from qcore_kit.boxes.anchors import decode
-from qcore_kit.boxes.arrays import constant, library
-from qcore_kit.boxes.bins import decode_joined
-
-Reader = Callable[[Mapping[str, Any]], tuple[Any, Any]]
-"""Outputs by name -> boxes `[B, N, 4]` xyxy in input pixels and scores `[B, N, classes]`, NumPy or torch."""
+from qcore.plugin import Tensor
+from qcore_kit.boxes.arrays import library
 
 
 @dataclass(frozen=True)
@@ -61,54 +54,11 @@ LABELLED = "corners-score-class"
 many there are; at stage `nms` the boxes were selected and stand in order of their score."""
 
 
-def reader(outputs: Sequence[Tensor]) -> Reader:
-    """The function that reads outputs of these meanings and stages.
-
-    Raises:
-        UsageError: No reader for them.
-    """
-    said = tuple((output.meaning, output.stage) for output in outputs)
-    names = [output.name for output in outputs]
-    if len(said) == 1 and said[0][0] in JOINED and said[0][1] == "decoded":
-        return lambda given: JOINED[said[0][0] or ""].read(given[names[0]])
-    if said in (((LABELLED, "decoded"),), ((LABELLED, "nms"),)):
-        count = int(outputs[0].attributes["classes"])
-        return lambda given: _labelled(given[names[0]], count)
-    if sorted(said) == [("boxes", "decoded"), ("scores", "decoded")]:
-        where = {output.meaning: output.name for output in outputs}
-        return lambda given: (given[where["boxes"]], given[where["scores"]])
-    if said and set(said) == {("boxes-objectness-classes", "raw")}:
-        strides = [float(output.attributes["stride"]) for output in outputs]
-        pixels = [np.asarray(output.attributes["anchors"], np.float32) for output in outputs]
-        anchors = np.stack([anchor / stride for anchor, stride in zip(pixels, strides, strict=True)])
-        return lambda given: JOINED["boxes-objectness-classes"].read(
-            decode([given[name] for name in names], constant(anchors, given[names[0]]), strides)
-        )
-    if said and set(said) == {("boxes-classes", "raw")}:
-        steps = [float(output.attributes["stride"]) for output in outputs]
-        bins = np.asarray(outputs[0].attributes["bins"], np.float32)
-        return lambda given: JOINED["boxes-classes"].read(
-            decode_joined([given[name] for name in names], steps, constant(bins, given[names[0]]))
-        )
-    listed = ", ".join(f"{output.name} ({output.meaning}, {output.stage})" for output in outputs)
-    raise UsageError(
-        f"the postprocessor yolo does not know these outputs: {listed}",
-        hint="docs/contract.md lists the meanings it reads",
-    )
-
-
 def suppressed_names(outputs: Sequence[Tensor]) -> list[str]:
     """Names of counts, boxes, scores and classes where the suppression is inside the graph; else nothing."""
     names = {output.meaning: output.name for output in outputs if output.stage == "nms"}
     wanted = ("counts", "boxes", "scores", "classes")
     return [names[meaning] for meaning in wanted] if set(names) == set(wanted) else []
-
-
-def _labelled(decoded: Any, count: int) -> tuple[Any, Any]:
-    """`[B, N, 6]` with left, top, right, bottom, score, class: the score at its class, 0 at the others."""
-    xp, _ = library(decoded)
-    classes = constant(np.arange(count), decoded)
-    return decoded[..., :4], xp.where(decoded[..., 5:6] == classes, decoded[..., 4:5], 0 * decoded[..., 4:5])
 
 
 def _corners(boxes: Any) -> Any:

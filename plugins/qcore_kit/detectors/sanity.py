@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from qcore.plugin import Contract, FileError
-from qcore_kit.boxes.outputs import reader
 from qcore_kit.detectors.evidence import grid, slopes
 from qcore_kit.detectors.network import Network, sides
 from qcore_kit.detectors.recognition import TOLERANCE
+from qcore_kit.layouts import reader
 
 FAR = 4
 """Times the input's size that a box may lie or reach beyond it; networks are never that wrong on noise."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import torch
 
 from qcore.plugin import Contract, UsageError
-from qcore_kit.boxes.outputs import reader
+from qcore_kit.layouts import reader
 from qcore_kit.quantization.graph import Graph
 
 FEATURES = 0.1

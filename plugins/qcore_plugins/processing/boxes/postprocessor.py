@@ -10,8 +10,9 @@ import numpy as np
 
 from qcore.plugin import Tensor, UsageError
 from qcore_kit.boxes.detections import Detections
-from qcore_kit.boxes.outputs import reader, suppressed_names
+from qcore_kit.boxes.outputs import suppressed_names
 from qcore_kit.detectors.contracts import layout
+from qcore_kit.layouts import layout_of
 from qcore_kit.parameters import parse
 from qcore_plugins.processing.boxes import scripts
 from qcore_plugins.processing.boxes.nms import suppress
@@ -75,7 +76,7 @@ class Yolo:
         if self._suppressed:
             self._check(outputs[0].attributes)
         else:
-            self._read = reader(outputs)
+            self._layout = layout_of(outputs)
 
     def __call__(self, outputs: Mapping[str, Any], geometries: Sequence[Any]) -> list[Detections]:
         """One `Detections` for each element of the batch, in picture coordinates, clipped to the picture."""
@@ -84,14 +85,16 @@ class Yolo:
             return [
                 self._cut(*(value[index] for value in given), geometry) for index, geometry in enumerate(geometries)
             ]
-        boxes, scores = self._read(outputs)
+        boxes, scores = self._layout.read(self._outputs, outputs)
         return [self._one(boxes[index], scores[index], geometry) for index, geometry in enumerate(geometries)]
 
     def quantities(self, outputs: Mapping[str, Any], inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """Boxes, objectness and class scores in the outputs for one input, each with the name of every place."""
         tensor = next(iter(inputs.values()))
         height, width = tensor.shape[1:3] if layout(tensor.shape) == "NHWC" else tensor.shape[2:]
-        return quantities(self._outputs, outputs, (height, width), self.names)
+        if self._suppressed:
+            return {}
+        return quantities(self._layout, self._outputs, outputs, (height, width), self.names)
 
     def source(self) -> str:
         """The text of `postprocess` for `qcore snippet`.
@@ -99,7 +102,8 @@ class Yolo:
         Raises:
             UsageError: Outputs that no text reads.
         """
-        return scripts.source(self.params, self._outputs, self.names, self._suppressed)
+        layout = None if self._suppressed else self._layout
+        return scripts.source(self.params, self._outputs, self.names, layout, self._suppressed)
 
     def select(self, boxes: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Threshold and suppress.

@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from qcore.plugin import Model, NoRoute, Progress, Tensor
-from qcore_kit.boxes.outputs import JOINED, Joined
+from qcore.plugin import Model, NoRoute, Progress, Tensor, UsageError
+from qcore_kit.layouts import HasTail, layout_of
 
 OUTPUTS = ("counts", "boxes", "scores", "classes")
 """int64 `[B, 1]`, float32 `[B, N, 4]` left, top, right, bottom in input pixels, float32 `[B, N]`, int64 `[B, N]`; what
@@ -34,10 +34,8 @@ class AppendNms:
         if params.get("class_agnostic"):
             raise NoRoute("suppression over all classes together is not put into graphs", hint="leave --head nms out")
         graph = _Graph(model.module)
-        boxes, scores = _decoded(graph, contract.outputs)
+        boxes, scores, rows = _decoded(graph, contract.outputs)
         classes = len(contract.classes)
-        layout = JOINED.get(contract.outputs[0].meaning or "", Joined(rows=True))
-        rows = int(contract.outputs[0].shape[1 if layout.rows else 2])
         batch = contract.inputs[0].shape[0]
         kept = _suppressed(graph, boxes, scores, rows, classes, batch, params)
         said = {name: params[name] for name in ("confidence", "iou", "max_detections") if name in params}
@@ -100,24 +98,16 @@ class _Graph:
         return self.proto
 
 
-def _decoded(graph: _Graph, outputs: Sequence[Tensor]) -> tuple[str, str]:
-    """Boxes `[B, M, 4]` left, top, right, bottom and scores `[B, M, classes]`."""
-    said = [(output.meaning, output.stage) for output in outputs]
-    if said == [("boxes", "decoded"), ("scores", "decoded")]:
-        return graph.free(outputs[0].name), graph.free(outputs[1].name)
-    layout = JOINED.get(outputs[0].meaning or "") if len(said) == 1 and said[0][1] == "decoded" else None
-    if layout is None:
+def _decoded(graph: _Graph, outputs: Sequence[Tensor]) -> tuple[str, str, int]:
+    """Boxes `[B, M, 4]` left, top, right, bottom and scores `[B, M, classes]`, and M."""
+    try:
+        layout = layout_of(outputs)
+    except UsageError:
+        layout = None
+    if not isinstance(layout, HasTail):
         listed = ", ".join(f"{output.name} ({output.meaning}, {output.stage})" for output in outputs)
         raise NoRoute(f"suppression needs a decoded head, this graph gives {listed}", hint="export it with --head nms")
-    whole = outputs[0].name if layout.rows else graph.add("Transpose", outputs[0].name, perm=[0, 2, 1])
-    scores = graph.slice(whole, layout.before, 2**31 - 1, 2)
-    if layout.objectness:
-        scores = graph.add("Mul", scores, graph.slice(whole, 4, 5, 2))
-    if layout.corners:
-        return graph.slice(whole, 0, 4, 2), scores
-    centre = graph.slice(whole, 0, 2, 2)
-    half = graph.add("Mul", graph.slice(whole, 2, 4, 2), graph.constant(0.5, np.float32))
-    return graph.add("Concat", graph.add("Sub", centre, half), graph.add("Add", centre, half), axis=2), scores
+    return layout.tail(graph, outputs)
 
 
 def _suppressed(

@@ -5,7 +5,7 @@ import torch
 
 import qcore
 from qcore.plugin import FileError, UsageError
-from qcore_kit.boxes.outputs import reader
+from qcore_kit.layouts import reader
 from qcore_plugins._shared.folding import fold_batchnorm
 from qcore_plugins.families.yolov5.network import YoloV5
 

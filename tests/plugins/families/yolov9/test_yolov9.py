@@ -212,7 +212,7 @@ def test_checkpoints_are_the_references(shared, upstream, apart, file, name):
 
 @pytest.mark.assets
 def test_raw_and_decoded_heads_say_the_same(shared, tmp_path):
-    from qcore_kit.boxes.outputs import reader
+    from qcore_kit.layouts import reader
 
     read = []
     for head in ("decoded", "raw"):

@@ -7,28 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from qcore.plugin import Tensor, UsageError
+from qcore_kit.layouts import HasScript, Layout
 from qcore_kit.scripts import joined, template
 
-READERS = {
-    (("boxes-objectness-classes", "decoded"),): ("objectness", ("OUTPUT",)),
-    (("boxes-classes", "decoded"),): ("together", ("OUTPUT",)),
-    (("boxes-classes-rows", "decoded"),): ("rows", ("OUTPUT",)),
-    (("corners-classes", "decoded"),): ("corners", ("OUTPUT",)),
-    (("corners-classes-rows", "decoded"),): ("corner_rows", ("OUTPUT",)),
-    (("corners-score-class", "decoded"),): ("labelled", ("OUTPUT",)),
-    (("corners-score-class", "nms"),): ("labelled", ("OUTPUT",)),
-    (("boxes", "decoded"), ("scores", "decoded")): ("apart", ("BOXES", "SCORES")),
-}
-"""Meaning and stage of the outputs -> template, and its constants that name them."""
 
-
-def source(params: Any, outputs: Sequence[Tensor], names: Sequence[str], suppressed: Sequence[str]) -> str:
+def source(
+    params: Any, outputs: Sequence[Tensor], names: Sequence[str], layout: Layout | None, suppressed: Sequence[str]
+) -> str:
     """The text for these parameters and outputs.
 
     Args:
         params: Of the postprocessor.
         outputs: Of the contract.
         names: Of the classes.
+        layout: Of the outputs; None where they are suppressed.
         suppressed: Names of counts, boxes, scores and classes where the suppression is inside the graph.
 
     Raises:
@@ -38,15 +30,12 @@ def source(params: Any, outputs: Sequence[Tensor], names: Sequence[str], suppres
     limit = {"MAX_DETECTIONS": params.max_detections}
     if suppressed:
         return _part("suppressed", {**shared, **limit, "OUTPUTS": tuple(suppressed)})
-    ordered = sorted(outputs, key=lambda tensor: tensor.meaning)
-    said = tuple((tensor.meaning, tensor.stage) for tensor in ordered)
-    if said not in READERS:
+    if not isinstance(layout, HasScript):
         listed = ", ".join(f"{tensor.name} ({tensor.meaning}, {tensor.stage})" for tensor in outputs)
         raise UsageError(
             f"there is no script for these outputs: {listed}", hint="export the model with --head decoded or --head nms"
         )
-    name, constants = READERS[said]
-    reading = _part(name, dict(zip(constants, (tensor.name for tensor in ordered), strict=True)))
+    reading = layout.script(outputs)
     settings = {
         "IOU": params.iou,
         "MULTI_LABEL": params.multi_label,

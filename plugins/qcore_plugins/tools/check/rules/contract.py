@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from qcore.plugin import Contract, Tensor
-from qcore_kit.boxes.outputs import JOINED
+from qcore.plugin import Contract, Tensor, UsageError
 from qcore_kit.checks import Documented, Hit, Subject
+from qcore_kit.layouts import HasClasses, layout_of
 
 ATTACH = "qcore contract attach {file} --family FAMILY --names names.txt --in-place"
 
@@ -136,7 +136,7 @@ class ClassCount(OfContract):
         """Each output whose meaning is known."""
         shapes = {tensor.name: tensor.shape for tensor in subject.outputs}
         for output in contract.outputs:
-            found = _classes(output, shapes.get(output.name, output.shape))
+            found = _classes(output, contract.outputs, shapes.get(output.name, output.shape))
             if found is not None and found != len(contract.classes):
                 yield Hit(output.name, f"{found} classes, the contract names {len(contract.classes)}")
 
@@ -199,15 +199,13 @@ def _fit(agreed: Sequence[Any], found: Sequence[Any]) -> bool:
     )
 
 
-def _classes(output: Tensor, shape: Sequence[Any]) -> int | None:
+def _classes(output: Tensor, outputs: Sequence[Tensor], shape: Sequence[Any]) -> int | None:
     """How many classes an output has scores for; None where that cannot be told."""
-    if output.stage != "decoded" or len(shape) != 3:
+    try:
+        layout = layout_of([output] if output.meaning not in ("boxes", "scores") else outputs)
+    except UsageError:
         return None
-    joined = JOINED.get(output.meaning or "")
-    if joined is None and output.meaning != "scores":
-        return None
-    size = shape[joined.axis if joined else 2]
-    return size - (joined.before if joined else 0) if isinstance(size, int) else None
+    return layout.count(output, shape) if isinstance(layout, HasClasses) else None
 
 
 RULES = (NoContract, Signature, Batch, CalibrationShape, ClassCount, CalibrationHash, OtherProfile)
