@@ -190,7 +190,7 @@ class LoaderSpec(Spec["Loader"]):
 
     Attributes:
         format: Name of the format whose content it reads.
-        produces: Form of the model it returns.
+        produces: Form of the model it returns, as far as can be said before a file is open; the format always holds.
         describes: `package.module:function` that gives the contract of an exported file of this family, from its
             inputs, outputs and class names; needs none of the loader's requirements. None where there is no such thing.
 

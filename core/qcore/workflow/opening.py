@@ -127,7 +127,8 @@ def loaded(opened: Opened, spec: LoaderSpec, settings: Mapping[str, Any]) -> Mod
         FileError: It is not what the loader reads; the message names the file.
     """
     try:
-        model = declared(spec, spec.create().load(opened.content, options=spec.typed(settings)), spec.produces)
+        model = spec.create().load(opened.content, options=spec.typed(settings))
+        model = declared(spec, model, Form(spec.produces.format))  # the rest is the file's to say
     except FileError as error:
         if str(opened.path) in error.message:
             raise

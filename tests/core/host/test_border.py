@@ -242,7 +242,7 @@ def session_giving(outputs):
             "loader",
             "load",
             lambda self, content, *, options: Model(Form("torch"), content, CONTRACT),
-            "gave a model of the form torch, declared is numbers (float)",
+            "gave a model of the form torch, declared is numbers",
         ),
         (
             "backend",

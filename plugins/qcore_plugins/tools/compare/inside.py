@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from qcore.plugin import SUPPRESSED, NoRoute, QcoreError, Seen, Sums, Tensor, batch_size, bundled, quantities
+from qcore.plugin import SUPPRESSED, Arrays, NoRoute, QcoreError, Seen, Sums, Tensor, batch_size, bundled, quantities
 from qcore_kit.comparison.protocols import Inside, Quantized
 from qcore_kit.comparison.rung import Cause, Rung
 from qcore_kit.kinds import ProbeSpec
@@ -33,11 +33,11 @@ ALIKE = 0.98
 """Cosine from which a layer's values explain those of the other."""
 
 
-def rung(reference: Side, candidate: Side, tensors: Sequence[Any]) -> Rung:
+def rung(reference: Side, candidate: Side, tensors: Sequence[Arrays]) -> Rung:
     """Layer by layer on some input tensors, where both models take them and can be looked into."""
     if not takes(candidate, tensors[0]):
-        refused = f"CANDIDATE takes no {tensors[0].dtype} tensors of {list(tensors[0].shape[1:])} as REF does"
-        return Rung("inside the graph", "none", refused)
+        sizes = " and ".join(f"{array.dtype} tensors of {list(array.shape[1:])}" for array in tensors[0].values())
+        return Rung("inside the graph", "none", f"CANDIDATE takes no {sizes} as REF does")
     opened = []
     for side in (reference, candidate):
         try:
@@ -152,7 +152,7 @@ def _ratios(
     one: Inside,
     other: Inside,
     pairs: Mapping[str, str],
-    tensors: Sequence[Any],
+    tensors: Sequence[Arrays],
 ) -> dict[str, float]:
     """10 log10 of signal over noise of each layer's output, in dB."""
     sums = {layer: np.zeros(2) for layer in pairs}
@@ -169,7 +169,7 @@ def _ratios(
     return {layer: _decibel(*map(float, found)) for layer, found in sums.items()}
 
 
-def _runtime(candidate: Side, other: Inside, tensor: Any) -> dict[str, Any]:
+def _runtime(candidate: Side, other: Inside, arrays: Arrays) -> dict[str, Any]:
     """The quantity of the outputs that the runtime makes otherwise than the graph says; empty where it makes none so.
 
     Probes compute what a graph says, so that all layers may be right where the runtime is not.
@@ -177,10 +177,10 @@ def _runtime(candidate: Side, other: Inside, tensor: Any) -> dict[str, Any]:
     names = [output.name for output in candidate.contract.outputs]
     if any(output.stage == SUPPRESSED for output in candidate.contract.outputs) or not set(names) <= other.tensors:
         return {}
-    fed = candidate.fed(tensor)
+    fed = candidate.fed(arrays)
     ran, literal = candidate.predictor.session.run(fed), other.run(fed, names)
     both = [
-        quantities(candidate.predictor, Seen(tensor, {name: values[name][:1] for name in names}, None))
+        quantities(candidate.predictor, Seen(arrays, {name: values[name][:1] for name in names}, None))
         for values in (literal, ran)
     ]
     for name, (value, place) in both[0].items():

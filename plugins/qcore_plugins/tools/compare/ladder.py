@@ -9,6 +9,7 @@ from typing import Any
 
 from qcore.plugin import (
     SUPPRESSED,
+    Arrays,
     Contract,
     FileError,
     Host,
@@ -266,7 +267,7 @@ def _run(
     return _saturated(rungs, other, kept)
 
 
-def _saturated(rungs: list[Rung], candidate: Side, tensors: Sequence[Any]) -> list[Rung]:
+def _saturated(rungs: list[Rung], candidate: Side, tensors: Sequence[Arrays]) -> list[Rung]:
     """The steps with what saturation explains of those that fail, before causes that only say where numbers differ.
 
     Where none fails, layers whose sums are wrong are still noted: other inputs may show them.
