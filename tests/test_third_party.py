@@ -1,4 +1,4 @@
-"""One distribution of somebody else at work: its own kind, runtime, profile, rule, command and reporter."""
+"""One distribution of somebody else at work: its own kind, runtime, profile, layout, rule, command and reporter."""
 
 import json
 import os
@@ -8,6 +8,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 
 POINTS = Path(__file__).resolve().parents[1] / "docs" / "examples" / "points.py"
@@ -35,7 +37,7 @@ from dataclasses import dataclass
 
 from acme.kinds import PackagerSpec
 from qcore.plugin import BackendSpec, CommandSpec, Form, hookimpl
-from qcore_kit.kinds import LinterSpec, ProfileSpec, ReporterSpec
+from qcore_kit.kinds import LayoutSpec, LinterSpec, ProfileSpec, ReporterSpec
 
 qcore_api = "1"
 
@@ -72,6 +74,14 @@ def qcore_linters():
 @hookimpl
 def qcore_reporters():
     yield ReporterSpec(name="acme-text", summary="The verdict as text", factory="acme.parts:Plain", suffix=".txt")
+
+
+@hookimpl
+def qcore_layouts():
+    yield LayoutSpec(
+        name="acme-scores-first", summary="[B, N, classes + 4], scores then corners", factory="acme.parts:ScoresFirst",
+        matches=(("acme-scores-first", "decoded"),),
+    )
 
 
 @hookimpl
@@ -160,6 +170,27 @@ class Rules:
         return [Mentions()]
 
 
+class ScoresFirst:
+    def read(self, outputs, values):
+        rows = values[outputs[0].name]
+        return rows[..., -4:], rows[..., :-4]
+
+    def parts(self, output, values, size, classes):
+        return {"scores": (values[..., :-4], lambda index: classes[index[2]]), "corners": (values[..., -4:], str)}
+
+    def count(self, output, shape):
+        return shape[2] - 4
+
+    def script(self, outputs):
+        rows = f"outputs[{outputs[0].name!r}][0]"
+        return f"def decode(outputs):\\n    rows = {rows}\\n    return rows[:, -4:], rows[:, :-4]\\n"
+
+    def tail(self, graph, outputs):
+        name, (_, count, size) = outputs[0].name, outputs[0].shape
+        whole = graph.free(name)
+        return graph.slice(whole, size - 4, size, 2), graph.slice(whole, 0, size - 4, 2), count
+
+
 class Plain:
     def write(self, report, path):
         path.write_text(f"{report.title}: {report.verdict}", encoding="utf-8")
@@ -214,7 +245,7 @@ def test_everything_of_it_is_listed(qcore_):
     kinds = {row["kind"]: row["name"] for row in rows}
     assert kinds == {
         "packager": "zip", "command": "pack", "linter": "acme", "reporter": "acme-text", "profile": "acme",
-        "backend": "acme"
+        "backend": "acme", "layout": "acme-scores-first",
     }  # fmt: skip
     assert {(row["status"], row["version"], row["api"]) for row in rows} == {("ok", "1.2", "1")}
 
@@ -235,3 +266,70 @@ def test_its_command_uses_its_kind_and_its_reporter(qcore_):
     assert (qcore_.folder / "page" / "report.txt").read_text() == "pack: points.onnx: pass"
     assert (qcore_.folder / "page" / "report.html").exists()
     assert "pack" in qcore_("--help")
+
+
+@pytest.fixture(scope="module")
+def turned(exported, qcore_):
+    """The detector that ships with qcore, its output rewritten to what the layout of `acme` reads."""
+    model = onnx.load(str(exported))
+    contract = json.loads(model.metadata_props[0].value)
+    output = model.graph.output[0]
+    channels = contract["outputs"][0]["shape"][2]
+    add = model.graph.node.append
+    parts = ["turned.xy", "turned.wh", "turned.objectness", "turned.classes"]
+    sizes = onnx.numpy_helper.from_array(np.array([2, 2, 1, channels - 5]), "turned.sizes")
+    half = onnx.numpy_helper.from_array(np.float32(0.5), "turned.half")
+    model.graph.initializer.extend([sizes, half])
+    add(onnx.helper.make_node("Split", [output.name, "turned.sizes"], parts, "turned_split", axis=2))
+    add(onnx.helper.make_node("Mul", [parts[1], "turned.half"], ["turned.radius"], "turned_half"))
+    add(onnx.helper.make_node("Sub", [parts[0], "turned.radius"], ["turned.first"], "turned_first"))
+    add(onnx.helper.make_node("Add", [parts[0], "turned.radius"], ["turned.last"], "turned_last"))
+    add(onnx.helper.make_node("Mul", [parts[2], parts[3]], ["turned.scores"], "turned_scores"))
+    joined = ["turned.scores", "turned.first", "turned.last"]
+    add(onnx.helper.make_node("Concat", joined, ["turned"], "turned_join", axis=2))
+    shape = [*contract["outputs"][0]["shape"][:2], channels - 1]
+    output.CopyFrom(onnx.helper.make_tensor_value_info("turned", onnx.TensorProto.FLOAT, shape))
+    contract["outputs"] = [
+        {"name": "turned", "dtype": "float32", "shape": shape, "meaning": "acme-scores-first", "stage": "decoded"}
+    ]
+    model.metadata_props[0].value = json.dumps(contract)
+    onnx.save(model, str(qcore_.folder / "turned.onnx"))
+    return qcore_.folder / "turned.onnx"
+
+
+def test_its_layout_is_read_wherever_outputs_are(turned, exported, pictures, qcore_):
+    picture = pictures / "images" / "0000.png"
+
+    def found(file):
+        (document,) = json.loads(qcore_("predict", file, picture, "--json"))
+        return [(one["name"], [round(side) for side in one["box"]]) for one in document["results"]]
+
+    before = found(exported)
+    assert before
+    assert found(turned) == before
+    qcore_("export", turned, "--to", "onnx", "--head", "nms", "-o", "nms")
+    assert found("nms/turned.onnx") == before
+    verdict = json.loads(qcore_("compare", turned, turned, "--data", pictures / "images", "--limit", 2, "--json"))
+    tensors = next(step for step in verdict["steps"] if step["step"] == "raw tensors")
+    assert set(tensors["figures"]) == {"scores", "corners"}
+
+
+def test_a_script_without_qcore_reads_its_layout(turned, pictures, qcore_):
+    (qcore_.folder / "detect.py").write_text(qcore_("snippet", turned))
+    picture = pictures / "images" / "0000.png"
+    (document,) = json.loads(qcore_("predict", turned, picture, "--json"))
+    done = subprocess.run(
+        [sys.executable, "detect.py", picture], capture_output=True, text=True, check=False, cwd=qcore_.folder
+    )
+    assert done.returncode == 0, done.stderr
+    assert all(one["name"] in done.stdout for one in document["results"])
+
+
+def test_its_count_of_classes_is_held_against_the_contract(turned, qcore_):
+    model = onnx.load(str(turned))
+    contract = json.loads(model.metadata_props[0].value)
+    contract["classes"] = [*contract["classes"], "cloud"]
+    model.metadata_props[0].value = json.dumps(contract)
+    onnx.save(model, str(qcore_.folder / "more.onnx"))
+    report = json.loads(qcore_("check", "more.onnx", "--target", "onnxruntime", "--json", code=1))
+    assert any("5" in one["message"] and "4" in one["message"] for one in report["findings"])

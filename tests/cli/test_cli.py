@@ -217,7 +217,7 @@ def test_pictures_that_cannot_be_read_are_named_and_skipped(run, int8, picture, 
         (["quantize", "{int8}", "--calib", "{images}", "{q}"], 4, "the model is quantized already"),
         (["contract", "show", "{checkpoint}"], 6, "no contract inside"),
         (["contract", "attach", "{checkpoint}", "--family", "yolov5", "-o", "{out}"], 2, "only exported files carry"),
-        (["nonsense"], 2, "invalid choice"),
+        (["nonsense"], 2, "there is no command nonsense"),
         ([], 2, "required"),
     ],
 )  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from qcore.errors import UsageError
 from qcore.host.plugins import Host
 from qcore.host.specs import CommandSpec
+from qcore.words import meant
 
 EXAMPLES = {"list-plugins": "qcore list-plugins --json", "plan": "qcore plan yolov5n.pt nncf openvino"}
 SUMMARIES = {
@@ -67,9 +68,11 @@ def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     if called not in SUMMARIES:
         for spec in host.specs(CommandSpec):  # qcore's own first
             commands.setdefault(spec.name, spec.summary)
-        if called and not called.startswith("-") and called not in commands and "--no-plugins" in argv:
+        if called and not called.startswith("-") and called not in commands:
+            left_out = "--no-plugins leaves those of plugins out, " if "--no-plugins" in argv else ""
             raise UsageError(
-                f"{called} is a command of a plugin, which --no-plugins leaves out", hint="omit --no-plugins"
+                f"there is no command {called}{meant(called, commands)}",
+                hint=f"{left_out}qcore --help shows all, qcore list-plugins what is disabled or broken",
             )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
     for name in sorted(commands):
