@@ -11,11 +11,9 @@ from __future__ import annotations
 import argparse
 import tempfile
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 import qcore
-from qcore.workflow.pipelines import Pipeline
 from qcore_plugins.runtimes.tensorrt.building import run
 from qcore_plugins.runtimes.tensorrt.child import Request
 from qcore_plugins.runtimes.tensorrt.packages import choose
@@ -24,15 +22,15 @@ PICTURES, STEPS = 16, 4
 SHARES = ("engine / float32 ONNX", "weights / float32 ONNX")
 
 
-def kinds(weights: Path, calib: Path) -> dict[str, Pipeline]:
-    """A pipeline for each precision."""
-    base = qcore.pipeline(weights=weights).load()
+def kinds(weights: Path, calib: Path) -> dict[str, qcore.Recipe]:
+    """A recipe for each precision."""
+    base = qcore.recipe(weights)
     torch = ("pytorch-quantization",)
     return {
         "float32": base,
-        "float16": base.computing("f16"),
-        "INT8 PTQ": base.quantize(*torch, calibration=calib, limit=PICTURES),
-        "INT8 QAT": base.quantize(*torch, calibration=calib, limit=PICTURES, qat=True, steps=STEPS, rate=1e-6),
+        "float16": base.with_precision("f16"),
+        "INT8 PTQ": base.with_quantizer(*torch, calibration=calib, limit=PICTURES),
+        "INT8 QAT": base.with_quantizer(*torch, calibration=calib, limit=PICTURES, qat=True, steps=STEPS, rate=1e-6),
     }
 
 
@@ -46,10 +44,11 @@ def inside(onnx: Path, capability: str) -> int:
 def rows(weights: Path, calib: Path, capability: str, work: Path) -> list[str]:
     """One row of the table for each precision."""
     found, whole = [], 0
-    for kind, pipeline in kinds(weights, calib).items():
-        target = "tensorrt" if kind.startswith("INT8") else None
-        onnx = replace(pipeline, target=target).save(work / kind, goal="onnx")
-        built = qcore.pipeline(weights=onnx).converting(compute_capability=capability).model("tensorrt")
+    run = qcore.recipe(weights).start()
+    for kind, recipe in kinds(weights, calib).items():
+        profile = "tensorrt" if kind.startswith("INT8") else None
+        onnx = run.vary(recipe.with_backend(None, profile=profile)).save(work / kind, to="onnx")
+        built = qcore.recipe(onnx).with_conversion(compute_capability=capability).start().model("tensorrt")
         size, stored, weights_ = len(built.module.plan), onnx.stat().st_size, inside(onnx, capability)
         whole = whole or stored
         cells = (

@@ -50,7 +50,7 @@ def modelopt_torch(weights: Path, batches: list[dict[str, Any]], out: Path) -> N
     import modelopt.torch.quantization as mtq
     import torch
 
-    module = qcore.pipeline(weights=weights).load().loaded.module.eval()
+    module = qcore.recipe(weights).start().model("loaded").module.eval()
     pictures = [torch.from_numpy(batch["images"]) for batch in batches]
     made = mtq.quantize(module, mtq.INT8_DEFAULT_CFG, lambda model: [model(picture) for picture in pictures])
     with torch.no_grad():
@@ -63,10 +63,10 @@ def modelopt_torch(weights: Path, batches: list[dict[str, Any]], out: Path) -> N
 def made(assets: Path, work: Path) -> Iterator[tuple[str, Path]]:
     """Name and path of every file: the float one, those of other tools, and ours for each runtime."""
     weights, calib = assets / "weights" / "yolov5n-coco.pt", assets / "coco-calib" / "images"
-    pipeline = qcore.pipeline(weights=weights).at("onnx")
-    contract = pipeline.loaded.contract
-    float_ = pipeline.save(work / "float", goal="onnx")
-    batches = list(pipeline.inputs(calib, limit=PICTURES))
+    run = qcore.recipe(weights).start()
+    contract = run.model("onnx").contract
+    float_ = run.save(work / "float", to="onnx")
+    batches = list(run.inputs(calib, limit=PICTURES))
     yield "float export", float_
     for name, tool, source in (
         ("ONNX Runtime quantize_static", onnxruntime_default, float_),
@@ -78,6 +78,6 @@ def made(assets: Path, work: Path) -> Iterator[tuple[str, Path]]:
             tool(source, batches, path)
             onnx.save(with_contract(onnx.load(path), contract), path)
         yield name, path
-    table = pipeline.quantize("onnxruntime", calibration=calib, limit=PICTURES).quantized()
+    table = run.vary(run.recipe.with_quantizer("onnxruntime", calibration=calib, limit=PICTURES))
     for target in TARGETS:
-        yield f"qcore for {target}", table.save(work / target, goal=qcore.Form("onnx", profile=target))
+        yield f"qcore for {target}", table.save(work / target, to=qcore.Form("onnx", profile=target))

@@ -127,7 +127,7 @@ def command(*arguments: str) -> None:
 
 def matches(file: Path, subject: Subject, backend: str) -> Matches:
     """The file's detections on the evaluation data, matched."""
-    detector = qcore.pipeline(weights=file).to(backend).following("upstream").build()
+    detector = qcore.recipe(file).with_backend(backend).with_protocol("upstream").start().predictor()
     evaluator = qcore.plugins.get(qcore.EvaluatorSpec, "detection").create()
     return evaluator.matches(detector, subject.data, progress=Silent())
 

@@ -85,7 +85,7 @@ def exported(checkpoint, tmp_path_factory) -> Path:
     """That detector as ONNX, at its own size."""
     import qcore
 
-    return qcore.pipeline(weights=checkpoint).save(tmp_path_factory.mktemp("exported"), goal="onnx")
+    return qcore.recipe(checkpoint).start().save(tmp_path_factory.mktemp("exported"), to="onnx")
 
 
 @pytest.fixture(scope="session")
@@ -93,8 +93,12 @@ def int8(exported, pictures, tmp_path_factory) -> Path:
     """And quantized for ONNX Runtime."""
     import qcore
 
-    made = qcore.pipeline(weights=exported).quantize("onnxruntime", calibration=pictures / "images").to("onnxruntime")
-    return made.save(tmp_path_factory.mktemp("int8"))
+    made = (
+        qcore.recipe(exported)
+        .with_quantizer("onnxruntime", calibration=pictures / "images")
+        .with_backend("onnxruntime")
+    )
+    return made.start().save(tmp_path_factory.mktemp("int8"))
 
 
 @pytest.fixture(scope="session")
@@ -102,9 +106,11 @@ def trained(checkpoint, pictures):
     """A short training, ready to be converted."""
     import qcore
 
-    made = qcore.pipeline(weights=checkpoint)
     options = {"qat": True, "batch": 2, "steps": 20}
-    return made.quantize("pytorch-quantization", calibration=pictures / "images", **options).quantized()
+    made = qcore.recipe(checkpoint).with_quantizer("pytorch-quantization", calibration=pictures / "images", **options)
+    run = made.start()
+    run.model("quantizer")
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ TOOLS = {
     "report": None,
     "sensitivity": "sensitivity",
     "snippet": "snippet",
+    "verify": None,
 }
 """Plugin of a tool -> the command that goes with it."""
 EVERYDAY = ("contract", "eval", "export", "inspect", "list-plugins", "plan", "predict", "quantize")

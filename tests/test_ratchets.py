@@ -11,7 +11,7 @@ CORE, KIT, PLUGINS, CONTRIB = (
     ROOT / part for part in ("core", "plugins/qcore_kit", "plugins/qcore_plugins", "contrib")
 )
 
-LINES = 5365
+LINES = 4996
 """Of core/qcore, without `testing`. The goal is 4,500."""
 CIRCLES = 0
 """Groups of modules that import one another."""
@@ -113,7 +113,7 @@ def test_circles():
     grimp = pytest.importorskip("grimp", reason="import-linter brings it")
     import networkx
 
-    graph = grimp.build_graph("qcore", "qcore_kit", "qcore_plugins", cache_dir=None)
+    graph = grimp.build_graph("qcore", "qcore_kit", "qcore_plugins", cache_dir=None, exclude_type_checking_imports=True)
     arrows = networkx.DiGraph((a, b) for a in graph.modules for b in graph.find_modules_directly_imported_by(a))
     circles = [sorted(group) for group in networkx.strongly_connected_components(arrows) if len(group) > 1]
     held(len(circles), CIRCLES, [", ".join(group) for group in circles])

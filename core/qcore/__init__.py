@@ -3,16 +3,18 @@
 ```python
 import qcore
 
-base = qcore.pipeline("yolov5", weights="yolov5n.pt")
-detector = base.quantize("nncf", calibration="images/").to("openvino").build()
-detections = detector("street.jpg")
+float_model = qcore.recipe("yolov5n.pt", imgsz=640)
+int8 = float_model.with_quantizer("nncf", calibration="images/").with_backend("openvino")
+with int8.start() as run:
+    detections = run.predictor()("street.jpg")
+    run.save("out/")
 ```
 """
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from qcore.contract import Contract, Step, Tensor
@@ -28,19 +30,19 @@ from qcore.errors import (
     UsageError,
 )
 from qcore.forms import Form
-from qcore.host.plugins import Host
+from qcore.host.plugins import Host, installed
 from qcore.model import Model
 
 if TYPE_CHECKING:
-    from qcore.workflow.evaluating import Judge
-    from qcore.workflow.parity import Parity
-    from qcore.workflow.pipelines import Pipeline
+    from qcore.workflow.evaluating import Evaluation, Judge
     from qcore.workflow.planner import Plan
     from qcore.workflow.predictor import Predictor
+    from qcore.workflow.recipe import Recipe, recipe
+    from qcore.workflow.run import Run
 
 __version__ = "0.1.0"
 
-plugins = Host()
+plugins = installed
 """The plugins of this process: everything installed, and what `plugins.register` adds."""
 
 
@@ -60,25 +62,65 @@ def load(path: str | os.PathLike[str], loader: Any = None, **options: Any) -> Mo
     return load_model(path, plugins=plugins, loader=loader, options=options)
 
 
-def pipeline(loader: Any = None, *, weights: str | os.PathLike[str], **options: Any) -> Pipeline:
-    """Begin a pipeline.
+def predictor(
+    file: str | os.PathLike[str], backend: Any = None, *, protocol: str | None = None, **options: Any
+) -> Predictor:
+    """A model that is ready to be called.
 
     Args:
-        loader: Name or object; None lets the content of the file decide.
-        weights: The checkpoint or exported file.
-        **options: Of the loader.
-    """
-    from qcore.workflow.pipelines import Pipeline
+        file: A checkpoint or an exported file.
+        backend: Name or object; by default the one that runs the file as it is.
+        protocol: Of the contract, to follow instead of its own parameters.
+        **options: Of the backend.
 
-    return Pipeline(plugins, Path(weights), loader, options)
+    Raises:
+        FileError: The file is absent, damaged, or nothing recognises what is inside.
+        UsageError: Several backends run the file, or none does.
+    """
+    from qcore.workflow.recipe import recipe
+
+    begun = recipe(file).with_protocol(protocol)
+    return (begun if backend is None else begun.with_backend(backend, **options)).start().predictor()
+
+
+def evaluate(
+    file: str | os.PathLike[str],
+    data: Any,
+    backend: Any = None,
+    *,
+    protocol: str | None = None,
+    images: Any = None,
+    classes: Mapping[str, str] | None = None,
+) -> Evaluation:
+    """Measure a model on labelled data.
+
+    Args:
+        file: A checkpoint or an exported file.
+        data: What the evaluator of the model's task reads.
+        backend: Name or object; by default the one that runs the file as it is.
+        protocol: Of the contract, to follow instead of its own parameters.
+        images: Where the inputs lie, if not beside the data.
+        classes: Class of the model -> class of the data, where the names differ.
+
+    Raises:
+        FileError: The file or the data is absent or damaged.
+        UsageError: Several backends run the file, or none does.
+    """
+    from qcore.workflow.recipe import recipe
+
+    begun = recipe(file)
+    run = (begun if backend is None else begun.with_backend(backend)).start()
+    return run.evaluate(data, protocol=protocol, images=images, classes=classes)
 
 
 _LATER = {
+    "Evaluation": "evaluating",
     "Judge": "evaluating",
-    "Parity": "parity",
-    "Pipeline": "pipelines",
     "Plan": "planner",
     "Predictor": "predictor",
+    "Recipe": "recipe",
+    "Run": "run",
+    "recipe": "recipe",
 }
 
 
@@ -87,13 +129,15 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'qcore' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(f"qcore.workflow.{_LATER[name]}"), name)
+    value = globals()[name] = getattr(import_module(f"qcore.workflow.{_LATER[name]}"), name)
+    return value
 
 
 __all__ = [
     "AssumptionWarning",
     "CheckFailed",
     "Contract",
+    "Evaluation",
     "FileError",
     "Form",
     "Host",
@@ -102,16 +146,18 @@ __all__ = [
     "MissingDevice",
     "Model",
     "NoRoute",
-    "Parity",
-    "Pipeline",
     "Plan",
     "PluginError",
     "Predictor",
     "QcoreError",
+    "Recipe",
+    "Run",
     "Step",
     "Tensor",
     "UsageError",
+    "evaluate",
     "load",
-    "pipeline",
     "plugins",
+    "predictor",
+    "recipe",
 ]

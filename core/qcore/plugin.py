@@ -39,7 +39,7 @@ from qcore.host.specs import (
     BackendSpec as BackendSpec, CommandSpec as CommandSpec, ConverterSpec as ConverterSpec,
     EvaluatorSpec as EvaluatorSpec, FormatSpec as FormatSpec, LoaderSpec as LoaderSpec,
     PostprocessorSpec as PostprocessorSpec, PreprocessorSpec as PreprocessorSpec, QuantizerSpec as QuantizerSpec,
-    Spec as Spec,
+    Spec as Spec, VerifierSpec as VerifierSpec,
 )
 
 if TYPE_CHECKING:
@@ -61,20 +61,21 @@ if TYPE_CHECKING:
         Recording as Recording, Reporter as Reporter, Session as Session,
     )
     from qcore.words import counted as counted, meant as meant, plain as plain
-    from qcore.workflow.evaluating import Judge as Judge, evaluator as evaluator
+    from qcore.workflow.evaluating import Evaluation as Evaluation, Judge as Judge, evaluator as evaluator
     from qcore.workflow.inputs import Calibration as Calibration
     from qcore.workflow.opening import (
         Opened as Opened, choose_loader as choose_loader, format_for as format_for, no_contract as no_contract,
         open_file as open_file, recognise as recognise,
     )
-    from qcore.workflow.parity import Parity as Parity, elsewhere as elsewhere
-    from qcore.workflow.pipelines import Pipeline as Pipeline
     from qcore.workflow.planner import Plan as Plan
     from qcore.workflow.predictor import Predictor as Predictor, assembled as assembled
-    from qcore.workflow.quantity import Quantity as Quantity, Sums as Sums
-    from qcore.workflow.raw_outputs import SUPPRESSED as SUPPRESSED, Seen as Seen
+    from qcore.workflow.recipe import (
+        Labelled as Labelled, Quantizing as Quantizing, Recipe as Recipe, recipe as recipe,
+    )
+    from qcore.workflow.run import Run as Run
+    from qcore.workflow.sessions import compiled as compiled
     from qcore.workflow.inputs import batch_size as batch_size, stack as stack, split as split, cut as cut
-    from qcore.protocols import Prepared as Prepared, Digests as Digests
+    from qcore.protocols import LIMIT as LIMIT, Prepared as Prepared, Digests as Digests
 # fmt: on
 
 _LATER = {
@@ -83,7 +84,7 @@ _LATER = {
     "progress": "Silent Skipping",
     "words": "counted meant plain",
     "protocols": (
-        "Prepared Digests "
+        "LIMIT Prepared Digests "
         "Analyzer Arrays Backend CalibrationData Converter Evaluator Executed Format "
         "Loader Postprocessor Preprocessor Progress Quantizer Recording Reporter Session "
     ),
@@ -92,20 +93,18 @@ _LATER = {
     "host.choice": "bundled only shared_options",
     "cli.console": "Output",
     "cli.frame": "add_common",
-    "workflow.pipelines": "Pipeline",
+    "workflow.recipe": "Labelled Quantizing Recipe recipe",
+    "workflow.run": "Run",
+    "workflow.sessions": "compiled",
     "workflow.predictor": "Predictor assembled",
     "workflow.planner": "Plan",
-    "workflow.evaluating": "Judge evaluator",
+    "workflow.evaluating": "Evaluation Judge evaluator",
     "workflow.inputs": "batch_size stack split cut Calibration",
     "workflow.opening": (
         "Opened open_file recognise no_contract format_for choose_loader "
         "describe_exported=describe load_opened=loaded prepared_content=prepared "
         "save_model=save load_model=load "
     ),
-    "workflow.parity": "Parity prove=check elsewhere PARITY_INPUTS=INPUTS",
-    "workflow.raw_outputs": "Seen run_seen=seen quantities=parts SUPPRESSED",
-    "workflow.quantity": "Sums Quantity COSINES=LIMITS SIZE_FACTORS=SIZES",
-    "workflow.samples": "read_samples=samples",
 }
 """Module -> names of it, `public=own` where they differ, that are imported when they are asked for: listing plugins
 needs none of them."""

@@ -17,6 +17,8 @@ from qcore.forms import Form
 from qcore.model import Model
 
 T = TypeVar("T")
+LIMIT, SEED = 512, 0
+"""How many calibration inputs are drawn at most, and the seed of the draw."""
 Arrays = Mapping[str, Any]
 """Tensor name -> NumPy array."""
 
@@ -54,15 +56,18 @@ class CalibrationData(Protocol):
     """Calibration inputs, already preprocessed at the model's own shape; can be iterated more than once.
 
     Attributes:
-        sha256: Over their contents.
         judge: Gives the main figure (e.g. AP) of any session of this model on labelled data; None without such data.
     """
 
-    sha256: str
     judge: Callable[[Session], float] | None
 
+    @property
+    def sha256(self) -> str:
+        """Over the contents of all inputs, as they were read."""
+        ...
+
     def __len__(self) -> int:
-        """How many batches there are."""
+        """How many batches there are, at most: what cannot be read is left out once it is met."""
         ...
 
     @property
@@ -347,6 +352,28 @@ class Evaluator(Protocol):
         """Collects the results of two models on the data, labelled or not. Optional.
 
         The main figure may be lower by `max_drop`, however certain that is.
+        """
+        ...
+
+
+class Verifier(Protocol):
+    """Follows a model along its route."""
+
+    def check(
+        self, step: Any, before: Model, after: Model, *, options: Mapping[str, Any], host: Any, progress: Progress
+    ) -> None:
+        """Compare what both give.
+
+        Args:
+            step: Spec of the converter.
+            before: What it was given.
+            after: What it made of it.
+            options: It ran with these.
+            host: Where components come from.
+            progress: Told what could not be verified.
+
+        Raises:
+            CheckFailed: They differ by more than the converter may change.
         """
         ...
 

@@ -110,8 +110,9 @@ def main():
         torch.save({"family": "bright", "size": 128}, weights)
         watch = Stopwatch()
         calibration = [picture for picture, _ in pictures(16, seed=1)]
-        base = qcore.pipeline(BrightLoader(), weights=weights)
-        detector = base.quantize("onnxruntime", calibration=calibration).to(watch).build()
+        base = qcore.recipe(weights, BrightLoader())
+        int8 = base.with_quantizer("onnxruntime", calibration=calibration).with_backend(watch)
+        detector = int8.start().predictor()
         right = 0
         for picture, box in pictures(20, seed=2):
             found = detector(picture)

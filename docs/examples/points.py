@@ -212,6 +212,13 @@ def write_model(path):
     onnx.save(with_contract(model, CONTRACT), path)
 
 
+COMBINATIONS = (
+    *((None, "onnxruntime"), (None, "openvino")),
+    *(("onnxruntime", "onnxruntime"), ("onnxruntime", "openvino"), ("nncf", "openvino")),
+)
+"""(quantizer, backend)."""
+
+
 def main(work):
     """Write everything, then quantize with two quantizers for two runtimes and print what each file gets right."""
     qcore.plugins.register(sys.modules[__name__], "points")
@@ -220,14 +227,15 @@ def main(work):
     (work / "labels.json").write_text(json.dumps(labels))
     write_clouds(work / "calibration", 60, seed=3)
     write_model(work / "points.onnx")
-    judge = qcore.Judge(qcore.plugins, work / "labels.json")
-    base = qcore.pipeline(weights=work / "points.onnx")
-    for backend in ("onnxruntime", "openvino"):
-        print(f"{'float':<12} {backend:<12} {judge(base.to(backend).build()):.3f}")
-    for quantizer, backend in (("onnxruntime", "onnxruntime"), ("onnxruntime", "openvino"), ("nncf", "openvino")):
-        made = base.quantize(quantizer, calibration=work / "calibration").to(backend)
-        file = made.save(work / f"{quantizer}-{backend}")
-        print(f"{quantizer:<12} {backend:<12} {judge(qcore.pipeline(weights=file).to(backend).build()):.3f}")
+    base = qcore.recipe(work / "points.onnx")
+    with base.start() as run:
+        for quantizer, backend in COMBINATIONS:
+            recipe = base.with_backend(backend)
+            if quantizer:
+                recipe = recipe.with_quantizer(quantizer, calibration=work / "calibration")
+            file = run.vary(recipe).save(work / f"{quantizer or 'float'}-{backend}")
+            found = qcore.evaluate(file, work / "labels.json", backend)
+            print(f"{quantizer or 'float':<12} {backend:<12} {found.figures[found.name]:.3f}")
 
 
 if __name__ == "__main__":

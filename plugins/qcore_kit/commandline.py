@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from qcore.plugin import Output
-
-if TYPE_CHECKING:
-    from qcore.plugin import Pipeline
-
 import argparse
 import ast
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from qcore.plugin import Host, Plan, UsageError
+from qcore.plugin import Host, Output, Plan, UsageError
 from qcore_kit.machine import CPUS, THIS
+
+if TYPE_CHECKING:
+    from qcore.plugin import Recipe, Run
 
 PRECISIONS = {"fp32": "f32", "fp16": "f16"}
 """Words of the command line -> words of forms."""
@@ -101,9 +97,9 @@ def _heads(host: Host) -> set[str | None]:
     return {spec.produces.head for spec in converters if bundled(spec) or spec.produces.head not in loaded} - {None}
 
 
-def begin(options: argparse.Namespace, output: Output, host: Host) -> Pipeline:
-    """The pipeline that the model's arguments describe."""
-    from qcore.plugin import Pipeline
+def begun(options: argparse.Namespace, host: Host) -> Recipe:
+    """The recipe that the model's arguments describe."""
+    from qcore.plugin import recipe
 
     settings = pairs(options.loader_option, "--loader-option")
     if options.imgsz:
@@ -111,30 +107,37 @@ def begin(options: argparse.Namespace, output: Output, host: Host) -> Pipeline:
     ending = options.head if options.head in _heads(host) else None
     given = {"batch": options.batch, "head": None if ending else options.head}
     settings |= {name: value for name, value in given.items() if value is not None}
-    made = Pipeline(host, Path(options.model), options.loader, settings, output.progress)
-    made = made.preprocessed(**pairs(options.preprocess, "--preprocess")).ending(ending)
-    return made.converting(**conversion(options))
+    made = replace(recipe(options.model, options.loader), loader_options=settings)
+    made = made.with_preprocess(**pairs(options.preprocess, "--preprocess")).with_head(ending)
+    return made.with_conversion(**conversion(options))
 
 
-def running(options: argparse.Namespace, output: Output, host: Host) -> Pipeline:
+def begin(options: argparse.Namespace, output: Output, host: Host) -> Run:
+    """A run of the recipe that the model's arguments describe."""
+    return begun(options, host).start(progress=output.progress, host=host)
+
+
+def running(options: argparse.Namespace, output: Output, host: Host) -> Run:
     """The same, with the runtime's arguments."""
     from qcore.plugin import BackendSpec
 
-    pipeline = begin(options, output, host)
+    recipe = begun(options, host)
     if options.backend:
-        pipeline = pipeline.to(options.backend, **pairs(options.backend_option, "--backend-option"))
+        recipe = recipe.with_backend(options.backend, **pairs(options.backend_option, "--backend-option"))
     elif options.backend_option:
         raise UsageError(
             "--backend-option needs --backend",
-            hint=f"--backend one of {', '.join(s.name for s in pipeline.plugins.specs(BackendSpec))}",
+            hint=f"--backend one of {', '.join(s.name for s in host.specs(BackendSpec))}",
         )
-    if pipeline.conversion:
-        refuse_unused(pipeline.conversion, [pipeline.plan()])
     post = {"confidence": options.confidence, "iou": options.iou}
-    return pipeline.with_params(
+    recipe = recipe.with_parameters(
         preprocess={"rect": True} if options.rect else {},
         postprocess={name: value for name, value in post.items() if value is not None},
     )
+    run = recipe.start(progress=output.progress, host=host)
+    if recipe.conversion:
+        refuse_unused(recipe.conversion, [run.plan()])
+    return run
 
 
 def imgsz(values: list[int] | None) -> Any:

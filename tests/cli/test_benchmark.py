@@ -83,7 +83,7 @@ def test_sessions_share_the_cores_and_the_precision_is_pinned():
 
 
 def test_openvino_sessions_that_share_the_cores_are_not_pinned_to_the_same_ones(exported):
-    session = qcore.pipeline(weights=exported).to("openvino", threads=1).build().session
+    session = qcore.recipe(exported).with_backend("openvino", threads=1).start().predictor().session
     compiled = session._request.get_compiled_model()
     assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
     assert compiled.get_property("ENABLE_CPU_PINNING") is False

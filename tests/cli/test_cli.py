@@ -377,7 +377,7 @@ import itertools, pathlib, sys
 import qcore
 def rss():
     return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6
-detector = qcore.pipeline(weights=sys.argv[1]).build()
+detector = qcore.predictor(sys.argv[1])
 pictures = sorted(pathlib.Path(sys.argv[2]).iterdir())
 sizes = []
 for number, found in enumerate(detector.stream(itertools.islice(itertools.cycle(pictures), 1000)), 1):

@@ -150,8 +150,7 @@ def test_own_code_is_compared_with_the_contract(run, exported, pictures, tmp_pat
 def test_a_stored_tensor_is_that_of_the_first_picture(run, exported, pictures, tmp_path):
     import qcore
 
-    base = qcore.pipeline(weights=exported).load()
-    made = base.preprocessor(base.loaded.contract)
+    made = qcore.recipe(exported).start().preprocessor()
     first = made.expand(pictures / "images")[0]
     tensor, _ = made.fitted(made.read(first))
     np.save(tmp_path / "right.npy", tensor)

@@ -19,8 +19,8 @@ def test_float16_is_half_as_large_and_finds_the_same(run, exported, pictures, tm
     made = json.loads(out)
     assert made["bytes"] < 0.7 * exported.stat().st_size
     assert "f16" in json.loads(run("inspect", made["file"], "--json")[1])["form"]
-    float_ = qcore.pipeline(weights=exported).to("onnxruntime").build()
-    halved = qcore.pipeline(weights=made["file"]).to(backend).build()
+    float_ = qcore.predictor(exported, "onnxruntime")
+    halved = qcore.predictor(made["file"], backend)
     compared = 0
     for one, other in zip(float_.stream(pictures / "images"), halved.stream(pictures / "images"), strict=True):
         assert len(one) == len(other)
@@ -74,4 +74,4 @@ def test_options_of_converters_are_flags_of_the_commands_that_convert(run, expor
 
 def test_a_script_sets_them_by_name(exported):
     with pytest.raises(UsageError, match="no converter has an option speed"):
-        qcore.pipeline(weights=exported).converting(speed=3)
+        qcore.recipe(exported).with_conversion(speed=3).start()

@@ -33,14 +33,14 @@ def clip(pictures, tmp_path_factory):
 @pytest.fixture(scope="module")
 def dynamic(checkpoint, tmp_path_factory):
     """The detector with an open batch."""
-    made = qcore.pipeline(weights=checkpoint, batch="dynamic")
-    return made.save(tmp_path_factory.mktemp("dynamic"), goal="onnx")
+    made = qcore.recipe(checkpoint, batch="dynamic")
+    return made.start().save(tmp_path_factory.mktemp("dynamic"), to="onnx")
 
 
 @pytest.fixture(scope="module")
 def by_fours(checkpoint, tmp_path_factory):
     """The detector with a batch of four."""
-    return qcore.pipeline(weights=checkpoint, batch=4).save(tmp_path_factory.mktemp("fours"), goal="onnx")
+    return qcore.recipe(checkpoint, batch=4).start().save(tmp_path_factory.mktemp("fours"), to="onnx")
 
 
 def video(path, files, rate=10):
@@ -184,7 +184,7 @@ def test_batches_find_what_single_inputs_find(run, exported, dynamic, by_fours, 
 
 
 def test_a_batch_size_reaches_the_session(dynamic, pictures):
-    predictor = qcore.pipeline(weights=dynamic).build()
+    predictor = qcore.predictor(dynamic)
     predictor.batch_size = 5
     sizes, session = [], predictor.session
 
@@ -199,7 +199,7 @@ def test_a_batch_size_reaches_the_session(dynamic, pictures):
 
 
 def test_only_a_batch_is_in_memory(dynamic, pictures):
-    predictor = qcore.pipeline(weights=dynamic).build()
+    predictor = qcore.predictor(dynamic)
     predictor.batch_size = 3
     file = sorted((pictures / "images").iterdir())[0]
     taken = []
@@ -385,7 +385,7 @@ def test_calibration_and_evaluation_take_pictures_only(run, exported, clip, tmp_
     code, _, err = run("quantize", exported, "--calib", clip, *quantizer, "-o", tmp_path)
     assert code == 6
     assert "a video, and pictures are wanted here" in err
-    predictor = qcore.pipeline(weights=exported).build()
+    predictor = qcore.predictor(exported)
     with pytest.raises(FileError, match="a video"):
         list(predictor.examine([clip]))
     assert len(list(predictor.stream(clip))) == FRAMES

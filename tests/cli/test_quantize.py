@@ -63,7 +63,7 @@ def test_a_kept_table_makes_another_runtimes_file(run, exported, images, tmp_pat
         assert run("export", table, "--to", "onnx", "--target", profile, "-o", folder)[0] == 0
         model = qcore.load(folder / "shapes.onnx")
         assert model.form.profile == profile
-        assert len(qcore.pipeline(weights=folder / "shapes.onnx").build()(images / "0000.png")) > 0
+        assert len(qcore.predictor(folder / "shapes.onnx")(images / "0000.png")) > 0
     first, again = (folder / "shapes.onnx" for folder in (tmp_path / "out", tmp_path / "onnxruntime"))
     assert list(qcore.load(first).module.graph.node) == list(qcore.load(again).module.graph.node)
 
@@ -228,8 +228,8 @@ def test_a_file_that_computes_something_else_is_not_written(run, exported, image
                 tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * 1.3, tensor.name))
         return made
 
-    made = qcore.pipeline(weights=exported).quantize("onnxruntime", calibration=images).quantized()
-    right = made.to("onnxruntime").model()
+    made = qcore.recipe(exported).with_quantizer("onnxruntime", calibration=images).with_backend("onnxruntime")
+    right = made.start().model()
     monkeypatch.setattr(convert, "write", wrong)
     monkeypatch.setattr(convert, "literal", lambda _: right.reference())
     code, _, err = run(

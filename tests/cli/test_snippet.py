@@ -70,10 +70,10 @@ def files(exported, int8, tmp_path_factory):
     made = {"yolov5": exported, "int8": int8}
     made |= {layout: in_another_layout(exported, folder, layout) for layout in ("yolov9", "yolonas")}
     for name in ("yolov5", "yolov9", "yolonas"):
-        base = qcore.pipeline(weights=made[name])
-        made[f"{name} nms"] = base.ending("nms").save(folder / f"{name}-nms", goal="onnx")
+        base = qcore.recipe(made[name])
+        made[f"{name} nms"] = base.with_head("nms").start().save(folder / f"{name}-nms", to="onnx")
     for name in ("yolov5", "yolov9", "yolonas", "yolov5 nms"):
-        made[f"{name} openvino"] = qcore.pipeline(weights=made[name]).save(folder / name / "ov", goal="openvino")
+        made[f"{name} openvino"] = qcore.recipe(made[name]).start().save(folder / name / "ov", to="openvino")
     return made
 
 
@@ -91,7 +91,7 @@ def test_the_script_finds_what_qcore_finds(run, files, pictures, tmp_path, name)
     script.write_text(out)
     made = runpy.run_path(str(script))
     session = made["load"](made["MODEL"])
-    predictor = qcore.pipeline(weights=files[name]).build()
+    predictor = qcore.predictor(files[name])
     compared = 0
     for picture in sorted((pictures / "images").iterdir()):
         tensor, place = made["preprocess"](made["read"](str(picture)))
@@ -116,7 +116,7 @@ def test_it_runs_without_qcore_and_prints_json(run, exported, pictures, tmp_path
     done = subprocess.run([sys.executable, "-c", start, script, picture], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found = [json.loads(line) for line in done.stdout.splitlines()]
-    wanted = qcore.pipeline(weights=exported).build()(picture)
+    wanted = qcore.predictor(exported)(picture)
     assert [one["class_id"] for one in found] == wanted.class_id.tolist()
     assert found[0]["input"] == str(picture)
 

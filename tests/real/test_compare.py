@@ -21,15 +21,16 @@ class Model:
         self.pictures, self.folder = pictures, folder
         self.preprocess = options.pop("preprocess", {})
         self.options, self.weights = options, weights
-        base = qcore.pipeline(weights=weights, **options).preprocessed(**self.preprocess).load()
-        self.onnx = base.at("onnx")
-        self.file = self.onnx.save(folder / "float")
-        self.contract = self.onnx.loaded.contract
+        self.recipe = qcore.recipe(weights, **options).with_preprocess(**self.preprocess)
+        self.run = self.recipe.start()
+        self.onnx = self.run.model("onnx")
+        self.file = self.run.save(folder / "float", to="onnx")
+        self.contract = self.onnx.contract
 
     @property
     def graph(self):
         made = onnx.ModelProto()
-        made.CopyFrom(self.onnx.loaded.module)
+        made.CopyFrom(self.onnx.module)
         return made
 
     def written(self, name, graph=None, **changes):
@@ -38,15 +39,13 @@ class Model:
         return path
 
     def quantized(self):
-        return self.onnx.quantize("onnxruntime", calibration=self.pictures, limit=32).to("onnxruntime")
+        recipe = self.recipe.with_quantizer("onnxruntime", calibration=self.pictures, limit=32)
+        return self.run.vary(recipe.with_backend("onnxruntime"))
 
     def compared(self, candidate, **options):
-        ready = (
-            candidate if isinstance(candidate, qcore.workflow.pipelines.Pipeline) else qcore.pipeline(weights=candidate)
-        )
-        return compare(
-            ("REF", qcore.pipeline(weights=self.file)), ("CANDIDATE", ready), self.pictures, limit=3, **options
-        )
+        ready = candidate if isinstance(candidate, qcore.Run) else qcore.recipe(candidate).start()
+        reference = qcore.recipe(self.file).start()
+        return compare(("REF", reference), ("CANDIDATE", ready), self.pictures, limit=3, **options)
 
 
 @pytest.fixture(scope="module")
@@ -88,12 +87,12 @@ def test_batch_baked_in(model):
 
 def batched(model):
     """The same graph for several pictures at a time, as PTQ scripts export it."""
-    base = qcore.pipeline(weights=model.weights, batch=3, **model.options).preprocessed(**model.preprocess)
-    return base.at("onnx")
+    base = qcore.recipe(model.weights, batch=3, **model.options).with_preprocess(**model.preprocess)
+    return base.with_backend("onnxruntime").start()
 
 
 def test_suppression_in_one_only(model):
-    found = model.compared(model.onnx.ending("nms"))
+    found = model.compared(model.run.vary(model.recipe.with_head("nms").with_backend("onnxruntime")))
     assert named(found) == ("contract", ["NMS in one only"])
     detections = next(rung for rung in found.rungs if rung.name == "detections")
     assert detections.verdict == "pass"

@@ -8,8 +8,8 @@ from qcore.plugin import EvaluatorSpec, Silent
 pytestmark = [pytest.mark.assets, pytest.mark.slow]
 
 
-def measure(pipeline, data, **options):
-    detector = pipeline.following("upstream").build()
+def measure(run, data, **options):
+    detector = run.vary(run.recipe.with_protocol("upstream")).predictor()
     evaluator = qcore.plugins.get(EvaluatorSpec, "detection").create()
     settings = {"images": None, "classes": None, "progress": Silent(), **options}
     return evaluator.evaluate(detector, data, **settings)
@@ -21,31 +21,33 @@ def test_volleyball(shared, tmp_path):
     data = tmp_path / "val.yaml"
     data.write_text(f"path: {folder}\nval: val/images\nnames: [ball]\n")
     weights = shared / "assets" / "weights" / "yolov9t-volleyball-ultralytics.pt"
-    base = qcore.pipeline(weights=weights, imgsz=(384, 640)).preprocessed(picture_aspect=16 / 9).at("onnx")
-    plain = measure(base.to("openvino"), data)
+    base = qcore.recipe(weights, imgsz=(384, 640)).with_preprocess(picture_aspect=16 / 9)
+    run = base.start()
+    plain = measure(run.vary(base.with_backend("openvino")), data)
     assert plain["images"] == 114
     assert plain["AP50"] > 0.72
-    stretched = measure(qcore.pipeline(weights=weights).to("torch"), data)
+    stretched = measure(qcore.recipe(weights).with_backend("torch").start(), data)
     assert stretched["AP50"] < plain["AP50"] - 0.1
     calibration = folder / "calib" / "images"
-    small = base.quantize("nncf", calibration=calibration, preset="performance").to("openvino")
-    assert measure(small, data)["AP50"] >= plain["AP50"] - 0.01
+    small = base.with_quantizer("nncf", calibration=calibration, preset="performance").with_backend("openvino")
+    assert measure(run.vary(small), data)["AP50"] >= plain["AP50"] - 0.01
 
 
 def test_a_detector_that_is_only_an_onnx_file(shared, tmp_path):
     names = tmp_path / "names.txt"
     names.write_text("\n".join(["body", *(f"part{index}" for index in range(1, 25))]))
-    base = qcore.pipeline(
+    base = qcore.recipe(
+        shared / "assets" / "weights" / "yolov9n-wholebody25-480x640.onnx",
         "onnx",
-        weights=shared / "assets" / "weights" / "yolov9n-wholebody25-480x640.onnx",
         input="output_prep",
         output="output0",
         names=str(names),
-    ).load()
+    )
     data = shared / "assets" / "coco-val" / "instances.json"
-    plain = measure(base, data, classes={"body": "person"})
+    run = base.start()
+    plain = measure(run, data, classes={"body": "person"})
     assert plain["classes"] == 1
     assert plain["AP"] > 0.34
     calibration = shared / "assets" / "coco-calib" / "images"
-    small = base.quantize("onnxruntime", calibration=calibration, limit=128).to("onnxruntime")
-    assert measure(small, data, classes={"body": "person"})["AP"] > plain["AP"] - 0.01
+    small = base.with_quantizer("onnxruntime", calibration=calibration, limit=128).with_backend("onnxruntime")
+    assert measure(run.vary(small), data, classes={"body": "person"})["AP"] > plain["AP"] - 0.01

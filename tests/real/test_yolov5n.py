@@ -20,7 +20,7 @@ def weights(shared):
 
 @pytest.fixture(scope="module")
 def exported(weights, tmp_path_factory):
-    return qcore.pipeline("yolov5", weights=weights).save(tmp_path_factory.mktemp("float"), goal="onnx")
+    return qcore.recipe(weights, "yolov5").start().save(tmp_path_factory.mktemp("float"), to="onnx")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def evaluate(shared):
 
     def measure(file, backend):
         if (file, backend) not in done:
-            detector = qcore.pipeline(weights=file).to(backend).following("upstream").build()
+            detector = qcore.recipe(file).with_backend(backend).with_protocol("upstream").start().predictor()
             evaluator = qcore.plugins.get(EvaluatorSpec, "detection").create()
             data = shared / "assets" / "coco-val" / "instances.json"
             done[file, backend] = evaluator.evaluate(detector, data, images=None, classes=None, progress=Silent())
@@ -52,10 +52,10 @@ def upstream_detections(shared, picture, kind, size):
     ("form", "kind"), [("checkpoint", "square"), ("onnx", "square"), ("checkpoint-rect", "minrect")]
 )
 def test_detections_are_upstreams(shared, weights, exported, picture, form, kind):
-    pipeline = qcore.pipeline(weights=exported if form == "onnx" else weights)
+    recipe = qcore.recipe(exported if form == "onnx" else weights)
     if form == "checkpoint-rect":
-        pipeline = pipeline.with_params(preprocess={"rect": True})
-    detector = pipeline.build()
+        recipe = recipe.with_parameters(preprocess={"rect": True})
+    detector = recipe.start().predictor()
     path = shared / "assets" / "pictures" / f"{picture}.jpg"
     found = detector(path)
     expected = upstream_detections(shared, picture, kind, detector.preprocessor.read(path).shape[:2])
@@ -87,7 +87,13 @@ def test_float_accuracy_is_upstreams_on_torch_and_on_onnxruntime(weights, export
 )
 def test_int8_accuracy(shared, weights, exported, evaluate, tmp_path, quantizer, backend, loss):
     calibration = shared / "assets" / "coco-calib" / "images"
-    made = qcore.pipeline(weights=exported).quantize(quantizer, calibration=calibration).to(backend).save(tmp_path)
+    made = (
+        qcore.recipe(exported)
+        .with_quantizer(quantizer, calibration=calibration)
+        .with_backend(backend)
+        .start()
+        .save(tmp_path)
+    )
     assert evaluate(made, backend) >= evaluate(weights, "torch") - loss
     assert made.with_suffix(".bin" if backend == "openvino" else ".onnx").stat().st_size < exported.stat().st_size / 3
 
@@ -95,26 +101,27 @@ def test_int8_accuracy(shared, weights, exported, evaluate, tmp_path, quantizer,
 @pytest.fixture(scope="module")
 def table(shared, weights):
     """One table for every runtime, by pytorch-quantization."""
-    made = qcore.pipeline(weights=weights)
-    return made.quantize("pytorch-quantization", calibration=shared / "assets" / "coco-calib" / "images").quantized()
+    calibration = shared / "assets" / "coco-calib" / "images"
+    return qcore.recipe(weights).with_quantizer("pytorch-quantization", calibration=calibration).start()
 
 
 @pytest.mark.parametrize(("backend", "loss"), [("openvino", 0.018), ("onnxruntime", 0.010)])
 def test_one_table_keeps_the_accuracy_on_both_runtimes(table, weights, evaluate, tmp_path, backend, loss):
     """On OpenVINO this table loses .005 on 543 pictures, and .0126 on these 200: tables whose ranges differ by
     at most 5.4 % are .009 apart there, and kinds of CPU .003."""
-    assert evaluate(table.to(backend).save(tmp_path), backend) >= evaluate(weights, "torch") - loss
+    made = table.vary(table.recipe.with_backend(backend)).save(tmp_path)
+    assert evaluate(made, backend) >= evaluate(weights, "torch") - loss
 
 
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
 def test_the_files_find_what_the_fake_quantized_network_finds(table, shared, backend):
     """No bias, no object lost; boxes move by what one step in a few values does (see docs/quantization.md)."""
-    from qcore.workflow import parity
+    from qcore_kit.verification import parity
 
-    model = table.to(backend).model()
+    model = table.vary(table.recipe.with_backend(backend)).model()
     pictures = sorted((shared / "assets" / "coco-val" / "images").iterdir())
     spec = qcore.plugins.get(BackendSpec, backend)
-    said = parity.check(model, spec, pictures, plugins=qcore.plugins).figures
+    said = parity.prove(model, spec, pictures, plugins=qcore.plugins).figures
     assert said["boxes"] > 80
     assert said["lost"] <= 0.03
     assert abs(said["bias"]) <= 0.005
@@ -122,11 +129,11 @@ def test_the_files_find_what_the_fake_quantized_network_finds(table, shared, bac
 
 
 def test_calibration_runs_at_the_models_own_shape(shared, weights, tmp_path):
-    pipeline = qcore.pipeline(weights=weights, imgsz=(736, 1280))
+    recipe = qcore.recipe(weights, imgsz=(736, 1280)).with_backend("onnxruntime")
     calibration = shared / "assets" / "coco-calib" / "images"
-    made = pipeline.quantize("onnxruntime", calibration=calibration, limit=4).to("onnxruntime").save(tmp_path)
+    made = recipe.with_quantizer("onnxruntime", calibration=calibration, limit=4).start().save(tmp_path)
     model = qcore.load(made)
     assert model.contract.provenance["calibration"]["shape"] == [1, 3, 736, 1280]
     assert [d.dim_value for d in model.module.graph.input[0].type.tensor_type.shape.dim] == [1, 3, 736, 1280]
     assert isinstance(model.module, onnx.ModelProto)
-    assert len(qcore.pipeline(weights=made).build()(shared / "assets" / "pictures" / "bus.jpg")) >= 4
+    assert len(qcore.predictor(made)(shared / "assets" / "pictures" / "bus.jpg")) >= 4

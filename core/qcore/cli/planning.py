@@ -21,13 +21,13 @@ def run(options: argparse.Namespace, output: Output, host: Host) -> int:
     """`qcore plan`."""
     from qcore.host.specs import BackendSpec, ConverterSpec, LoaderSpec, QuantizerSpec
     from qcore.workflow import planner
-    from qcore.workflow.pipelines import Pipeline
+    from qcore.workflow.recipe import Recipe
 
     names = {spec.name for spec in host.specs(LoaderSpec)}
     if not Path(options.model).exists() and options.model in names:
         start = host.get(LoaderSpec, options.model).produces
     else:
-        start = Pipeline(host, Path(options.model)).start_form()
+        start = Recipe(Path(options.model)).start(host=host).start_form
     converters = host.specs(ConverterSpec)
     if options.backend is None:
         quantizers = [host.get(QuantizerSpec, options.quantizer)] if options.quantizer else host.specs(QuantizerSpec)

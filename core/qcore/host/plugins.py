@@ -315,3 +315,7 @@ def _row(kind: str, name: str, plugin: Plugin, status: str, hint: str, summary: 
         "hint": hint,
         "summary": summary,
     }
+
+
+installed = Host()
+"""The plugins of this process: everything installed, and what `register` adds."""

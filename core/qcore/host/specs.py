@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Postprocessor,
         Preprocessor,
         Quantizer,
+        Verifier,
     )
 
 T = TypeVar("T")
@@ -462,6 +463,29 @@ class EvaluatorSpec(Spec["Evaluator"]):
 
 
 @dataclass(frozen=True, kw_only=True)
+class VerifierSpec(Spec["Verifier"]):
+    """Holds what a converter made against what it was given; one is made for each route, and follows it.
+
+    ```python
+    from qcore.plugin import CheckFailed, VerifierSpec, hookimpl
+
+
+    class SameLength:
+        def check(self, step, before, after, *, options, host, progress):
+            if len(before.module) != len(after.module):
+                raise CheckFailed(f"converter {step.name} loses something")
+
+
+    @hookimpl
+    def qcore_verifiers():
+        yield VerifierSpec(name="length", summary="Nothing is lost", factory=SameLength)
+    ```
+    """
+
+    kind: ClassVar[str] = "verifier"
+
+
+@dataclass(frozen=True, kw_only=True)
 class CommandSpec(Spec["Command"]):
     """A subcommand of the command line.
 
@@ -498,5 +522,6 @@ KINDS: tuple[type[Spec[Any]], ...] = (
     BackendSpec,
     FormatSpec,
     EvaluatorSpec,
+    VerifierSpec,
     CommandSpec,
 )

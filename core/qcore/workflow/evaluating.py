@@ -31,6 +31,29 @@ def evaluator(task: str, plugins: Host) -> EvaluatorSpec:
 
 
 @dataclass(frozen=True)
+class Evaluation:
+    """What a model came to on labelled data.
+
+    Attributes:
+        figures: By name.
+        name: Of the main figure; None where the evaluator has none.
+        contract: As it ran, with the parameters that it ran with.
+        backend: Where it ran.
+        executed_precision: That it computed in, as the runtime tells.
+        protocol: Of the contract; None for its own parameters.
+        sections: What a report shows of the run; empty unless asked for.
+    """
+
+    figures: Mapping[str, Any]
+    name: str | None
+    contract: Contract
+    backend: str
+    executed_precision: str
+    protocol: str | None = None
+    sections: Sequence[Any] = ()
+
+
+@dataclass(frozen=True)
 class Judge:
     """Labelled data, and how models are measured on it.
 
@@ -65,6 +88,18 @@ class Judge:
             return self.figures(predictor), ()
         found: tuple[dict[str, Any], Sequence[Any]] = made.report(predictor, self.data, **self._settings)
         return found
+
+    def evaluation(self, predictor: Predictor, protocol: str | None = None, *, sections: bool = False) -> Evaluation:
+        """All figures, with how they came about.
+
+        Args:
+            predictor: Measured.
+            protocol: That it was assembled with.
+            sections: Whether to collect what a report shows.
+        """
+        figures, shown = self.report(predictor) if sections else (self.figures(predictor), ())
+        contract, precision = predictor.contract, predictor.executed_precision
+        return Evaluation(figures, self.named(contract), contract, predictor.backend, precision, protocol, shown)
 
     @property
     def _settings(self) -> dict[str, Any]:

@@ -7,15 +7,16 @@ import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 from typing import Any
 
 from qcore.contract import Contract, Tensor
 from qcore.errors import FileError, UsageError
 from qcore.progress import Skipping
-from qcore.protocols import Arrays, Digests, Preprocessor, Progress, Session
+from qcore.protocols import LIMIT, SEED, Arrays, Digests, Preprocessor, Progress, Session
 
-LIMIT = 512
-SEED = 0
+KEPT = 2**27
+"""Bytes of inputs, as they were read, that stay in memory."""
 
 
 def batch_size(tensors: Sequence[Tensor], free: int = 1) -> int:
@@ -113,23 +114,29 @@ def digested(raw: Any) -> Iterator[Any]:
 class Calibration:
     """Inputs for a quantizer; iterating yields one batch of input tensors by name, each at the model's own shape.
 
+    The first time that they are gone through, or asked for what only their contents tell, what cannot be read is taken
+    out and the rest is hashed; inputs stay in memory up to `KEPT` bytes, so that what is needed again is read once.
+
     Attributes:
-        items: What was chosen, in order; unreadable ones are taken out by `examine`.
+        source: What they were chosen from, for messages.
+        items: What was chosen, in order; once read, without what cannot be.
         preprocessor: The same object that prediction and evaluation use.
         contract: The model's; its inputs name the tensors and fix the batch.
+        progress: Where to say what was skipped.
         skipped: (item, reason) for what could not be read.
-        sha256: Over the contents of all items used, as they were read.
-        shapes: Of the tensors of one input, by name.
         judge: Gives the main figure of any session of this model on labelled data; None where there is none.
     """
 
+    source: Any
     items: list[Any]
     preprocessor: Preprocessor
     contract: Contract
+    progress: Progress
     skipped: list[tuple[str, str]] = field(default_factory=list)
-    sha256: str = ""
-    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     judge: Callable[[Session], float] | None = None
+    _known: tuple[str, dict[str, tuple[int, ...]]] | None = None
+    _raws: dict[int, Any] = field(default_factory=dict)
+    _room: int = KEPT
 
     @classmethod
     def choose(
@@ -142,7 +149,7 @@ class Calibration:
         limit: int | None = LIMIT,
         seed: int = SEED,
     ) -> Calibration:
-        """Choose and read through a set.
+        """Choose a set; nothing is read yet.
 
         Args:
             source: Anything that the preprocessor expands: a folder, a file, a file that names inputs, an iterable.
@@ -153,60 +160,100 @@ class Calibration:
             seed: Of the draw.
 
         Raises:
-            FileError: Nothing readable is there.
+            FileError: Nothing is there.
         """
         items = list(preprocessor.expand(source))
         if limit is not None and len(items) > limit:
             chosen = sorted(random.Random(seed).sample(range(len(items)), limit))  # noqa: S311 - no secret
             items = [items[index] for index in chosen]
-        made = cls(items, preprocessor, contract)
-        made.examine(source, progress)
-        return made
+        return cls(source, items, preprocessor, contract, progress)
 
-    def examine(self, source: Any, progress: Progress) -> None:
-        """Read every item once: take out what is unreadable, hash the rest."""
-        digest, good, skipping = hashlib.sha256(), [], Skipping(progress)
-        for item in progress.track(self.items, "reading calibration inputs", len(self.items)):
+    def examine(self) -> tuple[str, dict[str, tuple[int, ...]]]:
+        """Read what has not been read: SHA-256 over all contents, and the shapes of the tensors of one input by name.
+
+        Raises:
+            FileError: Nothing is readable.
+        """
+        if self._known is None:
+            for _ in self.progress.track(self._first_pass(), "reading calibration inputs", len(self.items)):
+                pass
+        assert self._known is not None  # noqa: S101 - the end of the first pass sets it
+        return self._known
+
+    def _first_pass(self) -> Iterator[Arrays]:
+        """The tensors of each input, while what cannot be read is taken out and the rest is hashed and kept."""
+        digest, good, skipped, skipping = hashlib.sha256(), [], [], Skipping(self.progress)
+        shapes: dict[str, tuple[int, ...]] = {}
+        for item in self.items:
             try:
-                raw = self.preprocessor.read(item)
+                raw = self.read(item)
             except FileError as error:
-                self.skipped.append((str(item), error.message))
+                skipped.append((str(item), error.message))
                 skipping.say(error.message)
                 continue
             own = self.preprocessor.digest(raw) if isinstance(self.preprocessor, Digests) else None
+            size = 0
             for part in digested(raw) if own is None else [own]:
                 digest.update(part)
+                size += len(part)
+            if own is None and raw is not item and id(item) not in self._raws and size <= self._room:
+                self._raws[id(item)], self._room = raw, self._room - size
             good.append(item)
-            if not self.shapes:
-                arrays = self.preprocessor.prepare(raw).arrays
-                self.shapes = {name: tuple(int(size) for size in array.shape) for name, array in arrays.items()}
+            arrays = self.preprocessor.prepare(raw).arrays
+            shapes = shapes or {name: tuple(int(size) for size in array.shape) for name, array in arrays.items()}
+            yield arrays
         skipping.end()
         if not good:
             raise FileError(
-                f"{source}: nothing readable to calibrate with ({len(self.skipped)} unreadable)",
+                f"{self.source}: nothing readable to calibrate with ({len(skipped)} unreadable)",
                 hint="--calib takes a folder of pictures like those the model will see; a few hundred are enough",
             )
-        self.items, self.sha256 = good, digest.hexdigest()
+        self.items, self.skipped, self._known = good, skipped, (digest.hexdigest(), shapes)
+
+    def read(self, item: Any) -> Any:
+        """An input as it is read.
+
+        Raises:
+            FileError: It cannot be read.
+        """
+        return self._raws[id(item)] if id(item) in self._raws else self.preprocessor.read(item)
+
+    @property
+    def sha256(self) -> str:
+        """Over the contents of all inputs, as they were read."""
+        return self.examine()[0]
 
     def __len__(self) -> int:
-        """Number of batches."""
+        """Number of batches; an upper bound until all have been read."""
         return math.ceil(len(self.items) / self._batch)
 
     def __iter__(self) -> Iterator[Arrays]:
         """Batches of the contract's own size; a last one that is not full is filled up from the start."""
-        size = self._batch
-        for start in range(0, self.count, size):
-            yield self.take([(start + offset) % self.count for offset in range(size)])
+        size, tensors = self._batch, self.contract.inputs
+        start: list[Arrays] = []
+        batch: list[Arrays] = []
+        for arrays in self._first_pass() if self._known is None else map(self._prepared, self.items):
+            start += [arrays] if len(start) < size else []
+            batch.append(arrays)
+            if len(batch) == size:
+                yield stack(batch, tensors)
+                batch = []
+        if batch:
+            yield stack([*batch, *islice(cycle(start), size - len(batch))], tensors)
+
+    def _prepared(self, item: Any) -> Arrays:
+        return self.preprocessor.prepare(self.read(item)).arrays
 
     @property
     def count(self) -> int:
         """Number of inputs."""
+        self.examine()
         return len(self.items)
 
     def take(self, places: Sequence[int]) -> Arrays:
         """The inputs at those places as one batch, of any size."""
-        inputs = [self.preprocessor.prepare(self.preprocessor.read(self.items[place])).arrays for place in places]
-        return stack(inputs, self.contract.inputs)
+        self.examine()
+        return stack([self._prepared(self.items[place]) for place in places], self.contract.inputs)
 
     @property
     def _batch(self) -> int:
@@ -214,7 +261,8 @@ class Calibration:
 
     def provenance(self) -> dict[str, Any]:
         """What the contract keeps of it."""
-        shapes = {name: list(shape) for name, shape in self.shapes.items()}
+        sha256, sizes = self.examine()
+        shapes = {name: list(shape) for name, shape in sizes.items()}
         first = next(iter(shapes.values()), [])
         more = {"shapes": shapes} if len(shapes) > 1 else {}
-        return {"sha256": self.sha256, "pictures": len(self.items), "shape": first, **more}
+        return {"sha256": sha256, "pictures": len(self.items), "shape": first, **more}

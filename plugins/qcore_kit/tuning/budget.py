@@ -12,44 +12,43 @@ from qcore_kit import timing
 from qcore_kit.tuning.search import Fit, Trials, search
 
 if TYPE_CHECKING:
-    from qcore.plugin import CalibrationData, Judge, Pipeline, Predictor
+    from qcore.plugin import CalibrationData, Judge, Model, Predictor, Run
     from qcore_kit.tuning.target import Target
 
 
 def within(
-    options: argparse.Namespace, output: Output, pipeline: Pipeline, done: Pipeline, target: Target, judge: Judge
-) -> tuple[Pipeline, dict[str, Any], list[dict[str, Any]]]:
+    options: argparse.Namespace, output: Output, run: Run, target: Target, judge: Judge
+) -> tuple[Run, dict[str, Any], list[dict[str, Any]]]:
     """Leave the worst layers float until the drop is met.
 
     Returns:
-        The quantized pipeline with those layers float, ending at the target; what to report; the layers as ranked.
+        The run with those layers float, ending at the target; what to report; the layers as ranked.
     """
     if not options.max_drop > 0:
         raise UsageError(f"--max-drop {options.max_drop:g} is not above 0")
-    wanted = pipeline.quantization
-    assert wanted is not None and done.loaded is not None  # noqa: PT018, S101 - the command has set both
+    done, file = run.model("quantizer"), run.recipe.file
     identity = {
-        "model": sha256(pipeline.weights),
+        "model": sha256(file),
         "data": sha256(Path(options.data)),
-        "quantizer": wanted.quantizer.name,
-        "options": {name: value for name, value in sorted(wanted.options.items()) if name != "state"},
-        "calibration": done.loaded.contract.provenance.get("calibration", {}).get("sha256"),
+        "quantizer": run.quantizer.name if run.quantizer else None,
+        "options": {name: value for name, value in sorted(run.quantizer_options.items()) if name != "state"},
+        "calibration": done.contract.provenance.get("calibration", {}).get("sha256"),
         "target": target.name,
     }
-    path = Path(options.out) / f"{pipeline.weights.stem}.{target.name}.budget.json"
+    path = Path(options.out) / f"{file.stem}.{target.name}.budget.json"
     trials = Trials.read(path, _plain(identity))
-    rows = ranking(pipeline, pipeline.calibration(), output)
+    rows = ranking(run, run.calibration(), output)
     ranked = [row["layer"] for row in rows]
 
-    def quantized(layers: Sequence[str]) -> Pipeline:
-        return target.of(leaving(pipeline, done, layers))
+    def quantized(layers: Sequence[str]) -> Run:
+        return target.of(leaving(run, layers))
 
-    def predictor(made: Pipeline) -> Predictor:
-        made = made if made.backend is not None else made.to(target.backend, target=target.profile)
-        contract = made.load().loaded.contract  # type: ignore[union-attr]
-        return made.following(judge.protocol(contract)).build()
+    def predictor(made: Run) -> Predictor:
+        recipe = made.recipe
+        recipe = recipe if recipe.backend else recipe.with_backend(target.backend, profile=target.profile)
+        return made.vary(recipe.with_protocol(judge.protocol(made.contract()))).predictor()
 
-    float_predictor = predictor(pipeline.unquantized().to(target.backend))
+    float_predictor = predictor(run.vary(run.recipe.without_quantizer().with_backend(target.backend)))
     if trials.reference is None:
         trials.reference = judge(float_predictor)
         trials.write()
@@ -75,13 +74,13 @@ def within(
         "left_float": list(found.layers),
     }
     if found.layers:
-        report["times"] = _slower(pipeline, predictor(quantized(())), predictor(kept))
+        report["times"] = _slower(run, predictor(quantized(())), predictor(kept))
     trials.write(result=report)
     output.say(_told(report, len(ranked)))
     return kept, {**report, "trials": dict(sorted(trials.known.items()))}, rows
 
 
-def ranking(pipeline: Pipeline, inputs: CalibrationData, output: Output) -> list[dict[str, Any]]:
+def ranking(run: Run, inputs: CalibrationData, output: Output) -> list[dict[str, Any]]:
     """Layers as the installed analyzer ranks them on these inputs, the worst first.
 
     Raises:
@@ -89,32 +88,31 @@ def ranking(pipeline: Pipeline, inputs: CalibrationData, output: Output) -> list
     """
     from qcore_kit.kinds import AnalyzerSpec
 
-    every = pipeline.plugins.specs(AnalyzerSpec)
+    every = run.host.specs(AnalyzerSpec)
     spec = only([spec for spec in every if not spec.problems()] or every, what="rank layers")
     if spec is None:
         raise UsageError("no analyzer ranks the layers", hint="qcore list-plugins --kind analyzer")
-    model = pipeline.unquantized().at(spec.accepts[0]).loaded
-    assert model is not None  # noqa: S101 - at() has just set it
+    model = run.vary(run.recipe.float_model()).model(spec.accepts[0])
     rows: list[dict[str, Any]] = spec.create().analyze(
         model, calibration=inputs, options=spec.typed(spec.settings({})), progress=output.progress
     )
     return rows
 
 
-def leaving(pipeline: Pipeline, done: Pipeline, layers: Sequence[str]) -> Pipeline:
-    """The quantized pipeline with these layers float; without a second calibration where the quantizer can do that."""
+def leaving(run: Run, layers: Sequence[str]) -> Run:
+    """The run with these layers float; without a second calibration where the quantizer can do that."""
     if not layers:
-        return done
-    assert pipeline.quantization is not None and done.loaded is not None  # noqa: PT018, S101 - the command has set both
-    made = pipeline.quantization.quantizer.create()
-    if hasattr(made, "leaving_float"):
-        return done.continued(made.leaving_float(done.loaded, layers))
-    return pipeline.leaving_float(layers).quantized()
+        return run
+    made = run.quantizer.create() if run.quantizer else None
+    if made is not None and hasattr(made, "leaving_float"):
+        model: Model = made.leaving_float(run.model("quantizer"), layers)
+        return run.begun_at(model)
+    return run.vary(run.recipe.exclude_layers(*layers))
 
 
-def _slower(pipeline: Pipeline, whole: Predictor, mixed: Predictor) -> dict[str, float]:
+def _slower(run: Run, whole: Predictor, mixed: Predictor) -> dict[str, float]:
     """Milliseconds of both sessions, in turns."""
-    batch = next(iter(pipeline.calibration()))
+    batch = next(iter(run.calibration()))
     return timing.interleaved(
         {"int8": lambda: whole.session.run(batch), "mixed": lambda: mixed.session.run(batch)}, rounds=20
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from qcore.plugin import BackendSpec, Pipeline
+    from qcore.plugin import BackendSpec, Recipe, Run
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,10 @@ class Target:
     profile: str | None = None
     goal: Any = None
 
-    def of(self, pipeline: Pipeline) -> Pipeline:
-        """The pipeline, ending here."""
-        return replace(pipeline.to(self.backend, target=self.profile), backend=None if self.goal else self.backend)
+    def of(self, run: Run) -> Run:
+        """The run, ending here."""
+        return run.vary(self.recipe(run.recipe))
+
+    def recipe(self, recipe: Recipe) -> Recipe:
+        """The recipe, ending here."""
+        return recipe.with_backend(None if self.goal else self.backend, profile=self.profile)

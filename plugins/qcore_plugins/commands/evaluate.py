@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from qcore.plugin import Contract, Host, Judge, Output, require
+from qcore.plugin import Contract, Host, Output, require
 from qcore_kit import commandline
 from qcore_kit.commandline import pairs
 from qcore_kit.describing import figures as rows
@@ -15,28 +15,25 @@ from qcore_kit.reports import command as reporting
 from qcore_kit.reports.about import about
 
 if TYPE_CHECKING:
-    from qcore.plugin import Pipeline
+    from qcore.plugin import Run
 
 STEPS = ("preprocess", "postprocess")
 
 
-def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
+def evaluate(options: argparse.Namespace, output: Output, run: Run) -> int:
     """Measure once, then print or report."""
     require(options.data)
-    wanted = reporting.ready(options, pipeline.plugins)
-    pipeline = pipeline.load()
-    assert pipeline.loaded is not None  # noqa: S101 - load() has just set it
-    predictor = pipeline.following(options.protocol).build()
-    judge = Judge(
-        pipeline.plugins, options.data, options.images, pairs(options.classes, "--classes") or None, output.progress
+    wanted = reporting.ready(options, run.host)
+    classes = pairs(options.classes, "--classes") or None
+    found = run.evaluate(
+        options.data, protocol=options.protocol, images=options.images, classes=classes, sections=wanted
     )
-    figures, sections = judge.report(predictor) if wanted else (judge.figures(predictor), ())
-    contract = predictor.contract
+    contract = found.contract
     said = {
-        **figures,
+        **found.figures,
         **_sizes(contract),
-        "backend": predictor.backend,
-        "executed_precision": predictor.executed_precision,
+        "backend": found.backend,
+        "executed_precision": found.executed_precision,
         "protocol": options.protocol or "contract",
         "preprocess": dict(contract.preprocess.params),
         "postprocess": dict(contract.postprocess.params),
@@ -48,8 +45,8 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     else:
         output.table("", ("", ""), rows(said))
     if wanted:
-        page = _page(options, said, judge.named(contract) or "", pipeline.loaded.contract, sections)
-        reporting.keep(page, options, output, pipeline.plugins)
+        page = _page(options, said, found.name or "", run.contract(), found.sections)
+        reporting.keep(page, options, output, run.host)
     return 0
 
 
@@ -108,4 +105,4 @@ class Evaluate:
 
     def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:
         """Measure."""
-        return run(options, output, commandline.running(options, output, host))
+        return evaluate(options, output, commandline.running(options, output, host))

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from qcore.plugin import Host, Output, UsageError
 from qcore_kit import commandline
 
 
-def run(options: argparse.Namespace, output: Output, host: Host) -> int:
-    """`qcore export`."""
+def export(options: argparse.Namespace, output: Output, host: Host) -> int:
+    """Plan, then write."""
     from qcore.plugin import ConverterSpec, Form, format_for, output_directory
 
     precision = commandline.PRECISIONS[options.precision] if options.precision else None
-    pipeline = replace(commandline.begin(options, output, host), target=options.target).computing(precision)
-    format_for(Form(options.to), pipeline.plugins)
-    plan = pipeline.plan(options.to)
-    commandline.refuse_unused(pipeline.conversion, [plan])
+    recipe = commandline.begun(options, host).with_backend(None, profile=options.target).with_precision(precision)
+    format_for(Form(options.to), host)
+    run = recipe.start(progress=output.progress, host=host)
+    plan = run.plan(options.to)
+    commandline.refuse_unused(recipe.conversion, [plan])
     if options.target is None and plan.start.profile != plan.end.profile:
-        makers = (spec.produces.profile for spec in pipeline.plugins.specs(ConverterSpec))
+        makers = (spec.produces.profile for spec in host.specs(ConverterSpec))
         raise UsageError(
             f"{options.model}: holds scales for several runtimes",
             hint=f"say which with --target: {', '.join(sorted(filter(None, makers)))}",
         )
     output_directory(options.out)
-    return tell(pipeline.save_all(options.out, goal=options.to), output)
+    return tell(run.save_all(options.out, to=options.to), output)
 
 
 def tell(files: Sequence[Path], output: Output) -> int:
@@ -60,4 +60,4 @@ class Export:
 
     def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:
         """Export."""
-        return run(options, output, host)
+        return export(options, output, host)

@@ -13,12 +13,11 @@ def run(options: argparse.Namespace, output: Output, host: Host) -> int:
     from qcore.plugin import recognise
     from qcore_kit.describing import facts
 
-    pipeline = commandline.begin(options, output, host).load()
-    assert pipeline.loaded is not None  # noqa: S101 - load() has just set it
-    spec, _ = recognise(options.model, pipeline.plugins)
-    found = {"file": options.model, "format": spec.name, **facts(pipeline.loaded)}
+    model = commandline.begin(options, output, host).model("loaded")
+    spec, _ = recognise(options.model, host)
+    found = {"file": options.model, "format": spec.name, **facts(model)}
     if output.json:
-        output.result({**found, "contract": pipeline.loaded.contract.to_dict()})
+        output.result({**found, "contract": model.contract.to_dict()})
     else:
         output.table("", ("", ""), [(name, value) for name, value in found.items() if value not in (None, "")])
     return 0

@@ -15,15 +15,15 @@ from qcore_kit.results import Results, Writers, results_of
 from qcore_plugins.commands.drawings import Drawings
 
 if TYPE_CHECKING:
-    from qcore.plugin import Pipeline, Predictor
+    from qcore.plugin import Predictor, Run
 
 
-def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
+def predict(options: argparse.Namespace, output: Output, run: Run) -> int:
     """Run every input; unreadable ones are named and skipped, and make the exit code 6 if nothing was readable."""
     _check(options)
     folder = output_directory(options.save) if options.save else None
-    predictor = pipeline.build()
-    results, suffix = results_of(predictor.contract, pipeline.plugins)
+    predictor = run.predictor()
+    results, suffix = results_of(predictor.contract, run.host)
     _set_batch(predictor, options.batch_size)
     parts = [part for source in options.inputs for part in predictor.parts(source)]
     _protect(options, parts)
@@ -235,4 +235,4 @@ class Predict:
 
     def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:
         """Run every input."""
-        return run(options, output, commandline.running(options, output, host))
+        return predict(options, output, commandline.running(options, output, host))

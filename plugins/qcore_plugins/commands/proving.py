@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,9 @@ from qcore.plugin import CheckFailed, MissingDependency, NoRoute, UsageError, co
 from qcore_kit import machine
 
 if TYPE_CHECKING:
-    from qcore.plugin import BackendSpec, Judge, Model, Output, Parity, Pipeline, Predictor
+    from qcore.plugin import BackendSpec, Model, Output, Predictor, Run
     from qcore_kit.tuning.target import Target
+    from qcore_kit.verification.parity import Parity
 
 FEW = 0.9
 """Part of the layers that were quantized from which on it is worth a warning that they do not run in integers."""
@@ -24,31 +25,34 @@ class Proof:
 
     Attributes:
         output: Where notes go.
-        pipeline: With the float model loaded.
-        inputs: What the preprocessor reads.
+        run: Of the recipe that quantizes.
+        labelled: Inputs of labelled data, which are taken after the first calibration inputs.
         cpu: Kind of CPU to run as where the backend can, one of `machine.CPUS`.
     """
 
     output: Output
-    pipeline: Pipeline
-    inputs: Sequence[Any]
+    run: Run
+    labelled: Sequence[Any]
     cpu: str = machine.THIS
 
     @classmethod
-    def begun(cls, output: Output, pipeline: Pipeline, judge: Judge | None, cpu: str = machine.THIS) -> Proof:
-        """On the calibration inputs, and on those of labelled data where there are any.
+    def begun(cls, output: Output, run: Run, cpu: str = machine.THIS) -> Proof:
+        """On the calibration inputs, and on those of labelled data where there are any; nothing is read yet.
 
         Raises:
             UsageError: The labelled data is not of the model's classes.
         """
-        from qcore.plugin import PARITY_INPUTS
+        return cls(output, run, run.judge.items(run.contract()) if run.judge else (), cpu)
 
-        assert pipeline.loaded is not None  # noqa: S101 - the command has loaded it
-        given = pipeline.calibration_items()
-        labelled = judge.items(pipeline.loaded.contract) if judge else ()
-        return cls(output, pipeline, [*given[:PARITY_INPUTS], *labelled, *given[PARITY_INPUTS:]], cpu)
+    @property
+    def inputs(self) -> Sequence[Any]:
+        """What the preprocessor reads, those of labelled data after the first calibration inputs."""
+        from qcore_kit.verification.parity import PARITY_INPUTS
 
-    def of(self, ended: Pipeline, target: Target, model: Model) -> list[Parity]:
+        given = self.run.calibration().items
+        return [*given[:PARITY_INPUTS], *self.labelled, *given[PARITY_INPUTS:]]
+
+    def of(self, ended: Run, target: Target, model: Model) -> list[Parity]:
         """On the runtime that the file is for, and on the backend that was asked for where that is another.
 
         Raises:
@@ -56,84 +60,82 @@ class Proof:
         """
         own = runtime(model, target.backend, ended)
         try:
-            done = [self._on(own, ended.continued(model), model)]
+            done = [self._on(own, ended.begun_at(model), model)]
         except (MissingDependency, NoRoute) as error:
             self.output.note(f"not run on {own.name}: {error.message}")
             return self._instead(own, ended, target, model, error.message)
         if own is not target.backend and target.goal is None:
-            done += [self._on(target.backend, ended.continued(model), model)]
+            done += [self._on(target.backend, ended.begun_at(model), model)]
         _require_integers(done[0], model)
         return [parity for parity in done if parity]
 
-    def _instead(self, own: BackendSpec, ended: Pipeline, target: Target, model: Model, why: str) -> list[Parity]:
+    def _instead(self, own: BackendSpec, ended: Run, target: Target, model: Model, why: str) -> list[Parity]:
         """On another runtime: the file itself, or what the last converter was given."""
-        from qcore.plugin import BackendSpec, elsewhere
+        from qcore.plugin import BackendSpec
+        from qcore_kit.verification.parity import elsewhere
 
         plan = ended.plan(target.goal)
         forms = [model.form, *(leg.source for leg in reversed(plan.legs))]
         for form in forms:
-            for spec in ended.plugins.specs(BackendSpec):
+            for spec in ended.host.specs(BackendSpec):
                 if spec is own or spec.problems() or not any(pattern.accepts(form) for pattern in spec.accepts):
                     continue
                 given = model if form == model.form else ended.model(form)
-                found = self._on(spec, ended.continued(given), given)
+                found = self._on(spec, ended.begun_at(given), given)
                 return [elsewhere(found, own.name, why)] if found else []
         return []
 
-    def _on(self, backend: BackendSpec, ended: Pipeline, model: Model) -> Parity | None:
+    def _on(self, backend: BackendSpec, ended: Run, model: Model) -> Parity | None:
         """The check on one backend, converted to it where need be.
 
         Raises:
             MissingDependency: Packages or a device that the backend needs are not there.
             NoRoute: No converter leads there.
         """
-        from qcore.plugin import prove
         from qcore_kit.comparison.saturation import options
+        from qcore_kit.verification.parity import prove
 
         made = backend.create()
         if hasattr(made, "ready"):
             made.ready(backend.typed(backend.settings({})))
         if not any(form.accepts(model.form) for form in backend.accepts):
-            plain = replace(ended, quantization=None, target=None, head=None, precision=None)
-            model = replace(plain, backend=backend).model()
+            model = ended.vary(ended.recipe.float_model().with_backend(backend)).model()
         return prove(
             model,
             backend,
             self.inputs,
-            plugins=ended.plugins,
+            plugins=ended.host,
             original=self._original,
             options=backend.settings(options(backend, self.cpu)),
             progress=self.output.progress,
             explain=partial(self._explained, model),
+            read=self.run.calibration().read,
         )
 
     def _explained(self, model: Model, error: CheckFailed, candidate: Predictor) -> CheckFailed:
         """A failure, with the CPU and the layers where saturation explains it."""
         from qcore_kit.comparison.saturation import explaining
 
-        return explaining(error, model, candidate, self.inputs, plugins=self.pipeline.plugins)
+        return explaining(error, model, candidate, self.inputs, plugins=self.run.host)
 
     @cached_property
     def _original(self) -> Predictor | None:
         """The float model as it was loaded, where something runs that."""
-        plain = replace(self.pipeline.unquantized(), precision=None, head=None)
         try:
-            return plain.to(plain.default_backend()).build()
+            return self.run.vary(self.run.recipe.float_model()).predictor()
         except (MissingDependency, UsageError) as error:
             self.output.note(f"not held against the float model: {error.message}")
             return None
 
 
-def runtime(model: Model, backend: BackendSpec, pipeline: Pipeline) -> BackendSpec:
+def runtime(model: Model, backend: BackendSpec, run: Run) -> BackendSpec:
     """The backend whose own profile a model was written for; the given one where there is none."""
     from qcore.plugin import BackendSpec, only
 
     profile = model.form.profile
     if profile is None:
         return backend
-    own = [
-        spec for spec in pipeline.plugins.specs(BackendSpec) if any(form.profile == profile for form in spec.accepts)
-    ]
+    own = [spec for spec in run.host.specs(BackendSpec) if any(form.profile == profile for form in spec.accepts)]
     chosen = None if backend in own else only(own, what=f"run the profile {profile}", hint="say which with --backend")
     return chosen or backend
 

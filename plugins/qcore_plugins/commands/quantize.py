@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qcore.plugin import CheckFailed, Host, Output, UsageError, only, output_directory, require
+from qcore.plugin import (
+    LIMIT,
+    BackendSpec,
+    CheckFailed,
+    Host,
+    Output,
+    UsageError,
+    only,
+    output_directory,
+    require,
+)
 from qcore_kit import commandline
 from qcore_kit.commandline import pairs, refuse_unused
 from qcore_kit.reports import command as reporting
@@ -16,51 +26,41 @@ from qcore_plugins.commands import proving
 from qcore_plugins.commands.quantize_page import Page, Written
 
 if TYPE_CHECKING:
-    from qcore.plugin import BackendSpec, Host, Judge, Model, Pipeline
+    from qcore.plugin import Model, Recipe, Run
 
 
-def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
+def quantize(options: argparse.Namespace, output: Output, host: Host) -> int:
     """Calibrate or train once, then write, check and report each target's file."""
     limit = options.calib_limit
     if limit is not None and limit < 1:
         raise UsageError(f"--calib-limit {limit} is not a positive number")
     if options.max_drop is not None and not options.data:
         raise UsageError("--max-drop needs --data FILE: labelled data to measure on")
-    judge = _judge(options, output, pipeline)
-    more = {} if limit is None else {"limit": limit}
-    pipeline = pipeline.quantize(
-        _quantizer(options, pipeline),
-        calibration=options.calib,
-        seed=options.calib_seed,
-        judge=judge,
-        **more,
-        **_settings(options, pipeline),
-    )
-    targets = _targets(options, pipeline)
-    _require_cpu(options.cpu, targets, pipeline.plugins)
-    plans = [target.of(pipeline).plan(target.goal) for target in targets]
-    refuse_unused(pipeline.conversion, plans)
+    run = _recipe(options, host).start(progress=output.progress, host=host)
+    targets = _targets(options, run)
+    _require_cpu(options.cpu, targets, host)
+    plans = [target.of(run).plan(target.goal) for target in targets]
+    refuse_unused(run.recipe.conversion, plans)
     for plan in plans:
         plan.require()
     output_directory(options.out)
-    page = Page(options, pipeline) if reporting.ready(options, pipeline.plugins) else None
-    pipeline = pipeline.load()
-    proof = proving.Proof.begun(output, pipeline, judge, options.cpu)
-    done = pipeline.quantized()
+    page = Page(options, run.recipe.file) if reporting.ready(options, host) else None
+    proof = proving.Proof.begun(output, run, options.cpu)
+    run.model("quantizer")
     several = len(targets) > 1
     try:
-        written = [_written(options, output, pipeline, done, target, several, judge, proof) for target in targets]
+        written = [_written(options, output, run, target, several, proof) for target in targets]
     except CheckFailed as error:
         if page:
-            reporting.keep(page.failed(error, done), options, output, pipeline.plugins)
+            reporting.keep(page.failed(error, run.model("quantizer").contract), options, output, host)
         raise
-    kept = _keep_table(options, output, done)
+    kept = _keep_table(options, output, run)
     reports = [each.report for each in written]
     document = {**(reports[0] if len(reports) == 1 else {"files": reports}), **kept}
     if output.json:
         output.result(document)
     if page:
-        reporting.keep(page.made(written, document), options, output, pipeline.plugins)
+        reporting.keep(page.made(written, document), options, output, host)
     return 0
 
 
@@ -74,22 +74,29 @@ def _require_cpu(cpu: str, targets: Sequence[Target], plugins: Host) -> None:
         raise cannot_run_as(cpu, names, plugins)
 
 
-def _judge(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> Judge | None:
-    from qcore.plugin import Judge
+def _recipe(options: argparse.Namespace, host: Host) -> Recipe:
+    """What the arguments say, but for the backends: several files may be made of one calibration."""
+    recipe = commandline.begun(options, host)
+    if options.data:
+        require(options.data)
+        recipe = recipe.with_data(
+            options.data, images=options.images, classes=pairs(options.classes, "--classes") or None
+        )
+    return recipe.with_quantizer(
+        _quantizer(options, host),
+        calibration=options.calib,
+        limit=LIMIT if options.calib_limit is None else options.calib_limit,
+        seed=options.calib_seed,
+        **_settings(options, recipe.file),
+    )
 
-    if not options.data:
-        return None
-    require(options.data)
-    classes = pairs(options.classes, "--classes") or None
-    return Judge(pipeline.plugins, options.data, options.images, classes, output.progress)
 
-
-def _quantizer(options: argparse.Namespace, pipeline: Pipeline) -> str:
+def _quantizer(options: argparse.Namespace, host: Host) -> str:
     from qcore.plugin import QuantizerSpec
 
     if options.quantizer:
         return str(options.quantizer)
-    every = pipeline.plugins.specs(QuantizerSpec)
+    every = host.specs(QuantizerSpec)
     able = [spec for spec in every if spec.trains]
     hint = f"--quantizer one of {', '.join(spec.name for spec in (able if options.qat else every))}"
     chosen = (
@@ -100,7 +107,7 @@ def _quantizer(options: argparse.Namespace, pipeline: Pipeline) -> str:
     return chosen.qualified
 
 
-def _settings(options: argparse.Namespace, pipeline: Pipeline) -> dict[str, Any]:
+def _settings(options: argparse.Namespace, file: Path) -> dict[str, Any]:
     settings = pairs(options.quantizer_option, "--quantizer-option")
     if options.exclude:
         settings["exclude"] = tuple(options.exclude)
@@ -110,21 +117,21 @@ def _settings(options: argparse.Namespace, pipeline: Pipeline) -> dict[str, Any]
         settings["device"] = options.device
     if options.qat:
         settings.setdefault("qat", True)
-        settings.setdefault("state", str(Path(options.out) / f"{pipeline.weights.stem}.training"))
+        settings.setdefault("state", str(Path(options.out) / f"{file.stem}.training"))
     return settings
 
 
-def _targets(options: argparse.Namespace, pipeline: Pipeline) -> list[Target]:
+def _targets(options: argparse.Namespace, run: Run) -> list[Target]:
     """The backends asked for, or the profile asked for, or every installed backend that the quantizer serves."""
-    from qcore.plugin import BackendSpec, bundled
+    from qcore.plugin import bundled
     from qcore_kit.kinds import ProfileSpec
 
-    backends = pipeline.plugins.specs(BackendSpec)
+    backends = run.host.specs(BackendSpec)
     if options.backend:
-        chosen = [pipeline.plugins.get(BackendSpec, name) for name in dict.fromkeys(options.backend)]
+        chosen = [run.host.get(BackendSpec, name) for name in dict.fromkeys(options.backend)]
         return [Target(spec.name, spec, options.target) for spec in chosen]
     if options.target:
-        goal = pipeline.plugins.get(ProfileSpec, options.target).produces
+        goal = run.host.get(ProfileSpec, options.target).produces
         able = [spec for spec in backends if any(form.accepts(goal) for form in spec.accepts) and not spec.problems()]
         own = [spec for spec in able if any(form.profile == goal.profile for form in spec.accepts)]
         native = [spec for spec in able if spec.runs == goal.format]
@@ -132,7 +139,7 @@ def _targets(options: argparse.Namespace, pipeline: Pipeline) -> list[Target]:
         if runner is None:
             raise UsageError(f"nothing installed runs {goal}", hint="qcore list-plugins --kind backend")
         return [Target(options.target, runner, goal.profile, goal)]
-    serving = [spec for spec in backends if not spec.problems() and _serves(pipeline, spec)]
+    serving = [spec for spec in backends if not spec.problems() and _serves(run, spec)]
     served = [Target(spec.name, spec) for spec in [spec for spec in serving if bundled(spec)] or serving]
     if not served:
         names = ", ".join(spec.name for spec in backends)
@@ -140,12 +147,12 @@ def _targets(options: argparse.Namespace, pipeline: Pipeline) -> list[Target]:
     return served
 
 
-def _serves(pipeline: Pipeline, backend: BackendSpec) -> bool:
+def _serves(run: Run, backend: BackendSpec) -> bool:
     """Whether the quantizer reaches this backend with a file made for it."""
     from qcore.plugin import NoRoute
 
     try:
-        end = pipeline.to(backend).plan().end
+        end = run.vary(run.recipe.with_backend(backend)).plan().end
     except NoRoute:
         return False
     made_for_it = any(form.profile and form.accepts(end) for form in backend.accepts)
@@ -155,11 +162,9 @@ def _serves(pipeline: Pipeline, backend: BackendSpec) -> bool:
 def _written(
     options: argparse.Namespace,
     output: Output,
-    pipeline: Pipeline,
-    done: Pipeline,
+    run: Run,
     target: Target,
     several: bool,
-    judge: Judge | None,
     proof: proving.Proof,
 ) -> Written:
     from qcore.plugin import save_model
@@ -167,14 +172,14 @@ def _written(
     folder = Path(options.out) / target.name if several else Path(options.out)
     report: dict[str, Any] = {}
     ranked: list[dict[str, Any]] = []
-    ended = target.of(done)
-    if options.max_drop is not None and judge is not None:
+    ended = target.of(run)
+    if options.max_drop is not None and run.judge is not None:
         from qcore_kit.tuning.budget import within
 
-        ended, report["budget"], ranked = within(options, output, pipeline, done, target, judge)
+        ended, report["budget"], ranked = within(options, output, run, target, run.judge)
     model: Model = ended.model(target.goal)
     parities = proof.of(ended, target, model)
-    files = save_model(model, folder, pipeline.weights.stem, pipeline.plugins)
+    files = save_model(model, folder, run.recipe.file.stem, run.host)
     if options.explain:
         _explain(output, model, report)
     report |= {"file": str(files[-1]), "bytes": sum(file.stat().st_size for file in files)}
@@ -195,20 +200,19 @@ def _explain(output: Output, model: Model, report: dict[str, Any]) -> None:
         output.table("", [column.upper() for column in columns], [[row[key] for key in columns] for row in rows])
 
 
-def _keep_table(options: argparse.Namespace, output: Output, done: Pipeline) -> dict[str, str]:
+def _keep_table(options: argparse.Namespace, output: Output, run: Run) -> dict[str, str]:
     """Keep what the quantizer found out, where it is something of its own that other files can be made of.
 
     What a backend runs is a file of its own kind already: kept, it would lie where the checked one does.
     """
-    from qcore.plugin import BackendSpec, FormatSpec, bundled, save_model
+    from qcore.plugin import FormatSpec, bundled, save_model
 
-    model = done.loaded
-    assert model is not None  # noqa: S101 - it has just been quantized
-    is_format = any(spec.name == model.form.format for spec in done.plugins.specs(FormatSpec))
-    taken = {form.format for spec in done.plugins.specs(BackendSpec) if bundled(spec) for form in spec.accepts}
+    model = run.model("quantizer")
+    is_format = any(spec.name == model.form.format for spec in run.host.specs(FormatSpec))
+    taken = {form.format for spec in run.host.specs(BackendSpec) if bundled(spec) for form in spec.accepts}
     if not is_format or model.form.format in taken:
         return {}
-    kept: Sequence[Path] = save_model(model, options.out, done.weights.stem, done.plugins)
+    kept: Sequence[Path] = save_model(model, options.out, run.recipe.file.stem, run.host)
     output.say(f"{kept[-1]}: the scales, of which qcore export --target makes other runtimes' files")
     return {"table": str(kept[-1])}
 
@@ -267,4 +271,4 @@ class Quantize:
 
     def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:
         """Quantize."""
-        return run(options, output, commandline.begin(options, output, host))
+        return quantize(options, output, host)

@@ -6,15 +6,12 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qcore.plugin import CheckFailed, Contract, counted
 from qcore_kit.reports import Bars, Block, Curves, Report, Section, Table, Text, Verdict
 from qcore_kit.reports import command as reporting
 from qcore_kit.reports.about import about
-
-if TYPE_CHECKING:
-    from qcore.plugin import Pipeline
 
 WORST = 24
 """Layers that are drawn; the table has all."""
@@ -44,7 +41,7 @@ class Page:
     """Makes the report of one call."""
 
     options: argparse.Namespace
-    pipeline: Pipeline
+    model: Path
 
     def made(self, written: Sequence[Written], document: Mapping[str, Any]) -> Report:
         """Of files that were written."""
@@ -67,10 +64,8 @@ class Page:
         ]
         return self._report("pass" if whole else "note", summary + "; ".join(told) + ".", sections, document, contracts)
 
-    def failed(self, error: CheckFailed, done: Pipeline) -> Report:
+    def failed(self, error: CheckFailed, contract: Contract) -> Report:
         """Of a check that said no."""
-        assert done.loaded is not None  # noqa: S101 - it has just been quantized
-        contract = done.loaded.contract
         said = [Text(error.message), *([Text(error.hint)] if error.hint else [])]
         document = {"error": error.message, "hint": error.hint}
         sections = [*about(contract), Section("What failed", said)]
@@ -85,7 +80,7 @@ class Page:
         contracts: Mapping[str, Contract],
     ) -> Report:
         return Report(
-            title=f"quantize: {self.pipeline.weights}",
+            title=f"quantize: {self.model}",
             verdict=verdict,
             summary=summary,
             sections=sections,

@@ -90,8 +90,8 @@ def test_sums_that_are_wrong_are_noted_where_these_inputs_do_not_show_it(monkeyp
 
 def side():
     predictor = SimpleNamespace(session=None, backend="onnxruntime")
-    pipeline = SimpleNamespace(loaded=None, plugins=None)
-    return SimpleNamespace(predictor=predictor, pipeline=pipeline, fed=lambda _: {}, contract=None)
+    run = SimpleNamespace(host=None)
+    return SimpleNamespace(predictor=predictor, run=run, model=None, fed=lambda _: {}, contract=None)
 
 
 @pytest.fixture(autouse=True)

@@ -162,10 +162,12 @@ def test_pixels_come_in_the_layout_and_the_type_of_the_input(channels_last, dtyp
                 net.picture = net.nodes[1].output[0]
         _, out = joined(net=net)
         onnx.save(net.model(out), tmp_path / "net.onnx")
+        recipe = qcore.recipe(tmp_path / "net.onnx", "onnx").with_parameters(postprocess={"confidence": 0.5})
+        run = recipe.start()
         with pytest.warns(AssumptionWarning):
-            base = qcore.pipeline("onnx", weights=tmp_path / "net.onnx").load()
-        results.append(base.with_params(postprocess={"confidence": 0.5}).build()(picture))
-    tensor = base.loaded.contract.inputs[0]
+            predictor = run.predictor()
+        results.append(predictor(picture))
+    tensor = run.contract().inputs[0]
     assert (tensor.layout, tensor.dtype) == ("NHWC" if channels_last else "NCHW", np.dtype(dtype).name)
     assert len(results[0]) > 0
     assert results[1].xyxy == pytest.approx(results[0].xyxy, abs=0.2 if dtype == np.float16 else 1e-2)

@@ -60,8 +60,8 @@ def test_heads_are_recognised_and_read_right(kind, tmp_path):
     assert (model.contract.provenance["family"], output.meaning) == (family, meaning)
     assert dict(output.attributes) == attributes
     picture = np.random.default_rng(2).integers(0, 256, (64, 64, 3), np.uint8)
-    base = qcore.pipeline("onnx", weights=tmp_path / "net.onnx").continued(model)
-    found = base.with_params(postprocess={"confidence": 0.5, "iou": 1.0}).build()(picture)
+    recipe = qcore.recipe(tmp_path / "net.onnx", "onnx").with_parameters(postprocess={"confidence": 0.5, "iou": 1.0})
+    found = recipe.start().begun_at(model).predictor()(picture)
     expected = by_hand(tmp_path / "net.onnx", picture, meaning, model.contract.preprocess.params)
     assert len(found) == len(expected) > 0
     for box, score, label in zip(found.xyxy, found.confidence, found.class_id, strict=True):

@@ -244,28 +244,28 @@ def test_dynamic_batches_and_few_inputs_are_measured_too(saturating):
 
 @pytest.fixture(scope="module")
 def detector(exported):
-    return qcore.pipeline(weights=exported)
+    return qcore.recipe(exported)
 
 
 def test_the_contract_and_a_table_on_disk_tell_what_was_narrowed(detector, pictures, tmp_path):
-    calibrated = detector.quantize("onnxruntime", calibration=pictures / "images", limit=4).quantized()
-    made = calibrated.to("openvino").model()
+    run = detector.with_quantizer("onnxruntime", calibration=pictures / "images", limit=4).start()
+    made = run.vary(run.recipe.with_backend("openvino")).model()
     found = made.contract.provenance["quantization"]["saturation"]
     assert found["mode"] == "selective"
     assert found["inputs"] == 4
     assert found["narrowed"] == [each for each in found["narrowed"] if "conv" in each]
     assert found["worst"]["db"] <= found["worst_left"]["db"]
-    saved = calibrated.save(tmp_path, goal="table")
-    again = qcore.pipeline(weights=saved).to("openvino").model()
+    saved = run.save(tmp_path, to="table")
+    again = qcore.recipe(saved).with_backend("openvino").start().model()
     assert again.contract.provenance["quantization"]["saturation"] == found
 
 
 @pytest.mark.parametrize("quantizer", ["onnxruntime", "pytorch-quantization", "modelopt", "nncf"])
 def test_a_misspelt_value_is_refused_with_what_was_meant(detector, quantizer):
     with pytest.raises(UsageError, match=r"did you mean everywhere\?"):
-        detector.quantize(quantizer, calibration=[], saturation="everywere")
+        detector.with_quantizer(quantizer, calibration=[], saturation="everywere").start()
     with pytest.raises(UsageError, match=r"did you mean saturation\?"):
-        detector.quantize(quantizer, calibration=[], saturaton="ignore")
+        detector.with_quantizer(quantizer, calibration=[], saturaton="ignore").start()
 
 
 @pytest.mark.parametrize("mode", OVERFLOW)

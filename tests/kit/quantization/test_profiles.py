@@ -315,9 +315,9 @@ def test_no_scale_of_a_tensorrt_file_is_denormal(small):
 def test_float16_costs_no_pixel_at_1280(shared):
     """The body in float16 and the decode in float32, at 736x1280, against all of it in float32."""
     weights = shared / "assets" / "weights" / "yolov5n-coco.pt"
-    pipeline = qcore.pipeline(weights=weights, imgsz=(736, 1280)).at("onnx")
-    calibration = pipeline.quantize("onnxruntime", calibration=shared / "assets" / "pictures").calibration()
-    float_ = pipeline.loaded.module
+    run = qcore.recipe(weights, imgsz=(736, 1280)).start()
+    calibration = run.inputs(shared / "assets" / "pictures")
+    float_ = run.model("onnx").module
     halved = half(float_, from_onnx(float_).tail)
     for picture in calibration:
         one, other = (literal(model).run(picture)["output0"] for model in (halved, float_))

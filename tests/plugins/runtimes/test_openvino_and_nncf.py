@@ -18,7 +18,7 @@ from qcore_plugins.runtimes.openvino.another import here
 
 @pytest.fixture(scope="module")
 def model(exported):
-    return qcore.pipeline(weights=exported).model("openvino").module
+    return qcore.recipe(exported).start().model("openvino").module
 
 
 def kinds(model):
@@ -40,9 +40,9 @@ def test_the_tail_begins_behind_the_last_convolutions(model):
 
 
 def test_nncf_leaves_the_tail_float(exported, pictures):
-    base = qcore.pipeline(weights=exported).to("openvino")
-    made = base.quantize("nncf", calibration=pictures / "images", limit=4).model().module
-    tail = from_openvino(base.model().module).tail
+    base = qcore.recipe(exported).with_backend("openvino")
+    made = base.with_quantizer("nncf", calibration=pictures / "images", limit=4).start().model().module
+    tail = from_openvino(base.start().model().module).tail
     quantized = [op for op in made.get_ops() if op.get_type_name() == "FakeQuantize"]
     readers = {reader.get_node().get_friendly_name() for op in quantized for reader in op.output(0).get_target_inputs()}
     assert len(quantized) > 20
@@ -50,10 +50,10 @@ def test_nncf_leaves_the_tail_float(exported, pictures):
 
 
 def test_the_file_survives_writing_and_reading(exported, pictures, tmp_path):
-    pipeline = qcore.pipeline(weights=exported).to("openvino")
+    run = qcore.recipe(exported).with_backend("openvino").start()
     picture = next((pictures / "images").iterdir())
-    before = pipeline.build()(picture)
-    after = qcore.pipeline(weights=pipeline.save(tmp_path)).build()(picture)
+    before = run.predictor()(picture)
+    after = qcore.recipe(run.save(tmp_path)).start().predictor()(picture)
     assert before.xyxy == pytest.approx(after.xyxy, abs=1e-3)
     (tmp_path / "shapes.bin").unlink()
     with pytest.raises(FileError, match=r"its weights shapes\.bin are missing"):
@@ -115,7 +115,7 @@ def test_openvino_computes_uint8_activations_as_its_kind_of_cpu_does():
 def test_outputs_are_the_callers_own_and_their_memory_is_used_again(exported):
     import numpy as np
 
-    session = qcore.pipeline(weights=exported).to("openvino").build().session
+    session = qcore.predictor(exported, "openvino").session
     inputs = [np.full((1, 3, 416, 416), value, np.float32) for value in (0.2, 0.8)]
     (first,) = session.run({"images": inputs[0]}).values()
     view, kept = first[:, :1], first.copy()

@@ -107,7 +107,7 @@ def benchmark(
 
     Raises:
         UsageError: Numbers of files and backends that do not go together, or fewer than 2 rounds.
-        QcoreError: What a file's own process reports, as in `Pipeline.build`.
+        QcoreError: What a file's own process reports, as in `Run.predictor`.
     """
     if len(backends) not in (0, 1, len(files)):
         raise UsageError(

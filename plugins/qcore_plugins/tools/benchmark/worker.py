@@ -20,11 +20,11 @@ import qcore
 from qcore.plugin import (
     AssumptionWarning,
     BackendSpec,
-    Pipeline,
     Predictor,
     QcoreError,
     UsageError,
     batch_size,
+    recipe,
     recognise,
 )
 from qcore_kit import machine
@@ -100,17 +100,18 @@ class _Subject:
         for requirement in recognise(job.file, plugins)[0].requires:  # importing is no part of the load time
             import_module(requirement.module)
         begin = time.perf_counter()
-        pipeline = Pipeline(plugins, Path(job.file)).load()
+        run = recipe(job.file).start(host=plugins)
+        form = run.model("loaded").form
         seconds = time.perf_counter() - begin
-        backend = plugins.get(BackendSpec, job.backend) if job.backend else pipeline.default_backend()
+        backend = plugins.get(BackendSpec, job.backend) if job.backend else run.default_backend()
         backend.load()
         known = {option.name for option in backend.options}
         options = {name: value for name, value in job.options.items() if name in known}
-        pipeline = pipeline.to(backend, **options)
+        run = run.vary(run.recipe.with_backend(backend, **options))
         begin = time.perf_counter()
-        predictor = pipeline.build()
+        predictor = run.predictor()
         seconds += time.perf_counter() - begin
-        more = [pipeline.build() for _ in range((job.requests or 1) - 1)]
+        more = [run.predictor() for _ in range((job.requests or 1) - 1)]
         inputs = predictor.contract.inputs
         size = batch_size(inputs)
         batches = _batches(predictor, job, size)
@@ -119,12 +120,11 @@ class _Subject:
             self.turn = _Throughput([predictor, *more], batches, size).turn
         else:
             self.turn = _Latency(predictor, batches, size).turn
-        assert pipeline.loaded is not None  # noqa: S101 - load() has just set it
         self.facts: dict[str, Any] = {
             "backend": backend.name,
             "versions": _versions(backend),
-            "form": str(pipeline.loaded.form),
-            "precision": pipeline.loaded.form.precision,
+            "form": str(form),
+            "precision": form.precision,
             "executed_precision": predictor.executed_precision,
             "options": options,
             "threads": options.get("threads"),

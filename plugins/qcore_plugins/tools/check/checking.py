@@ -21,11 +21,11 @@ from qcore.plugin import (
     bundled,
     no_contract,
     open_file,
-    read_samples,
 )
 from qcore_kit import machine
 from qcore_kit.checks import SEVERITIES, Finding, Rule, Subject
 from qcore_kit.kinds import LinterSpec
+from qcore_kit.samples import read_samples
 
 T = TypeVar("T")
 

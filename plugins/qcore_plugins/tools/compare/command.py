@@ -15,7 +15,7 @@ from qcore_kit.reports import command as reporting
 from qcore_kit.reports.about import about
 
 if TYPE_CHECKING:
-    from qcore.plugin import Pipeline
+    from qcore.plugin import Run
     from qcore_kit.comparison.rung import Cause, Rung
     from qcore_plugins.tools.compare.ladder import Compared
     from qcore_plugins.tools.compare.side import Side
@@ -97,12 +97,9 @@ def run(options: argparse.Namespace, output: Output, host: Host) -> int:
     return 1 if found.failed else 0
 
 
-def _begin(
-    options: argparse.Namespace, output: Output, host: Host, model: str, beside: str | None, place: int
-) -> Pipeline:
-    """The pipeline of one file; a checkpoint takes the flags, and the input size of the export beside it."""
+def _begin(options: argparse.Namespace, output: Output, host: Host, model: str, beside: str | None, place: int) -> Run:
+    """The run of one file; a checkpoint takes the flags, and the input size of the export beside it."""
     from qcore.plugin import recognise
-    from qcore_kit.commandline import begin
 
     own = argparse.Namespace(**{**vars(options), "model": model})
     spec, _ = recognise(model, host)
@@ -112,10 +109,10 @@ def _begin(
         own.imgsz = _size(beside, host)
         if own.imgsz:
             output.note(f"{model}: run at {own.imgsz[0]}x{own.imgsz[1]}, as {beside}")
-    pipeline = begin(own, output, host)
+    recipe = commandline.begun(own, host)
     if options.backend:
-        pipeline = pipeline.to(options.backend[min(place, len(options.backend) - 1)])
-    return pipeline
+        recipe = recipe.with_backend(options.backend[min(place, len(options.backend) - 1)])
+    return recipe.start(progress=output.progress, host=host)
 
 
 def _size(file: str, plugins: Any) -> list[int] | None:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
 
-from qcore.plugin import SUPPRESSED, Contract, Step, Tensor, counted
+from qcore.plugin import Contract, Step, Tensor, counted
 from qcore_kit.comparison.rung import Cause, Rung
 from qcore_kit.reports import Table
+from qcore_kit.verification.raw_outputs import SUPPRESSED
 from qcore_plugins.tools.compare.side import Side
 
 

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from qcore.plugin import SUPPRESSED, Arrays, NoRoute, QcoreError, Seen, Sums, Tensor, batch_size, bundled, quantities
+from qcore.plugin import Arrays, NoRoute, QcoreError, Tensor, batch_size, bundled
 from qcore_kit.comparison.protocols import Inside, Quantized
 from qcore_kit.comparison.rung import Cause, Rung
 from qcore_kit.kinds import ProbeSpec
 from qcore_kit.reports import Bars, Table
+from qcore_kit.verification.quantity import Sums
+from qcore_kit.verification.raw_outputs import SUPPRESSED, Seen, quantities
 from qcore_plugins.tools.compare.explaining import explained
 from qcore_plugins.tools.compare.noise import START, accumulated, jump
 from qcore_plugins.tools.compare.side import Side
@@ -117,18 +119,18 @@ def _open(side: Side) -> Inside:
         NoRoute: No probe opens such models.
         MissingDependency: What the probe needs is not installed.
     """
-    plugins = side.pipeline.plugins
+    run = side.run.vary(side.run.recipe.float_model())
     routes = []
-    for spec in plugins.specs(ProbeSpec):
+    for spec in run.host.specs(ProbeSpec):
         for form in spec.accepts:
             try:
-                routes.append((not bundled(spec), len(side.pipeline.at_plan(form).legs), spec.qualified, spec, form))
+                routes.append((not bundled(spec), len(run.plan(form).legs), spec.qualified, spec, form))
             except NoRoute:
                 continue
     if not routes:
         raise NoRoute(f"no probe opens {side.form}", hint="qcore list-plugins --kind probe")
     *_, spec, form = min(routes, key=lambda route: route[:3])
-    inside: Inside = spec.create().open(side.pipeline.at(form).loaded)
+    inside: Inside = spec.create().open(run.model(form))
     return inside
 
 

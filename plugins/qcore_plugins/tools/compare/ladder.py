@@ -8,13 +8,12 @@ from itertools import islice
 from typing import Any
 
 from qcore.plugin import (
-    SUPPRESSED,
     Arrays,
     Contract,
     FileError,
     Host,
-    Pipeline,
     Progress,
+    Run,
     Silent,
     Skipping,
     UsageError,
@@ -25,6 +24,7 @@ from qcore_kit import machine
 from qcore_kit.comparison import saturation
 from qcore_kit.comparison.protocols import Comparison
 from qcore_kit.comparison.rung import Cause, Rung
+from qcore_kit.verification.raw_outputs import SUPPRESSED
 from qcore_plugins.tools.compare import contracts, inside, preprocessing
 from qcore_plugins.tools.compare.inside import FIRST, takes
 from qcore_plugins.tools.compare.noise import ACCUMULATED, BEHIND, OTHERWISE, beyond_layers
@@ -76,8 +76,8 @@ class Compared:
 
 
 def compare(
-    reference: tuple[str, Pipeline],
-    candidate: tuple[str, Pipeline],
+    reference: tuple[str, Run],
+    candidate: tuple[str, Run],
     data: Any,
     *,
     images: Any = None,
@@ -93,7 +93,7 @@ def compare(
     """Climb the ladder, all of it: later steps tell how much an earlier difference matters.
 
     Args:
-        reference: Name and pipeline of the model that is right.
+        reference: Name and run of the model that is right.
         candidate: Of the one in question.
         data: Inputs: what the preprocessor expands, or labelled data that the evaluator reads.
         images: Where the inputs of labelled data lie, if not beside it.
@@ -113,26 +113,26 @@ def compare(
         FileError: No input can be read.
     """
     shown = progress or Silent()
-    loaded = [(name, pipeline.load()) for name, pipeline in (reference, candidate)]
-    contracts_ = [pipeline.loaded.contract for _, pipeline in loaded]  # type: ignore[union-attr]
+    both, host = (reference, candidate), reference[1].host
+    contracts_ = [run.contract() for _, run in both]
     settings = {"images": images, "classes": classes, "max_drop": max_drop}
-    task = _results(contracts_, loaded[0][1].plugins, data, settings)
+    task = _results(contracts_, host, data, settings)
     steps = (*STEPS, *(task.steps if task else (RESULTS,)))
     if unknown := [name for name in accept if name not in steps]:
         raise UsageError(f"no step is called {unknown[0]!r}", hint=f"there are: {', '.join(steps)}")
     if task is not None and task.labelled and protocol is None:
         protocol = _shared_protocol(contracts_)
-    one, other = (Side.build(name, pipeline.following(protocol), cpu) for name, pipeline in loaded)
-    if cpu != machine.THIS and not any("cpu" in side.pipeline.backend_options for side in (one, other)):
+    one, other = (Side.build(name, run.vary(run.recipe.with_protocol(protocol)), cpu) for name, run in both)
+    if cpu != machine.THIS and not any("cpu" in side.run.backend_options for side in (one, other)):
         names = " and ".join(dict.fromkeys(side.predictor.backend for side in (one, other)))
-        raise saturation.cannot_run_as(cpu, names, loaded[0][1].plugins)
+        raise saturation.cannot_run_as(cpu, names, host)
     items: Sequence[Any] = task.items if task and task.labelled else one.predictor.preprocessor.expand(data)
     if limit is not None:
         items = list(islice(items, limit))
     skipped: list[str] = []
     pictures = _Inputs(one, other, items, skipped, shown)
     first = list(pictures.first(LOOKED))
-    own = one.pipeline.preprocessor(one.contract)
+    own = one.run.preprocessor(one.contract)
     theirs = foreign or _preprocess(other)
     rungs = [
         contracts.rung(one, other),
@@ -144,7 +144,7 @@ def compare(
 
 
 def preprocessing_only(
-    reference: tuple[str, Pipeline], data: Any, foreign: Callable[[Any, Any], Any], *, limit: int | None = None
+    reference: tuple[str, Run], data: Any, foreign: Callable[[Any, Any], Any], *, limit: int | None = None
 ) -> Compared:
     """The second step alone: a model's preprocessing against a person's own; errors as in `compare`."""
     side = Side.build(*reference)
@@ -173,7 +173,7 @@ def _shared_protocol(both: Sequence[Any]) -> str | None:
 
 
 def _preprocess(side: Side) -> Callable[[Any, Any], Any]:
-    made = side.pipeline.preprocessor(side.contract)
+    made = side.run.preprocessor(side.contract)
     return lambda item, raw: made.prepare(raw).arrays  # noqa: ARG005 - the same call as of a person's own code
 
 
@@ -248,7 +248,7 @@ def _run(
     looked = 0
     for batch in inputs.batches(size):
         raws = [raw for _, _, raw in batch]
-        for (place, item, raw), left, right in zip(batch, one.run(raws), other.run(raws), strict=True):
+        for (place, item, raw), left, right in zip(batch, one.seen(raws), other.seen(raws), strict=True):
             if looked < LOOKED:
                 looked += 1
                 raw_tensors.add(item, raw, left, right)
@@ -275,11 +275,11 @@ def _saturated(rungs: list[Rung], candidate: Side, tensors: Sequence[Arrays]) ->
     if not tensors:
         return rungs
     found = saturation.lossy(
-        candidate.pipeline.loaded,  # type: ignore[arg-type]
+        candidate.model,
         candidate.predictor.session,
         candidate.predictor.backend,
         [candidate.fed(tensor) for tensor in tensors if takes(candidate, tensor)],
-        plugins=candidate.pipeline.plugins,
+        plugins=candidate.run.host,
     )
     cause = saturation.cause(found, "CANDIDATE")
     if cause is None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from qcore.plugin import Arrays, Contract, Form, Pipeline, Predictor, Seen, batch_size, run_seen, stack
+from qcore.plugin import Arrays, Contract, Form, Model, Predictor, Run, batch_size, stack
 from qcore_kit.comparison.saturation import options
 from qcore_kit.machine import THIS
+from qcore_kit.verification.raw_outputs import Seen, run_seen
 
 
 @dataclass(frozen=True)
@@ -17,36 +18,35 @@ class Side:
 
     Attributes:
         name: What to call it: the file, as it was given.
-        pipeline: Loaded, at what its backend runs.
+        run: Begun at the model.
+        model: What the backend runs.
         predictor: Compiled.
     """
 
     name: str
-    pipeline: Pipeline
+    run: Run
+    model: Model
     predictor: Predictor
 
     @classmethod
-    def build(cls, name: str, pipeline: Pipeline, cpu: str = THIS) -> Side:
-        """Load and compile, to compute as a kind of CPU if the backend can; errors as in `Pipeline.build`."""
-        this = pipeline.load()
-        if this.backend is None:
-            this = this.to(this.default_backend())
-        assert this.backend is not None  # noqa: S101 - set above
-        this = replace(this, backend_options={**this.backend_options, **options(this.backend, cpu)})
-        this = replace(this, loaded=this.model(), quantization=None, head=None, precision=None, target=None)
-        return cls(name, this, this.build())
+    def build(cls, name: str, run: Run, cpu: str = THIS) -> Side:
+        """Load and compile, to compute as a kind of CPU if the backend can; errors as in `Run.predictor`."""
+        backend = run.backend
+        settings = {**run.backend_options, **options(backend, cpu)}
+        run = run.vary(run.recipe.with_backend(backend, **settings))
+        model = run.model()
+        run = run.vary(run.recipe.float_model().with_backend(backend, **settings)).begun_at(model)
+        return cls(name, run, model, run.predictor())
 
     @property
     def contract(self) -> Contract:
         """As it lies in the file, without what a protocol or flags change."""
-        assert self.pipeline.loaded is not None  # noqa: S101 - build() has loaded it
-        return self.pipeline.loaded.contract
+        return self.model.contract
 
     @property
     def form(self) -> Form:
         """What runs."""
-        assert self.pipeline.loaded is not None  # noqa: S101 - build() has loaded it
-        return self.pipeline.loaded.form
+        return self.model.form
 
     @property
     def exactness(self) -> str:
@@ -66,6 +66,6 @@ class Side:
         )
         return stack([own], tensors, batch_size(tensors))
 
-    def run(self, raws: Sequence[Any]) -> Iterator[Seen]:
+    def seen(self, raws: Sequence[Any]) -> Iterator[Seen]:
         """Run inputs as they were read, in batches of the contract's size."""
         yield from run_seen(self.predictor, raws)

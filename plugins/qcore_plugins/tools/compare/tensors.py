@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from qcore.plugin import COSINES, SIZE_FACTORS, SUPPRESSED, Seen, Sums, quantities, split
+from qcore.plugin import split
 from qcore_kit.comparison.rung import Cause, Rung
 from qcore_kit.reports import Table
+from qcore_kit.verification.quantity import COSINES, SIZE_FACTORS, Sums
+from qcore_kit.verification.raw_outputs import SUPPRESSED, Seen, quantities
 from qcore_plugins.tools.compare.explaining import explained
 from qcore_plugins.tools.compare.side import Side
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import qcore
-from qcore.plugin import EvaluatorSpec, Pipeline, Predictor
+from qcore.plugin import Judge, Predictor, Recipe, Run
 from qcore_kit.results import results_of
 from qcore_kit.timing import interleaved
 
@@ -57,37 +57,32 @@ class Demo:
 
         start = time.monotonic()
         out = output_directory(options.out)
-        base = Pipeline(host, CHECKPOINT, progress=output.progress)
+        run = qcore.recipe(CHECKPOINT).start(progress=output.progress, host=host)
         for quantizer, backend in COMBINATIONS:
-            self._continued(base, quantizer, backend, out).plan().require()
+            run.vary(self._continued(run.recipe, quantizer, backend, out)).plan().require()
         output.note(f"generating {CALIBRATION} pictures to calibrate with and {LABELLED} labelled ones")
         shapes.write(out / "calibration", CALIBRATION, SEEDS["calibration"])
         labels = shapes.write(out / "labelled", LABELLED, SEEDS["labelled"])
         output.note(f"reading {CHECKPOINT.name}, exporting it to ONNX and comparing the export with it")
-        exported = base.at("onnx")
-        results = [
-            self._measured(exported, quantizer, backend, out, labels, output) for quantizer, backend in COMBINATIONS
-        ]
+        run.model("onnx")
+        results = [self._measured(run, quantizer, backend, out, labels, output) for quantizer, backend in COMBINATIONS]
         output.note("timing, all in turns")
         self._time(results)
         drawn = self._draw(results[-1].file, out)
         self._report(results, drawn, time.monotonic() - start, output)
         return 0
 
-    def _continued(self, pipeline: Pipeline, quantizer: str | None, backend: str, out: Path) -> Pipeline:
+    def _continued(self, recipe: Recipe, quantizer: str | None, backend: str, out: Path) -> Recipe:
         if quantizer:
-            pipeline = pipeline.quantize(quantizer, calibration=out / "calibration" / "images")
-        return pipeline.to(backend)
+            recipe = recipe.with_quantizer(quantizer, calibration=out / "calibration" / "images")
+        return recipe.with_backend(backend)
 
-    def _measured(
-        self, exported: Pipeline, quantizer: str | None, backend: str, out: Path, labels: Path, output: Any
-    ) -> _Result:
+    def _measured(self, run: Run, quantizer: str | None, backend: str, out: Path, labels: Path, output: Any) -> _Result:
         output.note(f"{quantizer or 'float'} on {backend}: making the file, measuring its accuracy")
-        made = self._continued(exported, quantizer, backend, out)
+        made = run.vary(self._continued(run.recipe, quantizer, backend, out))
         files = made.save_all(out / f"{quantizer or 'float'}-{backend}")
-        predictor = Pipeline(qcore.plugins, files[-1]).to(backend).following("upstream").build()
-        evaluator = qcore.plugins.get(EvaluatorSpec, "detection").create()
-        figures = evaluator.evaluate(predictor, labels, images=None, classes=None, progress=output.progress)
+        predictor = qcore.predictor(files[-1], backend, protocol="upstream")
+        figures = Judge(run.host, labels, progress=output.progress).figures(predictor)
         return _Result(quantizer, backend, predictor, files, figures)
 
     def _time(self, results: list[_Result]) -> None:
@@ -104,7 +99,7 @@ class Demo:
 
     def _draw(self, file: Path, out: Path) -> list[Path]:
         """Some pictures with what the INT8 file finds at its own thresholds."""
-        detector = Pipeline(qcore.plugins, file).build()
+        detector = qcore.predictor(file)
         folder = out / "annotated"
         folder.mkdir(exist_ok=True)
         pictures = sorted((out / "labelled" / "images").iterdir())[:SHOWN]

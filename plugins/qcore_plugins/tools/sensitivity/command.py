@@ -12,24 +12,24 @@ from qcore_kit.commandline import pairs
 from qcore_kit.tuning.budget import ranking
 
 if TYPE_CHECKING:
-    from qcore.plugin import Pipeline
+    from qcore.plugin import Run
 
 SHOWN = 15
 
 
-def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
+def rank(options: argparse.Namespace, output: Output, run: Run) -> int:
     """Rank, confirm the worst where asked, write the file."""
     if options.confirm and not (options.data and options.quantizer and options.backend):
         raise UsageError("--confirm needs --data, --quantizer and --backend: what to measure, and how")
     folder = output_directory(options.out)
     draw = {"seed": options.calib_seed, **({} if options.calib_limit is None else {"limit": options.calib_limit})}
-    pipeline = pipeline.load()
-    rows = ranking(pipeline, pipeline.inputs(options.calib, **draw), output)
-    document: dict[str, Any] = {"model": str(pipeline.weights), "layers": rows}
+    file = run.recipe.file
+    rows = ranking(run, run.inputs(options.calib, **draw), output)
+    document: dict[str, Any] = {"model": str(file), "layers": rows}
     if options.confirm:
-        quantizing = pipeline.quantize(options.quantizer, calibration=options.calib, **draw)
-        document["confirmed"] = _confirmed(options, output, quantizing, rows)
-    path = folder / f"{pipeline.weights.stem}.sensitivity.json"
+        quantizing = run.recipe.with_quantizer(options.quantizer, calibration=options.calib, **draw)
+        document["confirmed"] = _confirmed(options, output, run.vary(quantizing), rows)
+    path = folder / f"{file.stem}.sensitivity.json"
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     if output.json:
@@ -42,25 +42,23 @@ def run(options: argparse.Namespace, output: Output, pipeline: Pipeline) -> int:
     return 0
 
 
-def _confirmed(
-    options: argparse.Namespace, output: Output, pipeline: Pipeline, rows: list[dict[str, Any]]
-) -> dict[str, Any]:
+def _confirmed(options: argparse.Namespace, output: Output, run: Run, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The main figure with each of the worst layers left float, beside that of none; added to the rows."""
     from qcore.plugin import Judge
     from qcore_kit.tuning.budget import leaving
 
     require(options.data)
     classes = pairs(options.classes, "--classes") or None
-    judge = Judge(pipeline.plugins, options.data, options.images, classes, output.progress)
-    done = pipeline.quantized()
-    assert done.loaded is not None  # noqa: S101 - it has just been quantized
-    protocol = judge.protocol(done.loaded.contract)
+    judge = Judge(run.host, options.data, options.images, classes, output.progress)
+    contract = run.model("quantizer").contract
+    protocol = judge.protocol(contract)
 
     def figure(layers: list[str]) -> float:
-        return judge(leaving(pipeline, done, layers).to(options.backend).following(protocol).build())
+        left = leaving(run, layers)
+        return judge(left.vary(left.recipe.with_backend(options.backend).with_protocol(protocol)).predictor())
 
     whole = figure([])
-    name = judge.name(done.loaded.contract)
+    name = judge.name(contract)
     for row in rows[: options.confirm]:
         row["gain"] = figure([row["layer"]]) - whole
         output.note(f"{row['layer']} left float: {name} {row['gain']:+.4f}")
@@ -103,4 +101,4 @@ class Sensitivity:
 
     def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:
         """Rank."""
-        return run(options, output, commandline.begin(options, output, host))
+        return rank(options, output, commandline.begin(options, output, host))

@@ -7,10 +7,9 @@ constants are replaced.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from qcore.plugin import Host, Pipeline, PostprocessorSpec, PreprocessorSpec, Spec, UsageError, recognise
+from qcore.plugin import Host, PostprocessorSpec, PreprocessorSpec, Spec, UsageError, recipe, recognise
 from qcore_kit.scripts import filled, joined
 
 _MAIN = '''
@@ -43,13 +42,12 @@ def snippet(file: str, plugins: Host) -> str:
         UsageError: A component has no text to offer for this file.
         FileError: The file is damaged, or has no contract.
     """
-    pipeline = Pipeline(plugins, Path(file)).load()
-    model = pipeline.loaded
-    assert model is not None  # noqa: S101 - load() has just set it
+    run = recipe(file).start(host=plugins)
+    model = run.model("loaded")
     spec, _ = recognise(file, plugins)
     if not spec.suffix:
         raise UsageError(f"{file}: no script runs a {spec.name} file", hint=f"qcore export {file} --to onnx -o DIR")
-    backend = pipeline.default_backend()
+    backend = run.default_backend()
     if backend.snippet is None:
         raise _nothing(backend)
     contract = model.contract

@@ -6,32 +6,32 @@ import qcore
 
 
 @pytest.fixture(scope="session")
-def pipeline(checkpoint, pictures):
-    return qcore.pipeline(weights=checkpoint).quantize("pytorch-quantization", calibration=pictures / "images").load()
+def run(checkpoint, pictures):
+    return qcore.recipe(checkpoint).with_quantizer("pytorch-quantization", calibration=pictures / "images").start()
 
 
 @pytest.fixture(scope="session")
-def data(pipeline):
-    return pipeline.calibration()
+def data(run):
+    return run.calibration()
 
 
 @pytest.fixture(scope="session")
-def exported(pipeline):
+def exported(run):
     from qcore_plugins._shared.exporter.onnx import export_both
 
-    return export_both(pipeline.loaded.module, pipeline.loaded.contract)
+    return export_both(run.model("loaded").module, run.contract())
 
 
 @pytest.fixture(scope="session")
-def quantizer(pipeline):
-    return pipeline.quantization.quantizer.create()
+def quantizer(run):
+    return run.quantizer.create()
 
 
 @pytest.fixture(scope="session")
-def options(pipeline):
-    return pipeline.quantization.options
+def options(run):
+    return run.quantizer_options
 
 
 @pytest.fixture(scope="session")
-def table(pipeline):
-    return pipeline.quantized().loaded.module
+def table(run):
+    return run.model("quantizer").module

@@ -79,7 +79,7 @@ def test_a_quantizer_without_a_usable_amax_is_refused_by_name(quantizer, amax, s
 
 
 @pytest.mark.filterwarnings("ignore")  # of the exporter that upstream used
-def test_a_quantizer_left_dynamic_bakes_the_dummys_range_into_an_export(tmp_path, exported, table, data, pipeline):
+def test_a_quantizer_left_dynamic_bakes_the_dummys_range_into_an_export(tmp_path, exported, table, data, run):
     """The failure that fixed scales prevent: upstream's way gives the file the range of the dummy input."""
 
     class Net(torch.nn.Module):
@@ -127,10 +127,8 @@ def test_importing_the_package_leaves_logging_as_it_was():
 def test_modelopt_finds_the_same_table_at_the_same_places(checkpoint, pictures, method):
     tables = []
     for name in ("pytorch-quantization", "modelopt"):
-        made = qcore.pipeline(weights=checkpoint).quantize(
-            name, calibration=pictures / "images", limit=4, method=method
-        )
-        tables.append(made.quantized().loaded.module)
+        made = qcore.recipe(checkpoint).with_quantizer(name, calibration=pictures / "images", limit=4, method=method)
+        tables.append(made.start().model("quantizer").module)
     one, other = tables
     assert set(one.ranges) == set(other.ranges)
     for name, found in one.ranges.items():

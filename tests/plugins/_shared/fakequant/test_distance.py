@@ -9,8 +9,8 @@ from qcore_plugins._shared.fakequant.network import Network
 
 
 @pytest.fixture(scope="module")
-def distance(exported, pipeline):
-    return Distance(from_onnx(exported.proto), pipeline.loaded.contract)
+def distance(exported, run):
+    return Distance(from_onnx(exported.proto), run.contract())
 
 
 @pytest.fixture(scope="module")

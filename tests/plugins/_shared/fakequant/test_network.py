@@ -23,13 +23,13 @@ def batch(data, count):
     return data.take(range(count))
 
 
-def test_the_network_takes_any_batch_though_the_contract_says_one(pipeline, exported, data):
+def test_the_network_takes_any_batch_though_the_contract_says_one(run, exported, data):
     given = torch.from_numpy(batch(data, 3)["images"])
     with torch.no_grad():
-        got, expected = Network.of(exported).module(given), pipeline.loaded.module(given)
+        got, expected = Network.of(exported).module(given), run.model("loaded").module(given)
     got = got[0] if isinstance(got, (tuple, list)) else got
     assert torch.allclose(got, expected, atol=1e-3)
-    assert pipeline.loaded.contract.inputs[0].shape[0] == 1
+    assert run.contract().inputs[0].shape[0] == 1
 
 
 def test_every_tensor_that_a_profile_quantizes_has_a_node(exported):
@@ -39,13 +39,13 @@ def test_every_tensor_that_a_profile_quantizes_has_a_node(exported):
     assert wanted <= set(network.nodes)
 
 
-def test_changing_the_network_leaves_the_model_alone(pipeline, exported):
+def test_changing_the_network_leaves_the_model_alone(run, exported):
     network = Network.of(exported)
-    before = {name: value.clone() for name, value in pipeline.loaded.module.named_parameters()}
+    before = {name: value.clone() for name, value in run.model("loaded").module.named_parameters()}
     with torch.no_grad():
         for value in network.module.parameters():
             value.add_(1)
-    assert all(torch.equal(value, before[name]) for name, value in pipeline.loaded.module.named_parameters())
+    assert all(torch.equal(value, before[name]) for name, value in run.model("loaded").module.named_parameters())
     again = dict(Network.of(exported).module.named_parameters())
     assert not any(torch.equal(value, again[name]) for name, value in network.module.named_parameters())
 

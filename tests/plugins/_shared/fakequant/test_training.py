@@ -4,7 +4,6 @@ import itertools
 import os
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,18 +25,18 @@ PROFILES = ("onnxruntime", "openvino", "tensorrt")
 
 
 def quantize(checkpoint, pictures, quantizer="pytorch-quantization", **options):
-    made = qcore.pipeline(weights=checkpoint).quantize(
+    made = qcore.recipe(checkpoint).with_quantizer(
         quantizer, calibration=pictures / "images", **{"qat": True, "batch": 2, "steps": 6, **options}
     )
-    return made.quantized().loaded
+    return made.start().model("quantizer")
 
 
-def small(checkpoint, pictures, progress=None, **options):
+def small(checkpoint, pictures, progress=None, data=None, **options):
     """The same where neither the size nor the number of the pictures matters: half the time."""
-    made = qcore.pipeline(weights=checkpoint, imgsz=96).quantize(
+    made = qcore.recipe(checkpoint, imgsz=96).with_quantizer(
         "pytorch-quantization", calibration=few(pictures), **{"qat": True, "batch": 2, "steps": 6, **options}
     )
-    return (replace(made, progress=progress) if progress else made).quantized().loaded
+    return (made if data is None else made.with_data(data)).start(progress=progress).model("quantizer")
 
 
 def few(pictures):
@@ -45,8 +44,7 @@ def few(pictures):
 
 
 def written(model, profile):
-    pipeline = qcore.pipeline(weights="unused").continued(model)
-    return replace(pipeline, target=profile).model("onnx")
+    return qcore.recipe("unused").with_backend(None, profile=profile).start().begun_at(model).model("onnx")
 
 
 def weights_of(model):
@@ -60,17 +58,17 @@ def numbers_of(model):
 
 
 def test_training_lowers_the_held_out_loss_and_changes_the_weights(trained, table):
-    said = trained.loaded.contract.provenance["quantization"]["qat"]
+    said = trained.model("quantizer").contract.provenance["quantization"]["qat"]
     assert said["loss"] < said["loss_before"]
     before = {tensor.name: numpy_helper.to_array(tensor) for tensor in table.graph.graph.initializer}
-    after = weights_of(trained.loaded)
+    after = weights_of(trained.model("quantizer"))
     assert set(before) == set(after)
     assert any(not np.array_equal(before[name], value) for name, value in after.items())
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_the_trained_file_has_the_calibrated_files_nodes_and_shapes(pipeline, trained, profile):
-    one, other = written(pipeline.quantized().loaded, profile), written(trained.loaded, profile)
+def test_the_trained_file_has_the_calibrated_files_nodes_and_shapes(run, trained, profile):
+    one, other = written(run.model("quantizer"), profile), written(trained.model("quantizer"), profile)
     assert list(one.module.graph.node) == list(other.module.graph.node)
     assert list(one.module.graph.input) == list(other.module.graph.input)
     assert list(one.module.graph.output) == list(other.module.graph.output)
@@ -215,9 +213,9 @@ def test_settings_that_train_nothing_are_refused(checkpoint, pictures, options):
 
 def test_one_picture_is_too_few(checkpoint, pictures):
     one = next((pictures / "images").iterdir())
-    made = qcore.pipeline(weights=checkpoint).quantize("pytorch-quantization", calibration=one, qat=True)
+    made = qcore.recipe(checkpoint).with_quantizer("pytorch-quantization", calibration=one, qat=True)
     with pytest.raises(UsageError, match="too few to train"):
-        made.quantized()
+        made.start().model("quantizer")
 
 
 def test_the_judge_decides_which_state_is_the_best(checkpoint, pictures, monkeypatch):
@@ -226,8 +224,9 @@ def test_the_judge_decides_which_state_is_the_best(checkpoint, pictures, monkeyp
     figures = iter([0.5, 0.9, 0.1])
     monkeypatch.setattr(Judge, "__call__", lambda *_: next(figures))
     monkeypatch.setattr(training, "ROUNDS", 2)
-    judge = Judge(qcore.plugins, pictures / "instances.json")
-    said = small(checkpoint, pictures, judge=judge, steps=4).contract.provenance["quantization"]["qat"]
+    said = small(checkpoint, pictures, data=pictures / "instances.json", steps=4).contract.provenance["quantization"][
+        "qat"
+    ]
     assert (said["step"], said["judged"]) == (2, 0.9)
 
 
@@ -244,13 +243,11 @@ def families(upstream, shared, tmp_path_factory):
 @pytest.mark.filterwarnings("ignore::qcore.errors.AssumptionWarning")
 @pytest.mark.parametrize("family", ["yolov9", "yolonas"])
 def test_other_families_train_with_a_batch_and_are_exported_with_one(families, pictures, family, engine_weights):
-    base = qcore.pipeline(weights=families[family], imgsz=96)
-    plain = base.quantize("pytorch-quantization", calibration=pictures / "images").quantized().loaded
-    trained = (
-        base.quantize("pytorch-quantization", calibration=pictures / "images", qat=True, batch=8, steps=8, rate=2e-6)
-        .quantized()
-        .loaded
-    )
+    base = qcore.recipe(families[family], imgsz=96)
+    plain = base.with_quantizer("pytorch-quantization", calibration=pictures / "images").start().model("quantizer")
+    options = {"qat": True, "batch": 8, "steps": 8, "rate": 2e-6}
+    trained = base.with_quantizer("pytorch-quantization", calibration=pictures / "images", **options)
+    trained = trained.start().model("quantizer")
     said = trained.contract.provenance["quantization"]["qat"]
     assert said["loss"] < said["loss_before"]
     for profile in PROFILES:
@@ -259,7 +256,7 @@ def test_other_families_train_with_a_batch_and_are_exported_with_one(families, p
         assert one.contract.inputs == other.contract.inputs
         assert one.contract.inputs[0].shape[0] == 1
         assert one.contract.outputs == other.contract.outputs
-    float_ = base.at("onnx").loaded.module.ByteSize()
+    float_ = base.start().model("onnx").module.ByteSize()
     for made in (plain, trained):
         assert engine_weights(written(made, "tensorrt").module) < 0.35 * float_
 
@@ -269,9 +266,9 @@ import os, sys
 import numpy, qcore
 from onnx import numpy_helper
 checkpoint, pictures, out = sys.argv[1:]
-made = qcore.pipeline(weights=checkpoint).quantize(
+made = qcore.recipe(checkpoint).with_quantizer(
     "pytorch-quantization", calibration=pictures, qat=True, batch=2, steps=4, device="cpu", scales="learned"
-).quantized().loaded
+).start().model("quantizer")
 graph = made.module.graph.graph
 numpy.savez(f"{out}-{os.environ.get('RANK', '0')}.npz",
             **{f"range {name}": [r.low, r.high, r.amax or 0] for name, r in made.module.ranges.items()},

@@ -46,7 +46,7 @@ def test_raw_and_decoded_heads_say_the_same(document, tmp_path):
     picture = torch.rand(1, 3, 64, 96).numpy()
     read = []
     for head in ("decoded", "raw"):
-        detector = qcore.pipeline(weights=path, imgsz=(64, 96), head=head).build()
+        detector = qcore.recipe(path, imgsz=(64, 96), head=head).start().predictor()
         read.append(reader(detector.contract.outputs)(detector.session.run({"images": picture})))
     for one, other in zip(*read, strict=True):
         assert one.shape == other.shape

@@ -216,8 +216,8 @@ def test_raw_and_decoded_heads_say_the_same(shared, tmp_path):
 
     read = []
     for head in ("decoded", "raw"):
-        pipeline = qcore.pipeline(weights=shared / "checkpoints" / "gelan-t-filled.pt", imgsz=(64, 96), head=head)
-        detector = qcore.pipeline(weights=pipeline.save(tmp_path / head, goal="onnx")).build()
+        recipe = qcore.recipe(shared / "checkpoints" / "gelan-t-filled.pt", imgsz=(64, 96), head=head)
+        detector = qcore.predictor(recipe.start().save(tmp_path / head, to="onnx"))
         outputs = detector.session.run({"images": torch.linspace(0, 1, 3 * 64 * 96).reshape(1, 3, 64, 96).numpy()})
         read.append(reader(detector.contract.outputs)(outputs))
     for one, other in zip(*read, strict=True):

@@ -19,15 +19,15 @@ def bare(exported, tmp_path):
 
 def test_without_the_loader_a_bare_file_is_refused(bare):
     with pytest.raises(FileError, match="no contract inside"):
-        qcore.pipeline(weights=bare).build()
+        qcore.predictor(bare)
 
 
 def test_with_it_the_file_finds_what_it_found_before(bare, exported, pictures):
     picture = pictures / "images" / "0000.png"
     names = bare.with_name("names.txt")
     names.write_text("ellipse\nrectangle\ntriangle\nstar\n")
-    before = qcore.pipeline(weights=exported).build()(picture)
-    after = qcore.pipeline("onnx", weights=bare, names=str(names)).build()(picture)
+    before = qcore.predictor(exported)(picture)
+    after = qcore.recipe(bare, "onnx", names=str(names)).start().predictor()(picture)
     assert after.records() == before.records()
 
 
@@ -35,11 +35,11 @@ def test_the_same_for_an_openvino_file(bare, exported, pictures):
     openvino = pytest.importorskip("openvino")
     openvino.save_model(openvino.Core().read_model(str(bare)), str(bare.with_suffix(".xml")), compress_to_fp16=False)
     picture = pictures / "images" / "0000.png"
-    before = qcore.pipeline(weights=exported).build()(picture)
-    base = qcore.pipeline("openvino", weights=bare.with_suffix(".xml"))
-    after = base.to("openvino").build()(picture)
+    before = qcore.predictor(exported)(picture)
+    base = qcore.recipe(bare.with_suffix(".xml"), "openvino")
+    after = base.with_backend("openvino").start().predictor()(picture)
     assert after.xyxy == pytest.approx(before.xyxy, abs=0.01)
-    small = base.quantize("nncf", calibration=pictures / "images").to("openvino").build()
+    small = base.with_quantizer("nncf", calibration=pictures / "images").with_backend("openvino").start().predictor()
     assert small.executed_precision.startswith("int8")
     assert len(small(picture)) > 0
 
@@ -58,10 +58,10 @@ def test_a_graph_with_pre_and_postprocessing_is_cut(bare, exported, pictures):
     model.graph.output[0].CopyFrom(helper.make_tensor_value_info("turned", TensorProto.FLOAT, [1, 9, 10647]))
     onnx.save(model, str(bare))
     picture = pictures / "images" / "0000.png"
-    cut = qcore.pipeline("onnx", weights=bare, input=name, output=out).build()(picture)
-    assert cut.xyxy == pytest.approx(qcore.pipeline(weights=exported).build()(picture).xyxy, abs=1e-3)
+    cut = qcore.recipe(bare, "onnx", input=name, output=out).start().predictor()(picture)
+    assert cut.xyxy == pytest.approx(qcore.predictor(exported)(picture).xyxy, abs=1e-3)
     with pytest.raises(UsageError, match="the graph has no tensor nowhere"):
-        qcore.pipeline("onnx", weights=bare, input="nowhere", output=out).build()
+        qcore.recipe(bare, "onnx", input="nowhere", output=out).start().predictor()
 
 
 def test_a_quantized_file_runs_and_is_not_quantized_again(int8, pictures, tmp_path):
@@ -69,12 +69,14 @@ def test_a_quantized_file_runs_and_is_not_quantized_again(int8, pictures, tmp_pa
     model = onnx.load(str(int8))
     del model.metadata_props[:]
     onnx.save(model, str(tmp_path / "int8.onnx"))
-    bare = qcore.pipeline("onnx", weights=tmp_path / "int8.onnx")
+    bare = qcore.recipe(tmp_path / "int8.onnx", "onnx")
     picture = pictures / "images" / "0000.png"
-    after = bare.build()(picture)
-    assert after.xyxy.tolist() == qcore.pipeline(weights=int8).build()(picture).xyxy.tolist()
+    after = bare.start().predictor()(picture)
+    assert after.xyxy.tolist() == qcore.predictor(int8)(picture).xyxy.tolist()
     with pytest.raises(NoRoute):
-        bare.quantize("onnxruntime", calibration=pictures / "images").to("onnxruntime").build()
+        bare.with_quantizer("onnxruntime", calibration=pictures / "images").with_backend(
+            "onnxruntime"
+        ).start().predictor()
 
 
 def test_a_checkpoint_nobody_takes_is_described(tmp_path):
@@ -103,13 +105,16 @@ def test_a_file_in_float16_is_quantized_from_float32(exported, pictures, tmp_pat
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.elem_type = TensorProto.FLOAT16
     onnx.save(model, str(tmp_path / "half.onnx"))
-    base = qcore.pipeline("onnx", weights=tmp_path / "half.onnx").load()
-    assert base.loaded.form.precision == "f16"
-    assert base.loaded.contract.inputs[0].dtype == "float16"
+    base = qcore.recipe(tmp_path / "half.onnx", "onnx")
+    loaded = base.start().model("loaded")
+    assert loaded.form.precision == "f16"
+    assert loaded.contract.inputs[0].dtype == "float16"
     picture = pictures / "images" / "0000.png"
-    assert base.build()(picture).xyxy == pytest.approx(qcore.pipeline(weights=exported).build()(picture).xyxy, abs=1.0)
-    widened = single(base.loaded.module)
+    whole = qcore.predictor(exported)(picture)
+    assert base.start().predictor()(picture).xyxy == pytest.approx(whole.xyxy, abs=1.0)
+    widened = single(loaded.module)
     assert TensorProto.FLOAT16 not in {tensor.data_type for tensor in widened.graph.initializer}
-    small = base.quantize("onnxruntime", calibration=pictures / "images", limit=2).to("onnxruntime").model()
+    small = base.with_quantizer("onnxruntime", calibration=pictures / "images", limit=2).with_backend("onnxruntime")
+    small = small.start().model()
     assert small.form.encoding == "qdq"
     assert small.contract.inputs[0].dtype == "float32"

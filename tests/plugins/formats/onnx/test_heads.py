@@ -26,9 +26,9 @@ def same(one, other, apart=1e-3):
 @pytest.mark.parametrize("head", ["raw", "decoded", "nms"])
 def test_every_head_and_batch_finds_the_same(checkpoint, scenes, backend, batch, head):
     options = {"batch": batch, "imgsz": (224, 256), **({} if head == "nms" else {"head": head})}
-    pipeline = qcore.pipeline(weights=checkpoint, **options).ending("nms" if head == "nms" else None).to(backend)
-    expected = qcore.pipeline(weights=checkpoint, imgsz=(224, 256)).build()
-    detector = pipeline.build()
+    recipe = qcore.recipe(checkpoint, **options).with_head("nms" if head == "nms" else None).with_backend(backend)
+    expected = qcore.recipe(checkpoint, imgsz=(224, 256)).start().predictor()
+    detector = recipe.start().predictor()
     assert detector.contract.inputs[0].shape == ("batch" if batch == "dynamic" else batch, 3, 224, 256)
     for ours, theirs in zip(detector.stream(scenes), expected.stream(scenes), strict=True):
         same(ours, theirs)
@@ -40,13 +40,11 @@ def test_suppression_in_the_graph_is_the_postprocessors(checkpoint, scenes, mult
     """With a low threshold, so that there is much to suppress, to limit and to fill up."""
     from dataclasses import replace
 
-    base = qcore.pipeline(weights=checkpoint).at("onnx")
+    recipe = qcore.recipe(checkpoint).with_backend("onnxruntime")
+    model = recipe.start().model("onnx")
     params = {"confidence": 0.01, "multi_label": multi_label, "max_candidates": limit, "max_detections": 30}
-    contract = base.loaded.contract
-    base = replace(
-        base, loaded=base.loaded.evolve(contract=replace(contract, postprocess=contract.postprocess.updated(params)))
-    )
-    inside, outside = base.ending("nms").to("onnxruntime").build(), base.to("onnxruntime").build()
+    model = model.evolve(contract=replace(model.contract, postprocess=model.contract.postprocess.updated(params)))
+    inside, outside = (each.start().begun_at(model).predictor() for each in (recipe.with_head("nms"), recipe))
     found = 0
     for ours, theirs in zip(inside.stream(scenes), outside.stream(scenes), strict=True):
         same(ours, theirs)
@@ -55,7 +53,7 @@ def test_suppression_in_the_graph_is_the_postprocessors(checkpoint, scenes, mult
 
 
 def test_the_four_outputs_are_padded_with_minus_one(checkpoint):
-    model = qcore.pipeline(weights=checkpoint, batch=2).ending("nms").model("onnx")
+    model = qcore.recipe(checkpoint, batch=2).with_head("nms").start().model("onnx")
     described = [(output.name, output.dtype, output.shape) for output in model.contract.outputs]
     assert described == [
         ("counts", "int64", (2, 1)), ("boxes", "float32", (2, 1000, 4)), ("scores", "float32", (2, 1000)),
@@ -74,15 +72,15 @@ def test_the_four_outputs_are_padded_with_minus_one(checkpoint):
 
 
 def test_a_suppressed_file_refuses_lower_thresholds(checkpoint, tmp_path):
-    file = qcore.pipeline(weights=checkpoint).ending("nms").save(tmp_path, goal="onnx")
-    qcore.pipeline(weights=file).with_params(postprocess={"confidence": 0.5}).build()
+    file = qcore.recipe(checkpoint).with_head("nms").start().save(tmp_path, to="onnx")
+    qcore.recipe(file).with_parameters(postprocess={"confidence": 0.5}).start().predictor()
     with pytest.raises(UsageError, match="suppresses inside its graph"):
-        qcore.pipeline(weights=file).with_params(postprocess={"confidence": 0.1}).build()
+        qcore.recipe(file).with_parameters(postprocess={"confidence": 0.1}).start().predictor()
 
 
 def test_a_raw_head_gets_no_suppression(checkpoint):
     with pytest.raises(NoRoute, match="needs a decoded head"):
-        qcore.pipeline(weights=checkpoint, head="raw").ending("nms").model("onnx")
+        qcore.recipe(checkpoint, head="raw").with_head("nms").start().model("onnx")
 
 
 @pytest.fixture(scope="module")
@@ -99,10 +97,13 @@ def families(checkpoint, upstream, shared, tmp_path_factory):
 @pytest.mark.parametrize("family", ["yolov5", "yolov9", "yolonas"])
 def test_quantized_and_float_exports_have_one_contract(families, scenes, family, head):
     options = {"imgsz": (96, 128), **({} if head == "nms" else {"head": head})}
-    base = qcore.pipeline(weights=families[family], **options).ending("nms" if head == "nms" else None).at("onnx")
-    float_ = base.model("onnx")
-    quantized = base.quantize("onnxruntime", calibration=scenes).to("onnxruntime").model()
-    native = base.quantize("nncf", calibration=scenes).to("openvino").model()
+    base = qcore.recipe(families[family], **options).with_head("nms" if head == "nms" else None)
+    run = base.start()
+    float_ = run.model("onnx")
+    quantized, native = (
+        run.vary(base.with_quantizer(quantizer, calibration=scenes).with_backend(backend)).model()
+        for quantizer, backend in (("onnxruntime", "onnxruntime"), ("nncf", "openvino"))
+    )
     assert float_.contract.provenance["family"] == family
     for other in (quantized, native):
         for part in ("task", "inputs", "outputs", "preprocess", "postprocess", "classes", "protocols"):
@@ -118,13 +119,13 @@ def test_quantized_and_float_exports_have_one_contract(families, scenes, family,
 
 @pytest.mark.assets
 def test_yolonas_exports_agree_with_torch(families, shared):
-    base = qcore.pipeline(weights=families["yolonas"], imgsz=(160, 192)).load()
-    preprocessor = base.preprocessor(base.loaded.contract)
+    run = qcore.recipe(families["yolonas"], imgsz=(160, 192)).start()
+    preprocessor = run.preprocessor()
     tensor, _ = preprocessor.fitted(preprocessor.read(shared / "assets" / "pictures" / "bus.jpg"))
     with torch.no_grad():
-        expected = [value.numpy() for value in base.loaded.module(torch.from_numpy(tensor))]
+        expected = [value.numpy() for value in run.model("loaded").module(torch.from_numpy(tensor))]
     for backend in ("onnxruntime", "openvino"):
-        got = base.to(backend).build().session.run({"images": tensor})
+        got = run.vary(run.recipe.with_backend(backend)).predictor().session.run({"images": tensor})
         for name, value in zip(("boxes", "scores"), expected, strict=True):
             assert np.abs(got[name] - value).max() / np.abs(value).max() < 1e-3
 
@@ -137,11 +138,13 @@ def test_yolonas_in_int8_finds_what_it_finds_in_float(families, shared):
     from qcore_plugins.tasks.detection.matching import hits
 
     pictures = sorted((shared / "assets" / "coco-calib" / "images").iterdir())
-    base = qcore.pipeline(weights=families["yolonas"], imgsz=320).at("onnx")
-    base = base.with_params(postprocess={"confidence": 0.55, "multi_label": False, "class_agnostic": True})
-    plain = base.to("onnxruntime").build()
+    base = qcore.recipe(families["yolonas"], imgsz=320)
+    base = base.with_parameters(postprocess={"confidence": 0.55, "multi_label": False, "class_agnostic": True})
+    run = base.with_backend("onnxruntime").start()
+    plain = run.predictor()
     for quantizer, backend in (("onnxruntime", "onnxruntime"), ("nncf", "openvino")):
-        small = base.quantize(quantizer, calibration=pictures[:24]).to(backend).build()
+        int8 = base.with_quantizer(quantizer, calibration=pictures[:24]).with_backend(backend)
+        small = run.vary(int8).predictor()
         right = total = 0
         for ours, theirs in zip(small.stream(pictures[30:36]), plain.stream(pictures[30:36]), strict=True):
             count = len(theirs)

@@ -14,8 +14,8 @@ from qcore_plugins.runtimes.onnxruntime.probe import OnnxInside
 
 @pytest.fixture(scope="module")
 def int8(checkpoint, pictures):
-    made = qcore.pipeline(weights=checkpoint).quantize("onnxruntime", calibration=pictures / "images")
-    return made.to("onnxruntime").model("onnx").module
+    made = qcore.recipe(checkpoint).with_quantizer("onnxruntime", calibration=pictures / "images")
+    return made.with_backend("onnxruntime").start().model("onnx").module
 
 
 def test_what_a_silu_makes_nothing_of_is_not_called_cut(int8):

@@ -5,7 +5,6 @@ import importlib.util
 import json
 import subprocess
 import sys
-from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -26,8 +25,8 @@ pytestmark = pytest.mark.skipif(
 ADA = ("8.9",)
 
 
-def engine(pipeline, **options):
-    return pipeline.converting(compute_capability=ADA, **options).model("tensorrt")
+def engine(run, **options):
+    return run.vary(run.recipe.with_conversion(compute_capability=ADA, **options)).model("tensorrt")
 
 
 def request(**options):
@@ -59,8 +58,8 @@ def around(scale, nodes=(), *, point=0, kind=np.int8):
 @pytest.fixture(scope="module")
 def built(exported, tmp_path_factory):
     """The detector that ships with qcore as an engine in float32."""
-    made = qcore.pipeline(weights=exported).converting(compute_capability=ADA)
-    return made.save(tmp_path_factory.mktemp("engine"), goal="tensorrt")
+    made = qcore.recipe(exported).with_conversion(compute_capability=ADA)
+    return made.start().save(tmp_path_factory.mktemp("engine"), to="tensorrt")
 
 
 def test_an_engine_is_a_plain_plan_with_its_contract_beside_it(built, exported):
@@ -100,31 +99,32 @@ def test_an_engine_alone_is_refused_and_says_how_to_make_a_whole_one(built, tmp_
 
 @pytest.mark.slow
 def test_int8_and_float16_are_in_the_engine(exported, pictures, trained, engine_weights):
-    base = qcore.pipeline(weights=exported).load()
-    whole = engine(base)
-    halved = engine(base.computing("f16"))
+    base = qcore.recipe(exported)
+    run = base.start()
+    whole = engine(run)
+    halved = engine(run.vary(base.with_precision("f16")))
     assert halved.form.precision == "f16"
     assert len(halved.module.plan) < len(whole.module.plan)
-    calibrated = base.quantize("onnxruntime", calibration=pictures / "images").quantized()
+    calibrated = run.vary(base.with_quantizer("onnxruntime", calibration=pictures / "images"))
     for quantized in (calibrated, trained):
         made = engine(quantized)
         assert str(made.form) == "tensorrt (qdq, s8, symmetric, f16, profile tensorrt)"
-        proto = replace(quantized, target="tensorrt").model("onnx").module
-        assert engine_weights(proto) < 0.35 * base.loaded.module.ByteSize()
+        proto = quantized.model(qcore.Form("onnx", profile="tensorrt")).module
+        assert engine_weights(proto) < 0.35 * run.model("onnx").module.ByteSize()
 
 
 def test_a_dynamic_batch_of_pictures_that_are_not_square_gets_an_optimization_profile(checkpoint):
-    base = qcore.pipeline(weights=checkpoint, batch="dynamic", imgsz=(96, 160)).at("onnx")
-    made = engine(base, batch_range=(1, 4, 16))
+    run = qcore.recipe(checkpoint, batch="dynamic", imgsz=(96, 160)).start()
+    made = engine(run, batch_range=(1, 4, 16))
     assert made.module.facts["batch_range"] == [1, 4, 16]
     assert made.contract.inputs[0].shape == ("batch", 3, 96, 160)
     with pytest.raises(UsageError, match="smallest, usual, largest"):
-        engine(base, batch_range=(1, 8, 4))
+        engine(run, batch_range=(1, 8, 4))
 
 
 def test_suppression_inside_the_graph_is_refused_with_the_reason(checkpoint):
     with pytest.raises(UsageError, match="no implementation of ONNX NonMaxSuppression") as caught:
-        engine(qcore.pipeline(weights=checkpoint).ending("nms"))
+        engine(qcore.recipe(checkpoint).with_head("nms").start())
     assert "--head nms" in caught.value.hint
 
 
@@ -168,16 +168,16 @@ def test_a_folder_named_like_the_package_and_a_users_modules_do_not_matter(expor
 )
 def test_options_that_cannot_be_are_refused_before_anything_is_built(exported, options, said):
     with pytest.raises(UsageError, match=said):
-        engine(qcore.pipeline(weights=exported), **options)
+        engine(qcore.recipe(exported).start(), **options)
 
 
 def test_a_compute_capability_that_is_none_is_refused(exported):
     with pytest.raises(QcoreError, match=r"compute capability 1\.0 is none of SM"):
-        qcore.pipeline(weights=exported).converting(compute_capability="1.0").model("tensorrt")
+        qcore.recipe(exported).with_conversion(compute_capability="1.0").start().model("tensorrt")
 
 
 def test_the_timing_cache_is_kept_and_a_foreign_one_refused(exported, tmp_path):
-    base = qcore.pipeline(weights=exported)
+    base = qcore.recipe(exported).start()
     cache = tmp_path / "timing.cache"
     engine(base, timing_cache=str(cache))
     size = cache.stat().st_size
@@ -197,7 +197,7 @@ def test_verbose_shows_the_builders_log(exported):
         def say(self, message):
             said.append(message)
 
-    base = replace(qcore.pipeline(weights=exported), progress=Listening())
+    base = qcore.recipe(exported).start(progress=Listening())
     engine(base)
     assert not said
     engine(base, verbose=True)
@@ -207,14 +207,14 @@ def test_verbose_shows_the_builders_log(exported):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="is about machines without a GPU")
 def test_without_a_gpu_an_engine_says_what_it_needs(built):
     with pytest.raises(MissingDevice, match="GPU 0 is wanted"):
-        qcore.pipeline(weights=built).build()
+        qcore.predictor(built)
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
 def test_on_a_gpu_the_engine_gives_what_onnx_runtime_gives(checkpoint, exported, pictures):
-    made = qcore.pipeline(weights=checkpoint).to("tensorrt").build()
-    reference = qcore.pipeline(weights=exported).to("onnxruntime").build()
+    made = qcore.predictor(checkpoint, "tensorrt")
+    reference = qcore.predictor(exported, "onnxruntime")
     for one, other in zip(made.stream(pictures / "images"), reference.stream(pictures / "images"), strict=True):
         np.testing.assert_allclose(one.xyxy, other.xyxy, atol=1.0)
         np.testing.assert_array_equal(one.class_id, other.class_id)

@@ -16,10 +16,10 @@ pytest.importorskip("tensorrt_rtx", reason="needs tensorrt-rtx")
 @pytest.fixture
 def planted(exported, pictures, tmp_path):
     """A file for TensorRT with one activation in uint8."""
-    made = qcore.pipeline(weights=exported).quantize("onnxruntime", calibration=pictures / "images", limit=4)
-    good = made.to("tensorrt").plan()
+    made = qcore.recipe(exported).with_quantizer("onnxruntime", calibration=pictures / "images", limit=4)
+    good = made.with_backend("tensorrt").plan()
     assert good.legs[-1].spec.name == "onnx-tensorrt"
-    path = made.save(tmp_path / "good", goal=good.legs[-1].source)
+    path = made.start().save(tmp_path / "good", to=good.legs[-1].source)
     model = onnx.load(path)
     pair = [node for node in model.graph.node if node.op_type == "QuantizeLinear"][3]
     point = numpy_helper.from_array(np.array(128, np.uint8), "planted")

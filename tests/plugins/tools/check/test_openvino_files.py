@@ -75,10 +75,10 @@ def test_openvino_really_pads_with_another_value(found, ends, exclude, pads, rig
 
 @pytest.mark.parametrize("quantizer", ["nncf", "onnxruntime", None])
 def test_our_own_files_are_clean(exported, pictures, host, tmp_path, quantizer):
-    pipeline = qcore.pipeline(weights=exported).to("openvino")
+    recipe = qcore.recipe(exported).with_backend("openvino")
     if quantizer:
-        pipeline = pipeline.quantize(quantizer, calibration=pictures / "images", limit=2)
-    report = checking.check(pipeline.save(tmp_path), "openvino", plugins=host)
+        recipe = recipe.with_quantizer(quantizer, calibration=pictures / "images", limit=2)
+    report = checking.check(recipe.start().save(tmp_path), "openvino", plugins=host)
     assert report.format == "openvino"
     assert {"OV101", "CON002"} <= set(report.asked)
     with pytest.raises(UsageError, match="a openvino file, what can be judged for tensorrt is onnx"):

@@ -71,13 +71,13 @@ def test_files_of_every_family_are_clean(upstream, host, tmp_path, name):
 @pytest.mark.parametrize("head", ["decoded", "raw", "nms"])
 def test_files_with_their_contract_are_clean(exported, checkpoint, pictures, host, tmp_path, head):
     """As the command line makes them; the suppression inside the graph is an error on TensorRT alone."""
-    source = {"weights": checkpoint, "head": "raw"} if head == "raw" else {"weights": exported}
     ending = "nms" if head == "nms" else None
-    base = qcore.pipeline(**source).at("onnx").ending(ending)
-    quantized = base.quantize("onnxruntime", calibration=pictures / "images", limit=2).quantized()
-    float_ = base.save(tmp_path / "float", goal=Form("onnx", head=ending))
+    base = qcore.recipe(checkpoint, head="raw") if head == "raw" else qcore.recipe(exported).with_head(ending)
+    run = base.start()
+    quantized = run.vary(base.with_quantizer("onnxruntime", calibration=pictures / "images", limit=2))
+    float_ = run.save(tmp_path / "float", to=Form("onnx", head=ending))
     for target in PROFILES:
-        int8 = quantized.save(tmp_path / target, goal=Form("onnx", profile=target, head=ending))
+        int8 = quantized.save(tmp_path / target, to=Form("onnx", profile=target, head=ending))
         expected = {"TRT007"} if (head, target) == ("nms", "tensorrt") else set()
         for made in (float_, int8):
             assert {rule for rule, _, _ in complaints(made, target, host)} == expected, made
@@ -85,14 +85,14 @@ def test_files_with_their_contract_are_clean(exported, checkpoint, pictures, hos
 
 @pytest.mark.parametrize("pattern", ["model.1.*", "*cv1*"])
 def test_layers_left_float_are_clean(exported, pictures, host, tmp_path, pattern):
-    base = qcore.pipeline(weights=exported)
-    excluding = base.quantize("onnxruntime", calibration=pictures / "images", limit=1, exclude=(pattern,)).quantized()
+    options = {"calibration": pictures / "images", "limit": 1, "exclude": (pattern,)}
+    excluding = qcore.recipe(exported).with_quantizer("onnxruntime", **options).start()
     for target in PROFILES:
-        made = excluding.save(tmp_path / target, goal=Form("onnx", profile=target))
+        made = excluding.save(tmp_path / target, to=Form("onnx", profile=target))
         assert complaints(made, target, host) == []
 
 
 def test_a_dynamic_batch_is_clean(checkpoint, host, tmp_path):
-    made = qcore.pipeline(weights=checkpoint, batch="dynamic").save(tmp_path, goal="onnx")
+    made = qcore.recipe(checkpoint, batch="dynamic").start().save(tmp_path, to="onnx")
     for target in PROFILES:
         assert complaints(made, target, host) == []

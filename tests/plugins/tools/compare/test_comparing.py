@@ -8,8 +8,8 @@ import pytest
 
 from qcore.cli.console import Output
 from qcore.plugin import Prepared
-from qcore.workflow.quantity import Sums
 from qcore_kit.comparison.rung import Cause, Rung
+from qcore_kit.verification.quantity import Sums
 from qcore_plugins.tools.compare.explaining import explained
 from qcore_plugins.tools.compare.inside import EXACT, _decibel, _fall
 from qcore_plugins.tools.compare.ladder import Compared, _explained
@@ -138,7 +138,7 @@ def test_weights_of_another_file_differ_from_the_first_layer_on(below, told):
 
 
 def test_a_dead_level_of_a_joined_output_is_broken_though_most_rows_are_right():
-    from qcore.workflow.quantity import Quantity
+    from qcore_kit.verification.quantity import Quantity
 
     rng = np.random.default_rng(0)
     scores = rng.random((1, 2000, 3))

@@ -5,7 +5,7 @@ import pytest
 
 import qcore
 from qcore.plugin import BackendSpec, CheckFailed, Contract, Executed, Form, Model
-from qcore.workflow import parity
+from qcore_kit.verification import parity
 
 ROWS = 40
 CONTRACT = Contract.from_dict(
@@ -58,7 +58,7 @@ def check(candidate, reference=None, original=None, inputs=24, contract=CONTRACT
     beside = original and parity.assembled(contract, original, "float", plugins=qcore.plugins)
     pictures = [np.full((64, 64, 3), 90, np.uint8)] * inputs
     model = Model(form, None, contract, reference=made)
-    return parity.check(model, spec, pictures, plugins=qcore.plugins, original=beside)
+    return parity.prove(model, spec, pictures, plugins=qcore.plugins, original=beside)
 
 
 def test_a_file_that_does_the_same_is_proved():

@@ -7,22 +7,28 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from qcore.contract import Contract
-from qcore.errors import CheckFailed, UsageError
-from qcore.host.plugins import Host
-from qcore.host.specs import BackendSpec
-from qcore.model import Model
-from qcore.progress import Silent
-from qcore.protocols import Executed, Progress, Session
-from qcore.words import counted
-from qcore.workflow.evaluating import evaluator
-from qcore.workflow.inputs import batch_size
-from qcore.workflow.predictor import Predictor, assembled
-from qcore.workflow.quantity import Quantity
-from qcore.workflow.raw_outputs import SUPPRESSED, Seen, parts, seen
-from qcore.workflow.sessions import compiled
+from qcore.plugin import (
+    BackendSpec,
+    CheckFailed,
+    Contract,
+    Executed,
+    Host,
+    Model,
+    Predictor,
+    Progress,
+    Session,
+    Silent,
+    UsageError,
+    assembled,
+    batch_size,
+    compiled,
+    counted,
+    evaluator,
+)
+from qcore_kit.verification.quantity import Quantity
+from qcore_kit.verification.raw_outputs import SUPPRESSED, Seen, quantities, run_seen
 
-INPUTS, ROUNDS = 24, 4
+PARITY_INPUTS, ROUNDS = 24, 4
 """How many inputs are compared at a time, and how often more are taken where they show too little."""
 LOOKED = 8
 """Inputs whose raw outputs are compared."""
@@ -79,7 +85,7 @@ class Parity:
         }
 
 
-def check(
+def prove(
     model: Model,
     backend: BackendSpec,
     inputs: Sequence[Any],
@@ -89,11 +95,12 @@ def check(
     options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     explain: Explain | None = None,
+    read: Callable[[Any], Any] | None = None,
 ) -> Parity | None:
     """Run inputs through a quantized model on its runtime, through its reference, and through the float model.
 
     Results are compared by the evaluator, below the deployed confidence too where it asks for that; raw outputs by
-    their correlation. More inputs than `INPUTS` are taken where those show too little.
+    their correlation. More inputs than `PARITY_INPUTS` are taken where those show too little.
 
     Args:
         model: As it is written.
@@ -104,6 +111,7 @@ def check(
         options: Of the backend.
         progress: Shown over the inputs.
         explain: Says more of a failure, of the predictor of the model.
+        read: Reads an input, where the preprocessor need not read it again.
 
     Returns:
         What it came to; None where there is nothing to hold the model against.
@@ -129,6 +137,7 @@ def check(
         predictor(model.contract, session, backend.name),
         {name: predictor(*each, name) for name, each in others.items()},
         model.contract,
+        read,
     )
     verdicts = comparison.run(inputs, (progress or Silent()), backend.name)
     try:
@@ -152,6 +161,7 @@ class _Comparison:
     """Runs a candidate beside the others, and collects what they give.
 
     Attributes:
+        read: Reads an input; the candidate's preprocessor where it is None.
         pairs: Name of the other -> its results beside the candidate's.
         tensors: Name of the other -> quantity of the raw outputs -> what differs.
     """
@@ -160,6 +170,7 @@ class _Comparison:
     candidate: Predictor
     others: Mapping[str, Predictor]
     contract: Contract
+    read: Callable[[Any], Any] | None = None
     pairs: dict[str, list[tuple[Any, Any]]] = field(default_factory=dict)
     tensors: dict[str, dict[str, Quantity]] = field(default_factory=dict)
     inputs: int = 0
@@ -169,11 +180,11 @@ class _Comparison:
         remaining = iter(inputs)
         verdicts: dict[str, dict[str, Any]] = {}
         for _ in range(ROUNDS):
-            chosen = list(islice(remaining, INPUTS))
+            chosen = list(islice(remaining, PARITY_INPUTS))
             if not chosen:
                 break
             for raws in _batches(progress.track(chosen, f"parity on {backend}", len(chosen)), self._size):
-                self._add([self.candidate.preprocessor.read(item) for item in raws])
+                self._add(list(map(self.read or self.candidate.preprocessor.read, raws)))
             verdicts = {
                 name: self.judge.agreement(pairs, contract=self.contract, against=name)
                 for name, pairs in self.pairs.items()
@@ -187,9 +198,9 @@ class _Comparison:
         return max(batch_size(each.contract.inputs, DYNAMIC) for each in (self.candidate, *self.others.values()))
 
     def _add(self, raws: list[Any]) -> None:
-        own = list(seen(self.candidate, raws, DYNAMIC))
+        own = list(run_seen(self.candidate, raws, DYNAMIC))
         for name, other in self.others.items():
-            for one, candidate in zip(seen(other, raws), own, strict=True):
+            for one, candidate in zip(run_seen(other, raws), own, strict=True):
                 pairs = self.pairs.setdefault(name, [])
                 if len(pairs) < LOOKED:
                     self._lay_beside(name, other, one, candidate)
@@ -200,7 +211,7 @@ class _Comparison:
         """Raw outputs; not of lists in order of confidence, which rounding changes."""
         if any(output.stage == SUPPRESSED for output in self.contract.outputs):
             return
-        theirs, ours = parts(other, one), parts(self.candidate, candidate)
+        theirs, ours = quantities(other, one), quantities(self.candidate, candidate)
         sums = self.tensors.setdefault(name, {})
         for quantity, (value, place) in theirs.items():
             if quantity in ours and ours[quantity][0].shape == value.shape:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from qcore.workflow.ranks import rank_correlation
+from qcore_kit.verification.ranks import rank_correlation
 
-LIMITS = {"float": 0.9999, "half": 0.999, "quantized": 0.9}
+COSINES = {"float": 0.9999, "half": 0.999, "quantized": 0.9}
 """Lowest cosine of a quantity, by what may be expected of the numbers. Measured for YOLOv5n and a YOLOv9-T: float on
 another runtime 1 - 1e-11, float16 .99999, bfloat16 .9997, INT8 .97; scores rounded to 0 with their boxes 0."""
-SIZES = {"float": 1.015, "half": 1.05, "quantized": 10.0}
+SIZE_FACTORS = {"float": 1.015, "half": 1.05, "quantized": 10.0}
 """Largest factor between the values of two models, to which the cosine is blind. Measured for the scores of a YOLOv9-T
 in INT8: 1.4 in a picture with one small object, 2.8 where there is none and all scores are near 0."""
 COARSE = 257
@@ -83,8 +83,8 @@ class Sums:
 
     def within(self, exactness: str) -> bool:
         """Whether direction and size are those of equal values, as far as may be expected."""
-        room = SIZES[exactness]
-        return self.cosine >= LIMITS[exactness] and 1 / room <= self.size <= room
+        room = SIZE_FACTORS[exactness]
+        return self.cosine >= COSINES[exactness] and 1 / room <= self.size <= room
 
     def figures(self) -> dict[str, Any]:
         """By name."""

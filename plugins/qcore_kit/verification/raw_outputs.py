@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qcore.protocols import Arrays
-from qcore.workflow.inputs import batch_size, split
-from qcore.workflow.predictor import Predictor
+from qcore.plugin import Arrays, Predictor, batch_size, split
 
 SUPPRESSED = "nms"
 
@@ -30,7 +28,7 @@ class Seen:
     result: Any
 
 
-def seen(predictor: Predictor, raws: Sequence[Any], dynamic: int = 1) -> Iterator[Seen]:
+def run_seen(predictor: Predictor, raws: Sequence[Any], dynamic: int = 1) -> Iterator[Seen]:
     """Run inputs as they were read, in batches of the contract's size, with everything in between kept.
 
     Args:
@@ -52,7 +50,7 @@ def seen(predictor: Predictor, raws: Sequence[Any], dynamic: int = 1) -> Iterato
         yield from map(Seen, fed, given, results)
 
 
-def parts(predictor: Predictor, seen: Seen) -> Mapping[str, tuple[Any, Callable[[tuple[int, ...]], str]]]:
+def quantities(predictor: Predictor, seen: Seen) -> Mapping[str, tuple[Any, Callable[[tuple[int, ...]], str]]]:
     """Quantities of one input's outputs: what the postprocessor takes them apart to, else the outputs themselves."""
     apart = getattr(predictor.postprocessor, "quantities", None)
     found: Mapping[str, Any] = apart(seen.outputs, seen.inputs) if apart else {}

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from qcore.contract import Contract
-from qcore.host.plugins import Host
-from qcore.host.specs import PreprocessorSpec
-from qcore.progress import Silent
-from qcore.protocols import Arrays, Progress
-from qcore.workflow.inputs import Calibration
+from qcore.plugin import Arrays, Calibration, Contract, Host, PreprocessorSpec, Progress, Silent
 
 COUNT = 8
 """How many are drawn."""
 
 
-def samples(
+def read_samples(
     contract: Contract, source: Any, *, plugins: Host, count: int = COUNT, progress: Progress | None = None
 ) -> tuple[Arrays, ...]:
     """Input tensors by name, one batch of the contract's size each.

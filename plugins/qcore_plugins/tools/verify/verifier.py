@@ -6,17 +6,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from qcore.errors import CheckFailed, FileError, MissingDependency
-from qcore.forms import Form
-from qcore.host.plugins import Host
-from qcore.host.specs import BackendSpec, ConverterSpec
-from qcore.model import Model
-from qcore.protocols import Progress, Session
-from qcore.workflow.evaluating import evaluator
-from qcore.workflow.predictor import Predictor, assembled
-from qcore.workflow.quantity import LIMITS, SIZES, Quantity
-from qcore.workflow.raw_outputs import SUPPRESSED, parts, seen
-from qcore.workflow.sessions import compiled
+from qcore.plugin import (
+    BackendSpec,
+    CheckFailed,
+    ConverterSpec,
+    FileError,
+    Form,
+    Host,
+    MissingDependency,
+    Model,
+    Predictor,
+    Progress,
+    Session,
+    assembled,
+    compiled,
+    evaluator,
+)
+from qcore_kit.verification.quantity import COSINES, SIZE_FACTORS, Quantity
+from qcore_kit.verification.raw_outputs import SUPPRESSED, quantities, run_seen
 
 ERRORS = {"float": 0.01, "half": 0.2}
 """Largest error of a value, as a part of the span of all, by what may be expected of the numbers. Measured for YOLOv5n:
@@ -24,35 +31,42 @@ ERRORS = {"float": 0.01, "half": 0.2}
 
 
 @dataclass
-class Verifier:
-    """Follows a model along its route; what it compiled of one step serves the next.
+class ExampleVerifier:
+    """Follows a model along its route; what it compiled of one step serves the next."""
 
-    Attributes:
-        plugins: Where components come from.
-        progress: Told what could not be verified.
-    """
-
-    plugins: Host
-    progress: Progress
+    plugins: Host = field(init=False)
+    progress: Progress = field(init=False)
     _last: tuple[Model, Session] | None = field(default=None, repr=False)
     _shown: tuple[Any, Model] | None = field(default=None, repr=False)
 
-    def check(self, spec: ConverterSpec, before: Model, after: Model, options: Mapping[str, Any]) -> None:
+    def check(
+        self,
+        step: ConverterSpec,
+        before: Model,
+        after: Model,
+        *,
+        options: Mapping[str, Any],
+        host: Host,
+        progress: Progress,
+    ) -> None:
         """Compare what both give for the example of the preprocessor.
 
         Nothing is compared where the converter says that it verifies its own result, where the preprocessor makes up
         no example, or where nothing installed runs one of the two.
 
         Args:
-            spec: The converter.
+            step: The converter.
             before: What it was given.
             after: What it made of it.
             options: It ran with these.
+            host: Where components come from.
+            progress: Told what could not be verified.
 
         Raises:
             CheckFailed: They differ by more than what rounding of their precision does.
             FileError: The runtime that the result is for refuses it.
         """
+        self.plugins, self.progress, spec = host, progress, step
         converter = spec.create()
         if getattr(converter, "verifies", False):
             return
@@ -124,7 +138,7 @@ class Verifier:
         if make is None:
             return
         raw = make()
-        (left,), (right,) = (list(seen(each, [raw])) for each in (one, other))
+        (left,), (right,) = (list(run_seen(each, [raw])) for each in (one, other))
         if any(output.stage == SUPPRESSED for output in other.contract.outputs):
             judge = evaluator(one.contract.task, self.plugins).create()
             if hasattr(judge, "agreement"):
@@ -133,7 +147,7 @@ class Verifier:
                 if said["agree"] and not said.get("enough", True):
                     self.progress.say("NMS inside the graph: not verified, because a synthetic input gives no results")
             return
-        theirs, ours = parts(one, left), parts(other, right)
+        theirs, ours = quantities(one, left), quantities(other, right)
         for name, (value, place) in theirs.items():
             if name not in ours or ours[name][0].shape != value.shape:
                 there = list(ours[name][0].shape) if name in ours else "missing"
@@ -163,8 +177,8 @@ def _beyond(name: str, quantity: Quantity, exact: str) -> Iterator[str]:
     sums = quantity.sums
     if not sums.within(exact):
         yield (
-            f"{name} have cosine {sums.cosine:.5f} and {sums.size:.3f} times the size, at least {LIMITS[exact]:g} and "
-            f"at most {SIZES[exact]:g} are expected of {exact} models"
+            f"{name} have cosine {sums.cosine:.5f} and {sums.size:.3f} times the size, at least {COSINES[exact]:g} and "
+            f"at most {SIZE_FACTORS[exact]:g} are expected of {exact} models"
         )
     elif sums.error > ERRORS[exact]:
         yield (
