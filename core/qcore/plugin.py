@@ -55,10 +55,11 @@ if TYPE_CHECKING:
     from qcore.model import Model as Model
     from qcore.progress import Silent as Silent, Skipping as Skipping
     from qcore.protocols import (
-        Analyzer as Analyzer, Arrays as Arrays, Backend as Backend, CalibrationData as CalibrationData,
+        AnyShape as AnyShape, Arrays as Arrays, Backend as Backend, CalibrationData as CalibrationData,
         Converter as Converter, Evaluator as Evaluator, Executed as Executed, Format as Format, Loader as Loader,
         Postprocessor as Postprocessor, Preprocessor as Preprocessor, Progress as Progress, Quantizer as Quantizer,
-        Recording as Recording, Reporter as Reporter, Session as Session,
+        HasAdvice as HasAdvice, HasComparison as HasComparison, HasPrepared as HasPrepared,
+        HasRecording as HasRecording, HasReport as HasReport, Recording as Recording, Session as Session,
     )
     from qcore.words import counted as counted, meant as meant, plain as plain
     from qcore.workflow.evaluating import Evaluation as Evaluation, Judge as Judge, evaluator as evaluator
@@ -85,8 +86,9 @@ _LATER = {
     "words": "counted meant plain",
     "protocols": (
         "LIMIT Prepared Digests "
-        "Analyzer Arrays Backend CalibrationData Converter Evaluator Executed Format "
-        "Loader Postprocessor Preprocessor Progress Quantizer Recording Reporter Session "
+        "AnyShape Arrays Backend CalibrationData Converter Evaluator Executed Format "
+        "Loader Postprocessor Preprocessor Progress Quantizer "
+        "HasAdvice HasComparison HasPrepared HasRecording HasReport Recording Session "
     ),
     "host.requirements": "DISTRIBUTION",
     "host.plugins": "Host",

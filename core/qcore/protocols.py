@@ -85,11 +85,7 @@ class CalibrationData(Protocol):
 
 
 class Format(Protocol):
-    """Files of one format.
-
-    Optional: `files(path)` names every file that belongs to a main file, where there are more; `prepared(content)`
-    gives the content in the one form that quantizers and converters read, where writers of files differ.
-    """
+    """Files of one format."""
 
     def sniff(self, path: Path) -> bool:
         """Whether the content of the file is of this format; cheap, and works where the framework is not installed."""
@@ -116,6 +112,28 @@ class Format(Protocol):
 
         `path` names the main file in a fresh directory; returns the files in the order of publication, main file last.
         """
+        ...
+
+
+@runtime_checkable
+class HasPrepared(Protocol):
+    """A format whose writers differ."""
+
+    def prepared(self, content: Any) -> Any:
+        """The content in the one form that quantizers and converters read."""
+        ...
+
+
+@runtime_checkable
+class HasAdvice(Protocol):
+    """A format that knows more of what no loader recognises."""
+
+    def about(self, content: Any) -> str:
+        """What is inside, in words."""
+        ...
+
+    def advice(self, content: Any) -> str | None:
+        """A hint what to do with it; None for none."""
         ...
 
 
@@ -178,12 +196,7 @@ class Executed:
 
 
 class Session(Protocol):
-    """A compiled model.
-
-    A session that takes inputs of other shapes than the contract's says so with an attribute `any_shape = True`.
-    Optional: `executed()` gives an `Executed`, of the model as the runtime compiled it and not of the file, or None
-    where that cannot be told; `qcore quantize` says how many layers run in integers.
-    """
+    """A compiled model."""
 
     executed_precision: str
 
@@ -192,12 +205,15 @@ class Session(Protocol):
         ...
 
 
-class Backend(Protocol):
-    """A runtime.
+@runtime_checkable
+class AnyShape(Protocol):
+    """A session that says whether it takes inputs of other shapes than the contract's."""
 
-    Optional: `ready(options)` raises MissingDevice where this machine has nothing that it runs on, so that no model is
-    made for it in vain.
-    """
+    any_shape: bool
+
+
+class Backend(Protocol):
+    """A runtime."""
 
     def compile(self, model: Model, *, options: Mapping[str, Any]) -> Session:
         """Make the model ready to run."""
@@ -227,18 +243,7 @@ class Recording(Protocol):
 
 
 class Preprocessor(Protocol):
-    """Reads inputs; created with (params, inputs of the contract).
-
-    Optional: `example()` makes up an input as `read` gives it, always the same, of the size that the contract's tensor
-    has; `qcore benchmark` runs on it where it is given no data. `source()` gives the text of functions `read(path)` and
-    `preprocess(raw)` that do the same without qcore, for `qcore snippet`; the latter returns the input tensor of the
-    contract's batch and what `postprocess` needs. For `qcore compare`, `params` is a dataclass of its parameters with
-    defaults filled in, `explain(raw, tensor)` tells how somebody else's tensor of an input differs, as (name, line)
-    pairs, and `variants(raw)` gives (name, line, tensor) for what common mistakes would make.
-
-    Optional, too: `recording(source)` gives the `Recording` that a source, or an item of `expand`, is, or None;
-    prediction runs on each of its items, everything else on items of `expand` only.
-    """
+    """Reads inputs; created with (params, inputs of the contract)."""
 
     def expand(self, source: Any) -> Sequence[Any]:
         """The single inputs that a file, a folder or an iterable stands for, in a stable order."""
@@ -262,38 +267,20 @@ class Digests(Protocol):
         ...
 
 
-class Postprocessor(Protocol):
-    """Makes results; created with (params, outputs of the contract, class names).
+@runtime_checkable
+class HasRecording(Protocol):
+    """A preprocessor that knows recordings; prediction runs on each of their items, all else on items of `expand`."""
 
-    Optional: `source()` gives the text of a function `postprocess(outputs, place)` that returns records without qcore,
-    for `qcore snippet`. `quantities(outputs, inputs)` takes the outputs for the arrays of one input apart: name ->
-    (array, function from an index to words), for `qcore compare`.
-    """
+    def recording(self, source: Any) -> Recording | None:
+        """The recording that a source, or an item of `expand`, is; None where it is none."""
+        ...
+
+
+class Postprocessor(Protocol):
+    """Makes results; created with (params, outputs of the contract, class names)."""
 
     def __call__(self, outputs: Arrays, geometries: Sequence[Any]) -> Sequence[Any]:
         """One result for each element of the batch, in the coordinates of the input."""
-        ...
-
-
-class Analyzer(Protocol):
-    """Ranks layers by what quantizing them costs."""
-
-    def analyze(
-        self, model: Model, *, calibration: CalibrationData, options: Mapping[str, Any], progress: Progress
-    ) -> list[dict[str, Any]]:
-        """One row a layer, the one that costs most first; `layer` is what quantizers take as `exclude`.
-
-        Where `share` is among its keys, the part of the whole cost that is this layer's, accuracy budgets even the
-        noise of their measurements out with it.
-        """
-        ...
-
-
-class Reporter(Protocol):
-    """Draws reports."""
-
-    def write(self, report: Any, path: Path) -> None:
-        """Write one file that stands for itself; names and captions come from files and are not to be trusted."""
         ...
 
 
@@ -312,32 +299,21 @@ class Evaluator(Protocol):
         """Figures by name."""
         ...
 
+
+@runtime_checkable
+class HasReport(Protocol):
+    """An evaluator that shows how figures came about."""
+
     def report(
         self, predictor: Any, data: Any, *, images: Any, classes: Mapping[str, str] | None, progress: Progress
     ) -> tuple[dict[str, Any], Sequence[Any]]:
-        """The figures of `evaluate` and what a report shows of the same run: tables, curves, pictures. Optional."""
+        """The figures of `evaluate`, and what a report shows of the same run: tables, curves, pictures."""
         ...
 
-    def agreement(
-        self, pairs: Iterable[tuple[Any, Any]], *, contract: Contract | None = None, against: str = "reference"
-    ) -> dict[str, Any]:
-        """How far pairs of results of the same input, of a reference and of a candidate, agree. Optional.
 
-        An attribute `faint` holds parameters of the postprocessor under which it wants the results, such as a low
-        threshold. Inputs that show nothing above the deployed one then show something still. With `nearly_all` even an
-        input that is made up does, which the suppression of a graph is verified by.
-
-        Args:
-            pairs: Results of the reference and of the candidate.
-            contract: Of the candidate, with the deployed parameters.
-            against: `reference`, which computes the same numbers by other means, or `float`, the model before it was
-                quantized, from which more may be allowed.
-
-        Returns:
-            Figures by name, among them `agree`, the verdict, and `summary`, one line for people. Optional: `enough`,
-            whether the pairs show enough for that to prove anything, and `faults`, one line for each that was found.
-        """
-        ...
+@runtime_checkable
+class HasComparison(Protocol):
+    """An evaluator that compares two models."""
 
     def comparison(
         self,
@@ -349,7 +325,7 @@ class Evaluator(Protocol):
         classes: Mapping[str, str] | None,
         max_drop: float,
     ) -> Any:
-        """Collects the results of two models on the data, labelled or not. Optional.
+        """Collects the results of two models on the data, labelled or not.
 
         The main figure may be lower by `max_drop`, however certain that is.
         """

@@ -83,15 +83,23 @@ class Subject:
 class Rule(Protocol):
     """Looks for one thing. Its docstring is its page: what it is, why it matters (`Why:`), what to do (`Mend:`).
 
-    Attributes:
-        id: Letters and a number, e.g. `QDQ001`; unique.
-        severity: Of its findings, unless one says otherwise.
-        targets: Runtimes it judges for; empty for every one.
+    The four properties may be attributes of the class.
     """
 
-    id: ClassVar[str]
-    severity: ClassVar[Severity]
-    targets: ClassVar[tuple[str, ...]]
+    @property
+    def id(self) -> str:
+        """Letters and a number, e.g. `QDQ001`; unique."""
+        ...
+
+    @property
+    def severity(self) -> Severity:
+        """Of its findings, unless one says otherwise."""
+        ...
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Runtimes it judges for; empty for every one."""
+        ...
 
     @property
     def summary(self) -> str:

@@ -6,13 +6,16 @@ It is imported whenever plugins are listed, so it imports nothing but `qcore.plu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from qcore.plugin import ConverterSpec, Form, Spec
 
+if TYPE_CHECKING:
+    from qcore_kit.abilities import Analyzer, Reporter  # noqa: F401 - named in the bases of the classes below
+
 
 @dataclass(frozen=True, kw_only=True)
-class AnalyzerSpec(Spec[Any]):
+class AnalyzerSpec(Spec["Analyzer"]):
     """Ranks the layers of a float model by what quantizing them costs.
 
     ```python
@@ -121,7 +124,7 @@ class ProbeSpec(Spec[Any]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReporterSpec(Spec[Any]):
+class ReporterSpec(Spec["Reporter"]):
     """Writes what a command found as a file for people.
 
     Attributes:

@@ -39,4 +39,5 @@ def _fits(value: Any, kind: str) -> bool:
     word = kind.removesuffix(" | None")
     if word == "bool" or isinstance(value, bool):
         return word == "bool" and isinstance(value, bool)
-    return isinstance(value, {"int": int, "float": (int, float), "str": str}[word])
+    kinds: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
+    return isinstance(value, kinds[word])

@@ -13,7 +13,7 @@ from qcore.host.plugins import Host
 from qcore.host.specs import EvaluatorSpec
 from qcore.model import Model
 from qcore.progress import Silent
-from qcore.protocols import Progress, Session
+from qcore.protocols import HasComparison, HasReport, Progress, Session
 from qcore.workflow.predictor import Predictor, assembled
 
 
@@ -84,7 +84,7 @@ class Judge:
     def report(self, predictor: Predictor) -> tuple[dict[str, Any], Sequence[Any]]:
         """All figures and what a report shows of the run; no sections where the evaluator has none."""
         made = evaluator(predictor.contract.task, self.plugins).create()
-        if not hasattr(made, "report"):
+        if not isinstance(made, HasReport):
             return self.figures(predictor), ()
         found: tuple[dict[str, Any], Sequence[Any]] = made.report(predictor, self.data, **self._settings)
         return found
@@ -133,10 +133,12 @@ class Judge:
             UsageError: No class of the model is one of the data.
         """
         made = evaluator(contract.task, self.plugins).create()
-        if not hasattr(made, "comparison"):
+        if not isinstance(made, HasComparison):
             return ()
-        settings = {"images": self.images, "classes": self.classes, "max_drop": 0.0}
-        items: Sequence[Any] = made.comparison(contract, contract, self.data, **settings).items
+        comparison = made.comparison(
+            contract, contract, self.data, images=self.images, classes=self.classes, max_drop=0.0
+        )
+        items: Sequence[Any] = comparison.items
         return items
 
     def session(self, model: Model, session: Session) -> float:

@@ -19,7 +19,7 @@ from qcore.host.choice import LEFT_OUT, bundled, only
 from qcore.host.plugins import Host
 from qcore.host.specs import FormatSpec, LoaderSpec
 from qcore.model import Model
-from qcore.protocols import Format
+from qcore.protocols import Format, HasAdvice, HasPrepared
 from qcore.workflow.sessions import declared
 
 
@@ -137,9 +137,8 @@ def loaded(opened: Opened, spec: LoaderSpec, settings: Mapping[str, Any]) -> Mod
 
 
 def prepared(opened: Opened) -> Any:
-    """The content of a file as what works on models takes it; see `protocols.Format`."""
-    preparing = getattr(opened.format, "prepared", None)
-    return opened.content if preparing is None else preparing(opened.content)
+    """The content of a file as what works on models takes it; see `protocols.HasPrepared`."""
+    return opened.format.prepared(opened.content) if isinstance(opened.format, HasPrepared) else opened.content
 
 
 def choose_loader(opened: Opened, plugins: Host, loader: Any = None) -> LoaderSpec:
@@ -169,11 +168,12 @@ def choose_loader(opened: Opened, plugins: Host, loader: Any = None) -> LoaderSp
         _refused_by_name(opened, installed)
         raise no_contract(opened.path, [spec.name for spec in installed])
     names = ", ".join(sorted(spec.name for spec in candidates)) or "none"
-    inside = f", {opened.format.about(opened.content)}" if hasattr(opened.format, "about") else ""
+    inside, advice = "", None
+    if isinstance(opened.format, HasAdvice):
+        inside, advice = f", {opened.format.about(opened.content)}", opened.format.advice(opened.content)
     raise FileError(
         f"{opened.path}: a {opened.spec.name} file that no loader recognises (there are: {names}){inside}",
-        hint=(hasattr(opened.format, "advice") and opened.format.advice(opened.content))
-        or "qcore list-plugins shows the loaders; a plugin can add one",
+        hint=advice or "qcore list-plugins shows the loaders; a plugin can add one",
     )
 
 

@@ -11,7 +11,7 @@ from qcore.contract import Contract
 from qcore.errors import FileError, PluginError, UsageError
 from qcore.host.plugins import Host
 from qcore.host.specs import PostprocessorSpec, PreprocessorSpec
-from qcore.protocols import Arrays, Postprocessor, Preprocessor, Recording, Session
+from qcore.protocols import AnyShape, Arrays, HasRecording, Postprocessor, Preprocessor, Recording, Session
 from qcore.workflow.inputs import batch_size, cut, stack
 from qcore.workflow.sessions import require_numbers
 
@@ -73,9 +73,9 @@ class Predictor:
 
     def parts(self, source: Any) -> list[Any]:
         """What a source stands for: single inputs, and recordings."""
-        known = getattr(self.preprocessor, "recording", None)
-        if known is None:
+        if not isinstance(self.preprocessor, HasRecording):
             return list(self.preprocessor.expand(source))
+        known = self.preprocessor.recording
         whole = known(source)
         if whole is not None:
             return [whole]
@@ -153,7 +153,7 @@ class Predictor:
             given = list(inputs[tensor.name].shape)
             fixed = [size for size in zip(given, tensor.shape, strict=False) if isinstance(size[1], int)]
             fits = len(given) == len(tensor.shape) and all(got == size for got, size in fixed)
-            if not fits and not getattr(self.session, "any_shape", False):
+            if not fits and not (isinstance(self.session, AnyShape) and self.session.any_shape):
                 raise UsageError(
                     f"the preprocessing makes {given}, the model on {self.backend} takes {list(tensor.shape)}",
                     hint="leave --rect out, or run the checkpoint itself",

@@ -11,7 +11,7 @@ from qcore.forms import Form
 from qcore.host.border import Guarded, called
 from qcore.host.specs import BackendSpec, Spec
 from qcore.model import Model
-from qcore.protocols import Arrays, Session
+from qcore.protocols import AnyShape, Arrays, Session
 
 
 def compiled(spec: BackendSpec, model: Model, options: Mapping[str, Any] | None = None) -> Session:
@@ -71,7 +71,7 @@ class Held(Guarded):
         return outputs
 
     def _require_declared(self, outputs: Arrays) -> None:
-        free = getattr(self._component, "any_shape", False)
+        free = isinstance(self._component, AnyShape) and self._component.any_shape
         for tensor in self._outputs:
             fault = _fault(tensor, outputs, free=free)
             if fault:

@@ -27,4 +27,5 @@ def constant(values: np.ndarray, like: Any) -> Any:
 def _sigmoid(x: np.ndarray) -> np.ndarray:
     """Without overflow for large negative logits: exp only ever sees -|x|."""
     small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1.0, small) / (1.0 + small)
+    result: np.ndarray = np.where(x >= 0, 1.0, small) / (1.0 + small)
+    return result

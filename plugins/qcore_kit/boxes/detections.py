@@ -181,4 +181,5 @@ def overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     high = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
     shared = np.clip(high - low, 0, None).prod(-1)
     own, theirs = ((sides[:, 2:] - sides[:, :2]).prod(-1) for sides in (boxes, others))
-    return shared / np.maximum(own[:, None] + theirs[None] - shared, 1e-9)
+    result: np.ndarray = shared / np.maximum(own[:, None] + theirs[None] - shared, 1e-9)
+    return result

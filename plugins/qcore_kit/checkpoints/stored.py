@@ -163,7 +163,7 @@ def is_config(config: Any) -> bool:
     """Whether something is a dict of rows with a class count."""
     if not isinstance(config, Mapping) or number(config.get("nc")) is None:
         return False
-    rows = [config.get("backbone"), config.get("head")]
+    rows: list[Any] = [config.get("backbone"), config.get("head")]
     if not all(isinstance(part, (list, tuple)) for part in rows) or not rows[1]:
         return False
     return all(isinstance(row, Sequence) and len(row) == 4 for part in rows for row in part)

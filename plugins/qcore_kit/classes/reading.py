@@ -33,8 +33,8 @@ def class_names(value: Any, file: str, *, count: int | None = None, hint: str | 
     entries = _entries(value, file, hint)
     numbers = [number for number, _ in entries]
     if twice := [number for number, times in Counter(numbers).items() if times > 1]:
-        names = " and ".join(repr(name) for number, name in entries if number == twice[0])
-        raise FileError(f"{file}: class {twice[0]} has two names, {names}", hint=hint)
+        both = " and ".join(repr(name) for number, name in entries if number == twice[0])
+        raise FileError(f"{file}: class {twice[0]} has two names, {both}", hint=hint)
     if numbers and sorted(numbers) != list(range(len(numbers))):
         raise FileError(f"{file}: {_gaps(numbers)}", hint=hint)
     names = [name for _, name in sorted(entries)]

@@ -30,9 +30,6 @@ class Quantized:
 class Inside(Protocol):
     """A model whose inner tensors can be asked for.
 
-    Optional: `saturation(inputs, backend)` gives, for a backend's integer layers that can saturate on x86 CPUs without
-    VNNI, the signal-to-noise ratio of their sums there: name of the layer -> dB.
-
     Attributes:
         layers: Name of the tensor that each weighted operation makes -> shape of the operation's weight, in order.
         names: The same tensor -> what `Model.layers` and `exclude` call the operation, where that is known.

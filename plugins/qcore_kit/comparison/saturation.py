@@ -18,6 +18,7 @@ from qcore.plugin import (
     counted,
 )
 from qcore_kit import machine
+from qcore_kit.abilities import HasCpu, HasSaturation
 from qcore_kit.comparison.rung import Cause
 from qcore_kit.kinds import ProbeSpec
 
@@ -59,14 +60,14 @@ def lossy(model: Model, session: Any, backend: str, inputs: Sequence[Arrays], *,
         inputs: Tensors by name, an inference each.
         plugins: Where probes come from.
     """
-    if not machine.saturates(getattr(session, "cpu", None)):
+    if not machine.saturates(session.cpu if isinstance(session, HasCpu) else None):
         return {}
     found: dict[str, float] = {}
     probes = plugins.specs(ProbeSpec)
     for spec in [spec for spec in probes if bundled(spec)] or probes:
         if not spec.problems() and any(form.accepts(model.form) for form in spec.accepts):
             inside = spec.create().open(model)
-            if hasattr(inside, "saturation"):
+            if isinstance(inside, HasSaturation):
                 found |= inside.saturation(inputs, backend)
     return {name: ratio for name, ratio in sorted(found.items(), key=lambda pair: pair[1]) if ratio < LOSSY}
 

@@ -73,7 +73,10 @@ def described(head: Head, network: Network, names: Sequence[str]) -> Contract:
         UsageError: Nothing tells how many classes there are.
     """
     if head.family not in CONVENTIONS or OWN.get(head.family) == head.meaning:
-        return describe_exported(head.family, network.inputs, head.outputs, names=names or None, plugins=qcore.plugins)
+        result: Contract = describe_exported(
+            head.family, network.inputs, head.outputs, names=names or None, plugins=qcore.plugins
+        )
+        return result
     convention = CONVENTIONS[head.family]
     count = len(names) if head.classes is None else head.classes
     if not count:
@@ -114,7 +117,10 @@ def stated(family: str, network: Network, names: Sequence[str], seen: Head | Non
         return described(replace(seen, family=family), network, names)
     if family in CONVENTIONS and family not in OWN:
         raise FileError(f"the outputs {shapes(network.outputs)} are not known to be {family}'s")
-    return describe_exported(family, network.inputs, network.outputs, names=names or None, plugins=qcore.plugins)
+    result: Contract = describe_exported(
+        family, network.inputs, network.outputs, names=names or None, plugins=qcore.plugins
+    )
+    return result
 
 
 def _protocols(head: Head) -> dict[str, Any]:

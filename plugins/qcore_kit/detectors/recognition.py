@@ -216,7 +216,8 @@ def _has_objectness(network: Network, boxes: np.ndarray, cells: Grid, rows: bool
     if values - 4 in apart:
         return False
     if named in (values - 5, values - 4):
-        return named == values - 5
+        result: bool = named == values - 5
+        return result
     raise UsageError(
         f"rows of {values} values are {values - 4} classes, or objectness and {values - 5} classes",
         hint="pass the class names with --loader-option names=FILE, or " + OPEN,

@@ -89,7 +89,8 @@ def layer_name(op: Any) -> str:
     while node.inputs():
         node = node.input_value(0).get_node()
     module, weight, _ = node.get_friendly_name().partition(".weight")
-    return module if weight else op.get_friendly_name().removesuffix("/WithoutBiases")
+    result: str = module if weight else op.get_friendly_name().removesuffix("/WithoutBiases")
+    return result
 
 
 def rounding(value: Any) -> tuple[float, float] | None:

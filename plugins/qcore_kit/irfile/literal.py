@@ -51,7 +51,7 @@ class Inner:
         return {name: np.array(given[place], np.float32) for place, name in enumerate(names)}
 
 
-class _Unfused(MatcherPass):
+class _Unfused(MatcherPass):  # type: ignore[misc]  # openvino has no types
     """FakeQuantize(x, il, ih, ol, oh, n) -> round((clamp(x) - il) / (ih - il) (n - 1)) / (n - 1) (oh - ol) + ol."""
 
     def __init__(self) -> None:

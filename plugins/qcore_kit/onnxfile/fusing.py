@@ -82,7 +82,7 @@ def clip_limits(view: View, node: onnx.NodeProto) -> tuple[float | None, float |
             value = view.value(node.input[place])
             found.append(None if value is None else float(value.flat[0]))
         else:
-            found.append(free if stored is None else float(stored))  # type: ignore[arg-type]
+            found.append(free if stored is None else float(stored))
     return found[0], found[1]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import onnx
@@ -256,7 +256,7 @@ def _computed(proto: onnx.ModelProto, nodes: list[onnx.NodeProto], names: list[s
     return {name: value for name, value in zip(names, values, strict=True) if isinstance(value, np.ndarray)}
 
 
-def _replace(proto: onnx.ModelProto, stored: list[tuple[onnx.NodeProto, onnx.TensorProto | None]]) -> None:
+def _replace(proto: onnx.ModelProto, stored: Sequence[tuple[onnx.NodeProto, onnx.TensorProto | None]]) -> None:
     """Take nodes out, put constants in their place, and drop constants that nothing reads any more."""
     if not stored:
         return

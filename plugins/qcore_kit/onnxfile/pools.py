@@ -38,7 +38,7 @@ def windows(view: View, node: onnx.NodeProto) -> list[Window]:
     given: list[int | None] = [None] * count if shape is None else list(shape[2:])
     sizes = [(size - 1) * gap + 1 for size, gap in zip(kernel, spread, strict=True)]
     made = [Window(*one) for one in zip(sizes, steps, pads[:count], pads[count:], given, strict=True)]
-    if bytes(attribute(node, "auto_pad", b"")).startswith(b"SAME"):  # type: ignore[call-overload]
+    if bytes(attribute(node, "auto_pad", b"")).startswith(b"SAME"):
         return [_same(one) for one in made]
     return made
 
@@ -65,4 +65,5 @@ def _same(one: Window) -> Window:
 
 
 def _numbers(node: onnx.NodeProto, name: str, count: int, otherwise: int) -> list[int]:
-    return list(attribute(node, name, None) or [otherwise] * count)  # type: ignore[call-overload]
+    result: list[int] = list(attribute(node, name, None) or [otherwise] * count)
+    return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -85,7 +86,7 @@ class Scale:
         return f"{self.kind}, scale {float(self.values.flat[0]):.4g}, zero point {int(self.points.flat[0])}"
 
 
-def attribute(node: onnx.NodeProto, name: str, default: object) -> object:
+def attribute(node: onnx.NodeProto, name: str, default: Any) -> Any:
     """An attribute's value."""
     for entry in node.attribute:
         if entry.name == name:
@@ -108,8 +109,8 @@ def moved_axis(node: onnx.NodeProto, axis: int, before: Sequence[int], behind: S
         behind: Shape behind it.
     """
     if node.op_type == "Transpose":
-        order = attribute(node, "perm", None) or tuple(reversed(range(len(before))))
-        return tuple(order).index(axis)  # type: ignore[call-overload,no-any-return]
+        order: Sequence[int] = attribute(node, "perm", None) or range(len(before))[::-1]
+        return list(order).index(axis)
     ahead = int(np.prod(before[:axis]))
     for place, size in enumerate(behind):
         if int(np.prod(behind[:place])) == ahead and size == before[axis]:

@@ -150,10 +150,10 @@ class View:
         points = self.value(node.input[2]) if given else np.zeros(1, self._kind_without_point(node))
         kind = "computed" if points is None else str(points.dtype)
         many = values is not None and values.size > 1
-        axis = int(attribute(node, "axis", 1)) if many else None  # type: ignore[call-overload]
+        axis = int(attribute(node, "axis", 1)) if many else None
         if axis is not None and axis < 0 and (dims := self.dims(self.behind(node.input[0]))) is not None:
             axis += len(dims)
-        block = int(attribute(node, "block_size", 0)) if many else 0  # type: ignore[call-overload]
+        block = int(attribute(node, "block_size", 0)) if many else 0
         return Scale(self.name(node), values, points, kind, axis, block)
 
     def _kind_without_point(self, node: onnx.NodeProto) -> str:
@@ -167,7 +167,7 @@ class View:
         if len(node.input) > 2 and node.input[2]:
             found = self.value(node.input[2])
             return "uint8" if found is None else str(found.dtype)
-        said = int(attribute(node, "output_dtype", 0))
+        said: int = attribute(node, "output_dtype", 0)
         return str(helper.tensor_dtype_to_np_dtype(said)) if said else "uint8"
 
     def read(self, name: str) -> Scale | None:

@@ -52,7 +52,8 @@ class IntegerLayer:
 
     def integers(self, values: np.ndarray) -> np.ndarray:
         """Its float input as uint8."""
-        return np.clip(np.rint(values / np.float32(self.scale)) + self.point, 0, 255).astype(np.uint8)
+        result: np.ndarray = np.clip(np.rint(values / np.float32(self.scale)) + self.point, 0, 255).astype(np.uint8)
+        return result
 
     def can_saturate(self, runtime: str) -> bool:
         """Whether two neighbouring products can exceed 16 bits on that runtime."""

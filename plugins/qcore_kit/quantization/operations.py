@@ -60,7 +60,7 @@ def written_by_hand(weight: np.ndarray) -> bool:
     if np.array_equal(steps, np.rint(steps)):
         return True
     sizes = np.unique(np.abs(flat))
-    return flat.size > 2 * FEW and np.count_nonzero(sizes) <= FEW
+    return bool(flat.size > 2 * FEW and np.count_nonzero(sizes) <= FEW)
 
 
 def makes_values(op: str, attributes: Mapping[str, Any], fill: np.ndarray | None) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from qcore.plugin import DISTRIBUTION, Host
 from qcore_kit.kinds import ProfileSpec
@@ -56,4 +57,5 @@ def bundled(host: Host | None = None) -> list[Profile]:
 
         host = qcore.plugins
     own = [spec for spec in host.specs(ProfileSpec) if spec.distribution == DISTRIBUTION]
-    return [spec.create().profile for spec in own]
+    made: list[Any] = [spec.create() for spec in own]
+    return [converter.profile for converter in made]

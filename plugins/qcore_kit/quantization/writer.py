@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
@@ -135,7 +137,7 @@ class _Writer:
         points = np.zeros(scale.shape, steps.dtype)
         self.added.update(zip(given, (steps, scale, points), strict=True))
         back = self._free(f"{name}_dequantized")
-        along = {} if axis is None else {"axis": axis}
+        along: dict[str, Any] = {} if axis is None else {"axis": axis}
         return helper.make_node("DequantizeLinear", given, [back], back.replace("_dequantized", "_dequantize"), **along)
 
     def _store(self) -> None:
@@ -203,4 +205,7 @@ def roomy(known: WeightScale, weight: np.ndarray, bias: np.ndarray, unit: float)
 def quantized(weight: np.ndarray, scale: np.ndarray, axis: int | None) -> np.ndarray:
     """Int8 weights: round half to even of weight / scale, within -127..127 so that the range is symmetric."""
     known = WeightScale(axis, scale.astype(np.float64))
-    return np.clip(np.rint(weight.astype(np.float64) / known.spread(weight.ndim)), -127, 127).astype(np.int8)
+    result: np.ndarray = np.clip(np.rint(weight.astype(np.float64) / known.spread(weight.ndim)), -127, 127).astype(
+        np.int8
+    )
+    return result

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from qcore.plugin import Output, UsageError, only, sha256
 from qcore_kit import timing
+from qcore_kit.abilities import LeavesFloat
 from qcore_kit.tuning.search import Fit, Trials, search
 
 if TYPE_CHECKING:
-    from qcore.plugin import CalibrationData, Judge, Model, Predictor, Run
+    from qcore.plugin import CalibrationData, Judge, Predictor, Run
     from qcore_kit.tuning.target import Target
 
 
@@ -104,8 +105,8 @@ def leaving(run: Run, layers: Sequence[str]) -> Run:
     if not layers:
         return run
     made = run.quantizer.create() if run.quantizer else None
-    if made is not None and hasattr(made, "leaving_float"):
-        model: Model = made.leaving_float(run.model("quantizer"), layers)
+    if isinstance(made, LeavesFloat):
+        model = made.leaving_float(run.model("quantizer"), layers)
         return run.begun_at(model)
     return run.vary(run.recipe.exclude_layers(*layers))
 

@@ -25,6 +25,7 @@ from qcore.plugin import (
     counted,
     evaluator,
 )
+from qcore_kit.abilities import HasAgreement, HasCpu, HasExecuted
 from qcore_kit.verification.quantity import Quantity
 from qcore_kit.verification.raw_outputs import SUPPRESSED, Seen, quantities, run_seen
 
@@ -126,7 +127,7 @@ def prove(
         others[REFERENCE] = model.contract, model.reference()
     if original is not None:
         others[FLOAT] = original.contract, original.session
-    if not others or not len(inputs) or not hasattr(judge, "agreement"):
+    if not others or not len(inputs) or not isinstance(judge, HasAgreement):
         return None
 
     def predictor(contract: Contract, running: Session, name: str) -> Predictor:
@@ -144,8 +145,8 @@ def prove(
         _require(verdicts, comparison.tensors, backend.name)
     except CheckFailed as error:
         raise (explain(error, comparison.candidate) if explain else error) from None
-    done = _told(backend.name, comparison, verdicts, getattr(session, "executed", None))
-    return replace(done, cpu=getattr(session, "cpu", None))
+    done = _told(backend.name, comparison, verdicts, session.executed if isinstance(session, HasExecuted) else None)
+    return replace(done, cpu=session.cpu if isinstance(session, HasCpu) else None)
 
 
 def _faint(contract: Contract, session: Session, name: str, plugins: Host, faint: Mapping[str, Any]) -> Predictor:

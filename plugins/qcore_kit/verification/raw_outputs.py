@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from qcore.plugin import Arrays, Predictor, batch_size, split
+from qcore_kit.abilities import HasQuantities
 
 SUPPRESSED = "nms"
 
@@ -52,6 +53,6 @@ def run_seen(predictor: Predictor, raws: Sequence[Any], dynamic: int = 1) -> Ite
 
 def quantities(predictor: Predictor, seen: Seen) -> Mapping[str, tuple[Any, Callable[[tuple[int, ...]], str]]]:
     """Quantities of one input's outputs: what the postprocessor takes them apart to, else the outputs themselves."""
-    apart = getattr(predictor.postprocessor, "quantities", None)
-    found: Mapping[str, Any] = apart(seen.outputs, seen.inputs) if apart else {}
+    apart = predictor.postprocessor
+    found = apart.quantities(seen.outputs, seen.inputs) if isinstance(apart, HasQuantities) else {}
     return found or {name: (np.asarray(value), lambda index: str(list(index))) for name, value in seen.outputs.items()}

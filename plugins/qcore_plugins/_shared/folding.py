@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,6 +26,7 @@ def fold_batchnorm(module: nn.Module) -> nn.Module:
 def _fold(module: nn.Module) -> None:
     for name, child in list(module.named_children()):
         if hasattr(child, "folded"):
-            setattr(module, name, child.folded())
+            folded: Any = child
+            setattr(module, name, folded.folded())
         else:
             _fold(child)

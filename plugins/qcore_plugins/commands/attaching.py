@@ -99,14 +99,18 @@ def _recognised(opened: Opened, plugins: Host, family: str | None, names: str | 
         if family is None:
             raise UsageError(f"{opened.path}: nothing recognises the head of a {format_name} file", hint="add --family")
         lines = [line.strip() for line in read_text(names).splitlines() if line.strip()] if names else None
-        return describe_exported(family, *opened.format.signature(opened.content), names=lines, plugins=plugins)
+        described: Contract = describe_exported(
+            family, *opened.format.signature(opened.content), names=lines, plugins=plugins
+        )
+        return described
     given = {"family": family, "names": names, "imgsz": imgsz}
     model = load_opened(
         opened, spec, spec.settings({name: value for name, value in given.items() if value is not None})
     )
     if "assumed" in model.notes:
         warnings.warn(f"{opened.path}: assumed: {model.notes['assumed']}", AssumptionWarning, stacklevel=2)
-    return model.contract
+    result: Contract = model.contract
+    return result
 
 
 def check(contract: Contract, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...], source: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from qcore.plugin import CheckFailed, MissingDependency, NoRoute, UsageError, counted
 from qcore_kit import machine
+from qcore_kit.abilities import HasReady
 
 if TYPE_CHECKING:
     from qcore.plugin import BackendSpec, Model, Output, Predictor, Run
@@ -96,7 +97,7 @@ class Proof:
         from qcore_kit.verification.parity import prove
 
         made = backend.create()
-        if hasattr(made, "ready"):
+        if isinstance(made, HasReady):
             made.ready(backend.typed(backend.settings({})))
         if not any(form.accepts(model.form) for form in backend.accepts):
             model = ended.vary(ended.recipe.float_model().with_backend(backend)).model()

@@ -47,7 +47,9 @@ class Distance:
     @torch.no_grad()
     def measure(self, given: Iterable[Sequence[torch.Tensor]]) -> None:
         """Take the deviation of each channel of each feature map from what the teacher gives."""
-        count, sums, squares = 0, [], []
+        count = 0
+        sums: list[torch.Tensor] = []
+        squares: list[torch.Tensor] = []
         for values in given:
             features = [value.double() for value in values[len(self._names) :]]
             means = [value.mean((0, 2, 3)) for value in features]

@@ -126,7 +126,8 @@ class Network:
 
     def giving(self, names: Iterable[str]) -> fx.GraphModule:
         """The part of the network that makes the named tensors, sharing weights and quantizers with the whole."""
-        graph, copied = fx.Graph(), {}
+        graph = fx.Graph()
+        copied: dict[fx.Node, fx.Node] = {}
         graph.graph_copy(self.module.graph, copied)
         graph.output(tuple(copied[self.nodes[name]] for name in names))
         made = fx.GraphModule(self.module, graph)

@@ -28,6 +28,7 @@ class _Weight(nn.Module):
     def __init__(self, known: WeightScale) -> None:
         super().__init__()
         self.axis = known.axis
+        self.scale: torch.Tensor
         self.register_buffer("scale", torch.from_numpy(np.asarray(known.scale, np.float32)))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -156,7 +156,7 @@ class _Training:
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
             self.optimizer, lambda step: 0.5 * (1 + math.cos(math.pi * min(1.0, step / settings.steps)))
         )
-        self.average = AveragedModel(self.students, multi_avg_fn=get_ema_multi_avg_fn(AVERAGED))
+        self.average = AveragedModel(self.students, multi_avg_fn=get_ema_multi_avg_fn(AVERAGED))  # type: ignore[no-untyped-call]
         self.running: list[nn.Module] = list(self.students)
         if self.world > 1:
             self.running = [nn.parallel.DistributedDataParallel(student) for student in self.students]
@@ -201,7 +201,7 @@ class _Training:
                 wanted = self.teacher(*batch)
             loss = self.distance(self.running[step % len(self.running)](*batch), wanted)
             self.optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             self.schedule.step()
             self.average.update_parameters(self.students)

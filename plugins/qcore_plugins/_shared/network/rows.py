@@ -154,7 +154,7 @@ class Layers(nn.Module):
         """What the head gets: one `[B, C, H / stride, W / stride]` a level."""
         return self._features(self.model[:-1], x)
 
-    def _features(self, layers: Sequence[nn.Module], x: Tensor) -> list[Tensor]:
+    def _features(self, layers: Any, x: Tensor) -> list[Tensor]:
         outputs: list[Any] = []
         for layer, row in zip(layers, self.rows[:-1], strict=True):
             given = [outputs[at] if at != PICTURE else x for at in row.sources]

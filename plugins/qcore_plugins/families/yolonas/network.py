@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -152,7 +153,7 @@ class YoloNas(nn.Module):
 
     def raw(self, x: Tensor) -> list[Tensor]:
         """Raw levels `[B, 4 bins + nc, ny, nx]`."""
-        body = self.backbone
+        body: Any = self.backbone
         c2 = body["stage1"](body["stem"]["conv"](x))
         c3 = body["stage2"](c2)
         c4 = body["stage3"](c3)

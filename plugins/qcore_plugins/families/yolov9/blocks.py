@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -33,8 +33,8 @@ class RepConv(nn.Module):
         if "conv.weight" not in keys or "conv1.conv.weight" in keys:
             return self
         wide = self.conv1.conv
-        size = wide.in_channels, wide.out_channels, wide.kernel_size, wide.stride, wide.padding
-        return FusedRepConv(nn.Conv2d(*size, groups=wide.groups), self.act)
+        size: tuple[Any, Any, Any] = wide.kernel_size, wide.stride, wide.padding
+        return FusedRepConv(nn.Conv2d(wide.in_channels, wide.out_channels, *size, groups=wide.groups), self.act)
 
     def folded(self) -> FusedRepConv:
         """K = W3 f3 + pad(W1 f1), b = b3 + b1, f = gamma / sqrt(var + eps) (RepVGG, arXiv:2101.03697, section 3.2)."""

@@ -173,7 +173,8 @@ def variant(found: Stored) -> str:
     if any(row[2] == "CBLinear" for row in rows) and len(rows) > 40:
         return "e"
     first = tuple(int(row[3][0]) for row in named[:3])
-    return {(16, 32, 32): "t", (32, 64, 64): "s", (32, 64, 128): "m", (64, 128, 256): "c"}.get(first, "custom")
+    sizes: dict[tuple[int, ...], str] = {(16, 32, 32): "t", (32, 64, 64): "s", (32, 64, 128): "m", (64, 128, 256): "c"}
+    return sizes.get(first, "custom")
 
 
 def _decoded(network: YoloV9, shape: Sequence[Any]) -> TensorSpec:

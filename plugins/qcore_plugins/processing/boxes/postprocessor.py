@@ -82,9 +82,8 @@ class Yolo:
         """One `Detections` for each element of the batch, in picture coordinates, clipped to the picture."""
         if self._suppressed:
             given = [outputs[name] for name in self._suppressed]
-            return [
-                self._cut(*(value[index] for value in given), geometry) for index, geometry in enumerate(geometries)
-            ]
+            rows = zip(*given, geometries, strict=True)
+            return [self._cut(*row) for row in rows]
         boxes, scores = self._layout.read(self._outputs, outputs)
         return [self._one(boxes[index], scores[index], geometry) for index, geometry in enumerate(geometries)]
 

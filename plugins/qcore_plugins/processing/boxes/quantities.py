@@ -24,7 +24,9 @@ def quantities(
         classes: Names.
     """
     named: dict[str, Quantity] = {}
-    for output in outputs if isinstance(layout, HasParts) else ():
+    if not isinstance(layout, HasParts):
+        return named
+    for output in outputs:
         several = sum(other.meaning == output.meaning for other in outputs) > 1
         for name, quantity in layout.parts(output, np.asarray(given[output.name]), size, classes).items():
             named[f"{output.name} {name}" if several else name] = quantity

@@ -38,7 +38,9 @@ class AppendNms:
         classes = len(contract.classes)
         batch = contract.inputs[0].shape[0]
         kept = _suppressed(graph, boxes, scores, rows, classes, batch, params)
-        said = {name: params[name] for name in ("confidence", "iou", "max_detections") if name in params}
+        said: dict[str, Any] = {
+            name: params[name] for name in ("confidence", "iou", "max_detections") if name in params
+        }
         shapes = ((batch, 1), (batch, kept, 4), (batch, kept), (batch, kept))
         kinds = ("int64", "float32", "float32", "int64")
         described = tuple(

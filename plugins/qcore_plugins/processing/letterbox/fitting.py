@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -15,7 +15,11 @@ from qcore.plugin import Tensor, UsageError
 from qcore_kit.parameters import parse
 from qcore_plugins.processing.letterbox import channels
 
-ROUNDING = {"round": round, "ceil": lambda value: math.ceil(round(value, 6)), "int": int}
+ROUNDING: dict[str, Callable[[float], int]] = {
+    "round": round,
+    "ceil": lambda value: math.ceil(round(value, 6)),
+    "int": int,
+}
 """`ceil` sees 640.0000001, which 1080 * (640 / 1080) could give, as 640."""
 
 
@@ -98,16 +102,19 @@ class Geometry:
 
     def to_tensor(self, xyxy: np.ndarray) -> np.ndarray:
         """Boxes `[N, 4]` from picture to tensor coordinates, both in pixels."""
-        return np.asarray(xyxy, np.float64) * self._factor() + self._shift()
+        result: np.ndarray = np.asarray(xyxy, np.float64) * self._factor() + self._shift()
+        return result
 
     def to_picture(self, xyxy: np.ndarray) -> np.ndarray:
         """Boxes `[N, 4]` from tensor to picture coordinates, not clipped."""
-        return (np.asarray(xyxy, np.float64) - self._shift()) / self._factor()
+        result: np.ndarray = (np.asarray(xyxy, np.float64) - self._shift()) / self._factor()
+        return result
 
     def clip(self, xyxy: np.ndarray) -> np.ndarray:
         """Boxes `[N, 4]` in picture coordinates, cut at the picture's edges."""
         height, width = self.picture
-        return np.clip(xyxy, 0, (width, height, width, height))
+        result: np.ndarray = np.clip(xyxy, 0, (width, height, width, height))
+        return result
 
     def _factor(self) -> np.ndarray:
         y, x = (after / before for after, before in zip(self.resized, self.picture, strict=True))

@@ -50,7 +50,8 @@ def _triangle(there: int, wanted: int) -> np.ndarray:
     step = there / wanted
     middle = (np.arange(wanted) + 0.5) * step - 0.5
     weights = np.clip(1 - np.abs(np.arange(there)[None] - middle[:, None]) / max(step, 1.0), 0, None)
-    return weights / weights.sum(1, keepdims=True)
+    result: np.ndarray = weights / weights.sum(1, keepdims=True)
+    return result
 
 
 RESIZES: dict[str, Callable[[np.ndarray, tuple[int, int]], np.ndarray]] = {

@@ -46,19 +46,22 @@ class ModeloptKit:
         """A quantizer that only watches."""
         made = TensorQuantizer(QuantizerAttributeConfig(num_bits=8, axis=None), if_quant=False, if_calib=True)
         made._calibrator = calibrator
-        return made
+        result: nn.Module = made
+        return result
 
     def fixed(self, amax: float) -> nn.Module:
         """A quantizer of activations."""
         made = TensorQuantizer(QuantizerAttributeConfig(num_bits=8, axis=None))
         made.amax = torch.tensor(float(amax))
-        return made
+        result: nn.Module = made
+        return result
 
-    def fixed_weight(self, amax: np.ndarray, axis: int) -> nn.Module:
+    def fixed_weight(self, amax: np.ndarray, axis: int | None) -> nn.Module:
         """A quantizer of weights."""
         made = TensorQuantizer(QuantizerAttributeConfig(num_bits=8, axis=axis))
         made.amax = torch.from_numpy(np.asarray(amax, np.float32))
-        return made
+        result: nn.Module = made
+        return result
 
     def amaxes(self, network: nn.Module) -> dict[str, torch.Tensor | None]:
         """By path."""

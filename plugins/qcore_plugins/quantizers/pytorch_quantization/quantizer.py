@@ -20,7 +20,7 @@ Quantizer = _package.nn.TensorQuantizer
 Descriptor = _package.tensor_quant.QuantDescriptor
 
 
-class Calibrator(Streaming, _package.calib.HistogramCalibrator):  # type: ignore[misc]
+class Calibrator(Streaming, _package.calib.HistogramCalibrator):  # type: ignore[misc, name-defined]
     """Streaming."""
 
     rounded = staticmethod(_package.tensor_quant.fake_tensor_quant)
@@ -41,17 +41,20 @@ class PytorchQuantizationKit:
         """A quantizer that only watches."""
         made = Quantizer(Descriptor(num_bits=8, calib_method="max"), if_quant=False, if_calib=True)
         made._calibrator = calibrator
-        return made
+        result: nn.Module = made
+        return result
 
     def fixed(self, amax: float) -> nn.Module:
         """A quantizer of activations."""
-        return Quantizer(Descriptor(num_bits=8, amax=float(amax)))
+        result: nn.Module = Quantizer(Descriptor(num_bits=8, amax=float(amax)))
+        return result
 
-    def fixed_weight(self, amax: np.ndarray, axis: int) -> nn.Module:
+    def fixed_weight(self, amax: np.ndarray, axis: int | None) -> nn.Module:
         """A quantizer of weights."""
         made = Quantizer(Descriptor(num_bits=8, axis=axis))
         made.amax = amax
-        return made
+        result: nn.Module = made
+        return result
 
     def amaxes(self, network: nn.Module) -> dict[str, torch.Tensor | None]:
         """By path."""

@@ -16,7 +16,8 @@ from onnx import helper
 
 from qcore.plugin import UsageError
 from qcore_kit.onnxfile.integers import integer_layers
-from qcore_kit.onnxfile.view import View, attribute
+from qcore_kit.onnxfile.scale import attribute
+from qcore_kit.onnxfile.view import View
 from qcore_kit.quantization.integers import IntegerLayer
 from qcore_kit.quantization.products import MLAS
 from qcore_kit.quantization.saturation import clipped
@@ -73,10 +74,10 @@ class _Piece:
 
     def _change(self, layer: IntegerLayer, read: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         change = clipped(layer.products, layer.integers(read), layer.point, MLAS) * (layer.scale * layer.steps)
-        change = change.astype(np.float32) * np.float32(self.factor)
+        single: np.ndarray = change.astype(np.float32) * np.float32(self.factor)
         if layer.products.op == "Conv":
-            return np.moveaxis(change.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
-        return change.reshape(shape)
+            return np.moveaxis(single.reshape(shape[0], *shape[2:], shape[1]), -1, 1)
+        return single.reshape(shape)
 
 
 def _pieces(proto: onnx.ModelProto) -> Iterator[_Piece]:
@@ -110,7 +111,7 @@ def _pieces(proto: onnx.ModelProto) -> Iterator[_Piece]:
             opset_imports=proto.opset_import,
             ir_version=proto.ir_version,
         )
-        factor = float(attribute(node, "alpha", 1.0)) if node.op_type == "Gemm" else 1.0  # type: ignore[arg-type]
+        factor = float(attribute(node, "alpha", 1.0)) if node.op_type == "Gemm" else 1.0
         yield _Piece(_session(small), given, made, layer, node.output[0], factor)
         piece = []
 

@@ -11,12 +11,12 @@ import math
 import os
 import sys
 from collections.abc import Mapping
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
 
-def send(stream: BinaryIO, tensors: Mapping[str, np.ndarray]) -> None:
+def send(stream: IO[bytes], tensors: Mapping[str, np.ndarray]) -> None:
     """Write one message."""
     values = {name: np.ascontiguousarray(value) for name, value in tensors.items()}
     head = [(name, value.dtype.str, value.shape) for name, value in values.items()]
@@ -26,7 +26,7 @@ def send(stream: BinaryIO, tensors: Mapping[str, np.ndarray]) -> None:
     stream.flush()
 
 
-def receive(stream: BinaryIO) -> dict[str, np.ndarray] | None:
+def receive(stream: IO[bytes]) -> dict[str, np.ndarray] | None:
     """Read one message; None at the end of the stream."""
     line = stream.readline()
     if not line:

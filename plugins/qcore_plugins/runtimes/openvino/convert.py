@@ -26,7 +26,7 @@ class OnnxToOpenVino:
         return model.evolve(form=replace(model.form, format="openvino"), module=made, contract=contract)
 
 
-class _SwishFusion(MatcherPass):
+class _SwishFusion(MatcherPass):  # type: ignore[misc]  # openvino has no types
     """Multiply(x, Sigmoid(x)) -> Swish(x)."""
 
     def __init__(self) -> None:

@@ -180,10 +180,10 @@ class CountedPadding(ForOpenVINO):
 
 def _zeros(view: View, node: onnx.NodeProto) -> bool:
     """Whether a Pad pads with zeros."""
-    if bytes(attribute(node, "mode", b"constant")) != b"constant":  # type: ignore[call-overload]
+    if bytes(attribute(node, "mode", b"constant")) != b"constant":
         return False
     if len(node.input) < 3 or not node.input[2]:
-        return attribute(node, "value", 0.0) == 0
+        return bool(attribute(node, "value", 0.0) == 0)
     value = view.value(node.input[2])
     return value is not None and not value.any()
 

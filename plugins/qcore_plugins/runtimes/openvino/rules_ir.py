@@ -215,7 +215,8 @@ def _step(quantize: Any) -> float:
     if any(end.get_type_name() != "Constant" for end in ends):
         return 0.0
     low, high = (end.get_data() for end in ends)
-    return float((high - low).max()) / (quantize.get_attributes()["levels"] - 1)
+    result: float = float((high - low).max()) / (quantize.get_attributes()["levels"] - 1)
+    return result
 
 
 RULES = (SplitSiluIr, BoxesAndScoresIr, FloatWeightsIr, CountedPaddingIr)

@@ -27,13 +27,13 @@ class TensorRtSession:
         self._name, self._runtime = name, trt.Runtime(trt.Logger(trt.Logger.ERROR))
         with torch.cuda.device(device):
             self._engine = self._runtime.deserialize_cuda_engine(plan)
-            self._context = self._engine.create_execution_context() if self._engine else None
+            self._context: Any = self._engine.create_execution_context() if self._engine else None
         if self._context is None:
             raise FileError(
                 f"{name}: this TensorRT ({trt.__version__}) or this GPU cannot load the engine, or its memory is full",
                 hint="engines are made for one TensorRT and one kind of GPU: build it again here with qcore export",
             )
-        self._stream = torch.cuda.Stream(device)
+        self._stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._buffers: dict[str, torch.Tensor] = {}
         names = [self._engine.get_tensor_name(place) for place in range(self._engine.num_io_tensors)]
         given = trt.TensorIOMode.INPUT

@@ -169,7 +169,7 @@ def _parser_error(error: Any) -> dict[str, str]:
 def _logger(trt: Any, verbose: bool, log: Any) -> Any:
     """A logger that writes to a file, and keeps errors."""
 
-    class Log(trt.ILogger):  # type: ignore[misc, name-defined]
+    class Log(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
             self.errors: list[str] = []

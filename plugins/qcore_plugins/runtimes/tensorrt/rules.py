@@ -128,8 +128,8 @@ class BothSides(ForTensorRT):
                 continue
             given = view.moved(view.nodes[node.name].input[0])
             for made in node.outputs:
-                for scale in view.quantized(made) if given else ():
-                    if not scale.equals(given):
+                for scale in view.quantized(made):
+                    if given and not scale.equals(given):
                         yield Hit(node.name, f"{node.op}: {given} before, {scale} behind")
 
 

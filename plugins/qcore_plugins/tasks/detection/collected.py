@@ -25,7 +25,7 @@ class Collected:
     """Labels and detections in the data's classes, as COCO wants them."""
 
     def __init__(self, dataset: Dataset, mapping: Mapping[int, int]) -> None:
-        self.categories = [
+        self.categories: list[dict[str, Any]] = [
             {"id": index + 1, "name": name} for index, name in enumerate(dataset.names) if index in mapping.values()
         ]
         self.names = dataset.names

@@ -88,9 +88,9 @@ class DetectionComparison:
         self._boxes += len(above(reference))
         self._sure += len(above(reference, sure)) + len(above(candidate, sure))
         pairings = {limit: pair(reference, candidate, limit) for limit in OVERLAPS}
-        for limit, found in pairings.items():
-            self._lost[limit] += int(found.lost.sum())
-            self._gained[limit] += int(found.gained.sum())
+        for limit, pairing in pairings.items():
+            self._lost[limit] += int(pairing.lost.sum())
+            self._gained[limit] += int(pairing.gained.sum())
         near = pairings[NEAR]
         lost, gained = chosen(reference, near.lost), chosen(candidate, near.gained)
         changed = int((pair(lost, gained, NEAR, any_class=True).partner >= 0).sum())

@@ -46,5 +46,5 @@ def _pairs(found: Detections, labels: Labels) -> list[tuple[int, int]]:
         return []
     near = crowd_overlaps(found.xyxy.astype(np.float64), labels) >= IOU
     best = np.where(near, found.confidence[:, None], -1).argmax(0)
-    kinds = zip(labels.class_id, found.class_id[best], near.any(0), strict=True)
+    kinds = zip(labels.class_id, found.class_id[best], np.asarray(near.any(0)), strict=True)
     return [(int(label), int(detection)) for label, detection, hit in kinds if hit]

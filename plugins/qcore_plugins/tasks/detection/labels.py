@@ -57,7 +57,8 @@ ROUNDED = 0.8
 def outside(xyxy: np.ndarray, limits: np.ndarray) -> np.ndarray:
     """`[N]`, which boxes reach beyond pictures of `limits` `[N, 2]`, width and height."""
     both = np.concatenate((limits, limits), 1)
-    return ((xyxy < -SLACK * both) | (xyxy > (1 + SLACK) * both)).any(1)
+    outside: np.ndarray = (xyxy < -SLACK * both) | (xyxy > (1 + SLACK) * both)
+    return np.asarray(outside.any(1))
 
 
 def other_layout(xyxy: np.ndarray, limits: np.ndarray, others: Mapping[str, np.ndarray]) -> str | None:
@@ -99,4 +100,5 @@ def _overlaps(boxes: np.ndarray) -> np.ndarray:
         np.minimum(boxes[:, None, 2:], boxes[None, :, 2:]) - np.maximum(boxes[:, None, :2], boxes[None, :, :2]), 0, None
     ).prod(-1)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(-1)
-    return shared / np.maximum(areas[:, None] + areas[None] - shared, 1e-12)
+    result: np.ndarray = shared / np.maximum(areas[:, None] + areas[None] - shared, 1e-12)
+    return result

@@ -74,4 +74,5 @@ def crowd_overlaps(boxes: np.ndarray, labels: Labels) -> np.ndarray:
     own = (boxes[:, 2:] - boxes[:, :2]).prod(-1)[:, None]
     theirs = (labels.xyxy[:, 2:] - labels.xyxy[:, :2]).prod(-1)[None]
     whole = np.where(labels.crowd[None], own, own + theirs - shared)
-    return shared / np.maximum(whole, 1e-9)
+    result: np.ndarray = shared / np.maximum(whole, 1e-9)
+    return result

@@ -93,7 +93,7 @@ def _classes(collected: Collected) -> Table:
         np.concatenate([each.class_id[~each.crowd] for each in collected.labels]).astype(int),
         minlength=len(collected.names),
     )
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for place, category in enumerate(collected.categories):
         if count := int(labels[category["id"] - 1]):
             own = precision[:, :, place].mean(1)

@@ -111,7 +111,9 @@ def coco(path: Path, inputs: Sequence[str] | None, data: Path | None, *, names: 
 def _read(data: Path, names: Sequence[str]) -> tuple[list[Mapping[str, Any]], dict[int, int]]:
     try:
         document = json.loads(read_text(require(data)))
-        images = [{"id": entry["id"], "file_name": entry["file_name"]} for entry in document["images"]]
+        images: list[Mapping[str, Any]] = [
+            {"id": entry["id"], "file_name": entry["file_name"]} for entry in document["images"]
+        ]
         there = {str(entry["name"]): entry["id"] for entry in document["categories"]}
     except (ValueError, KeyError, TypeError) as error:
         raise FileError(

@@ -28,6 +28,7 @@ from qcore.plugin import (
     recognise,
 )
 from qcore_kit import machine
+from qcore_kit.abilities import HasExample, HasFiles
 from qcore_kit.timing import laps
 
 CALLS = 3
@@ -191,7 +192,7 @@ def _batches(predictor: Predictor, job: Job, size: int) -> list[list[Any]] | Non
     """Inputs as they were recorded, in batches; None where there is no data and the preprocessor makes none up."""
     preprocessor = predictor.preprocessor
     if job.data is None:
-        return [[preprocessor.example()] * size] if hasattr(preprocessor, "example") else None
+        return [[preprocessor.example()] * size] if isinstance(preprocessor, HasExample) else None
     items = list(preprocessor.expand(job.data))
     places = sorted(random.Random(job.seed).sample(range(len(items)), min(job.limit, len(items))))  # noqa: S311 - a choice
     raws = [preprocessor.read(items[place]) for place in places]
@@ -211,18 +212,18 @@ def _noise(predictor: Predictor) -> dict[str, Any]:
         shape = [
             1 if place == tensor.batch and isinstance(size, str) else size for place, size in enumerate(tensor.shape)
         ]
-        if any(isinstance(size, str) for size in shape):
+        sizes = [size for size in shape if isinstance(size, int)]
+        if len(sizes) < len(shape):
             raise UsageError(
                 f"input {tensor.name} {list(tensor.shape)} has no size of its own", hint="give inputs with --data DIR"
             )
-        made[tensor.name] = numpy.random.default_rng(0).random(shape).astype(tensor.dtype)
+        made[tensor.name] = numpy.random.default_rng(0).random(sizes).astype(tensor.dtype)
     return made
 
 
 def _files(file: str, plugins: qcore.Host) -> Sequence[Path]:
     _, made = recognise(file, plugins)
-    files: Sequence[Path] = made.files(Path(file)) if hasattr(made, "files") else [Path(file)]
-    return files
+    return made.files(Path(file)) if isinstance(made, HasFiles) else [Path(file)]
 
 
 def _versions(backend: BackendSpec) -> dict[str, str]:

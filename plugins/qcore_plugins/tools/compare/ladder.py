@@ -11,6 +11,7 @@ from qcore.plugin import (
     Arrays,
     Contract,
     FileError,
+    HasComparison,
     Host,
     Progress,
     Run,
@@ -115,7 +116,7 @@ def compare(
     shown = progress or Silent()
     both, host = (reference, candidate), reference[1].host
     contracts_ = [run.contract() for _, run in both]
-    settings = {"images": images, "classes": classes, "max_drop": max_drop}
+    settings: dict[str, Any] = {"images": images, "classes": classes, "max_drop": max_drop}
     task = _results(contracts_, host, data, settings)
     steps = (*STEPS, *(task.steps if task else (RESULTS,)))
     if unknown := [name for name in accept if name not in steps]:
@@ -156,12 +157,14 @@ def preprocessing_only(
     return Compared([rung], side, None, len(first), [], None)
 
 
-def _results(both: Sequence[Contract], plugins: Host, data: Any, settings: Mapping[str, Any]) -> Comparison | None:
+def _results(both: Sequence[Contract], plugins: Host, data: Any, settings: dict[str, Any]) -> Comparison | None:
     """What collects the results of both; None where the tasks differ or the task's evaluator compares none."""
     if both[0].task != both[1].task:
         return None
     judge = evaluator(both[0].task, plugins).create()
-    made: Comparison | None = judge.comparison(*both, data, **settings) if hasattr(judge, "comparison") else None
+    if not isinstance(judge, HasComparison):
+        return None
+    made: Comparison = judge.comparison(both[0], both[1], data, **settings)
     return made
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from qcore.plugin import Arrays, Preprocessor, counted
+from qcore_kit.abilities import HasExplanation
 from qcore_kit.comparison.rung import Cause, Rung
 from qcore_kit.reports import Table
 
@@ -78,8 +79,8 @@ def _apart(expected: Any, given: Any) -> float:
 def _causes(reference: Preprocessor, raw: Any, expected: Any, given: Any, who: str) -> list[Cause]:
     if given.dtype.kind == "f" and not np.isfinite(given).all():
         return [Cause("values that are no numbers", f"{who}: the tensor holds NaN or infinity")]
-    explain = getattr(reference, "explain", None)
-    found = [Cause(name, f"{who}: {text}") for name, text in explain(raw, given)] if explain else []
+    told = reference.explain(raw, given) if isinstance(reference, HasExplanation) else ()
+    found = [Cause(name, f"{who}: {text}") for name, text in told]
     if not found and given.shape != expected.shape:
         found = [Cause("another tensor shape", f"{who}: {list(given.shape)} instead of {list(expected.shape)}")]
     return found or [Cause("other pixels", f"{who}: the values differ, and no known variant of the preprocessing fits")]

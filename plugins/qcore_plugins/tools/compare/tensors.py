@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from qcore.plugin import split
+from qcore_kit.abilities import HasVariants
 from qcore_kit.comparison.rung import Cause, Rung
 from qcore_kit.reports import Table
 from qcore_kit.verification.quantity import COSINES, SIZE_FACTORS, Sums
@@ -107,15 +108,15 @@ class Tensors:
 
     def _other_inputs(self, limit: float) -> Iterator[Cause]:
         """Whether the candidate does as the reference when it is fed otherwise."""
-        variants = getattr(self.candidate.predictor.preprocessor, "variants", None)
-        if variants is None or self.first is None:
+        preprocessor = self.candidate.predictor.preprocessor
+        if not isinstance(preprocessor, HasVariants) or self.first is None:
             return
         raw, one, other = self.first
         left = quantities(self.reference.predictor, one)
         before = _cosines(left, quantities(self.candidate.predictor, other))
         if min(before.values()) >= limit:
             return
-        for name, text, tensor in variants(raw):
+        for name, text, tensor in preprocessor.variants(raw):
             arrays = {self.candidate.contract.inputs[0].name: tensor}
             made = self.candidate.predictor.session.run(self.candidate.fed(arrays))
             (outputs,) = split(made, self.candidate.contract.outputs, 1)

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -49,7 +50,7 @@ def scene(seed: int, index: int) -> Scene:
     noise = rng.normal(0, rng.uniform(0, 10), canvas.shape)
     picture = np.clip(canvas + noise, 0, 255).astype(np.uint8)
     if rng.random() < 0.3:
-        picture = cv2.GaussianBlur(picture, (3, 3), 0)
+        picture = cv2.GaussianBlur(picture, (3, 3), 0).astype(np.uint8)
     return Scene(picture, np.array(boxes).reshape(-1, 4), np.array(classes, np.int64))
 
 
@@ -57,7 +58,8 @@ def write(folder: Path, count: int, seed: int) -> Path:
     """Write pictures into `folder/images` and their labels as COCO json; returns the json file."""
     images = folder / "images"
     images.mkdir(parents=True, exist_ok=True)
-    pictures, annotations = [], []
+    pictures: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for index in range(count):
         made = scene(seed, index)
         name = f"{index:04d}.png"
@@ -104,7 +106,8 @@ def _background(rng: np.random.Generator, height: int, width: int) -> np.ndarray
                 letter = chr(int(rng.integers(65, 91)))
                 size = float(rng.uniform(0.5, 2))
                 cv2.putText(canvas, letter, start, cv2.FONT_HERSHEY_SIMPLEX, size, _colour(rng), thickness, cv2.LINE_AA)
-    return canvas
+    result: np.ndarray = canvas
+    return result
 
 
 def _outline(rng: np.random.Generator, kind: int, height: int, width: int) -> np.ndarray:
@@ -129,7 +132,8 @@ def _outline(rng: np.random.Generator, kind: int, height: int, width: int) -> np
     low, high = points.min(0), points.max(0)
     room = np.array((width, height)) - (high - low) - 2
     at = rng.uniform(0, np.maximum(room, 1))
-    return np.clip(np.round(points - low + at), 0, (width - 1, height - 1)).astype(np.int32)
+    result: np.ndarray = np.clip(np.round(points - low + at), 0, (width - 1, height - 1)).astype(np.int32)
+    return result
 
 
 def _fill(rng: np.random.Generator, canvas: np.ndarray, outline: np.ndarray) -> None:

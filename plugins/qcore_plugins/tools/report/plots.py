@@ -30,7 +30,7 @@ DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 """Lines differ in more than colour."""
 FEW = 30
 """Points of a line up to which each is marked."""
-_SETTINGS: dict[str, Any] = {
+_SETTINGS: Any = {
     "svg.fonttype": "none", "svg.hashsalt": "qcore", "font.size": 10, "axes.labelsize": 10,
     "text.color": TEXT, "axes.labelcolor": MUTED, "axes.edgecolor": LINE, "xtick.color": LINE, "ytick.color": LINE,
     "xtick.labelcolor": MUTED, "ytick.labelcolor": TEXT, "grid.color": LINE, "grid.linewidth": 0.6,
@@ -101,7 +101,12 @@ def _ranges(axes: Axes, block: Ranges) -> None:
         axes.plot([low, high], [place, place], color=colour, linewidth=2.5, solid_capstyle="round")
         axes.plot([low, high], [place, place], "|", color=colour, markersize=8, markeredgewidth=1.5)
         axes.plot([middle], [place], "o", color=colour, markersize=6, markeredgecolor=PAPER)
-        above = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "bottom", "bbox": _BACKED}
+        above: dict[str, Any] = {
+            "xycoords": ("axes fraction", "data"),
+            "textcoords": "offset points",
+            "va": "bottom",
+            "bbox": _BACKED,
+        }
         axes.annotate(_short(label, 46), (0, place), (0, 7), ha="left", **above)
         axes.annotate(f"{middle:.4g}", (1, place), (0, 7), ha="right", fontweight="bold", **above)
     axes.set_yticks([])
@@ -119,7 +124,7 @@ def _ranges(axes: Axes, block: Ranges) -> None:
 def _curves(axes: Axes, block: Curves) -> None:
     for place, (name, (x, y)) in enumerate(block.lines.items()):
         dots = "o" if len(x) <= FEW else ""
-        line = {
+        line: dict[str, Any] = {
             "color": SERIES[place % 6],
             "linestyle": DASHES[place % 6],
             "linewidth": 1.8,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from qcore.plugin import Host, PostprocessorSpec, PreprocessorSpec, Spec, UsageError, recipe, recognise
+from qcore_kit.abilities import HasSource
 from qcore_kit.scripts import filled, joined
 
 _MAIN = '''
@@ -55,9 +56,10 @@ def snippet(file: str, plugins: Host) -> str:
     post = plugins.get(PostprocessorSpec, contract.postprocess.component)
     before = pre.create(contract.preprocess.params, contract.inputs)
     after = post.create(contract.postprocess.params, contract.outputs, contract.classes)
-    for part, made in ((pre, before), (post, after)):
-        if not hasattr(made, "source"):
-            raise _nothing(part)
+    if not isinstance(before, HasSource):
+        raise _nothing(pre)
+    if not isinstance(after, HasSource):
+        raise _nothing(post)
     parts = [before.source(), backend.resolve(backend.snippet)(model), after.source()]
     main = filled(f"import json\nimport sys\n{_MAIN}", {"MODEL": file, "INPUT": contract.inputs[0].name})
     return joined([*parts, main], '"""Runs the file that MODEL names; written by qcore snippet, needs no qcore."""')

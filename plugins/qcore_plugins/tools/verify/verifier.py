@@ -22,6 +22,7 @@ from qcore.plugin import (
     compiled,
     evaluator,
 )
+from qcore_kit.abilities import HasAgreement, HasExample, HasReady, HasReference
 from qcore_kit.verification.quantity import COSINES, SIZE_FACTORS, Quantity
 from qcore_kit.verification.raw_outputs import SUPPRESSED, quantities, run_seen
 
@@ -72,7 +73,7 @@ class ExampleVerifier:
             return
         if _suppressed(after):
             before, after = self._showing(spec, before, after, options)
-        one = self._session(before, getattr(converter, "source", None))
+        one = self._session(before, converter.source if isinstance(converter, HasReference) else None)
         if one is None:
             return
         other = self._session(after)
@@ -117,7 +118,7 @@ class ExampleVerifier:
         for spec in sorted(able, key=lambda spec: spec.name not in (model.form.profile, model.form.format)):
             try:
                 backend, settings = spec.create(), spec.settings({})
-                if hasattr(backend, "ready"):
+                if isinstance(backend, HasReady):
                     backend.ready(spec.typed(settings))
                 return compiled(spec, model, settings)
             except MissingDependency:
@@ -134,14 +135,13 @@ class ExampleVerifier:
         return assembled(model.contract, session, str(model.form), plugins=self.plugins)
 
     def _differences(self, one: Predictor, other: Predictor, exact: str) -> Iterator[str]:
-        make = getattr(one.preprocessor, "example", None)
-        if make is None:
+        if not isinstance(one.preprocessor, HasExample):
             return
-        raw = make()
+        raw = one.preprocessor.example()
         (left,), (right,) = (list(run_seen(each, [raw])) for each in (one, other))
         if any(output.stage == SUPPRESSED for output in other.contract.outputs):
             judge = evaluator(one.contract.task, self.plugins).create()
-            if hasattr(judge, "agreement"):
+            if isinstance(judge, HasAgreement):
                 said = judge.agreement([(left.result, right.result)], contract=one.contract)
                 yield from () if said["agree"] else [said["summary"]]
                 if said["agree"] and not said.get("enough", True):

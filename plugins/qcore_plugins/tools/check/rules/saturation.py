@@ -95,9 +95,11 @@ def _measured(subject: Subject, able: Sequence[IntegerLayer], count: int, there:
 
 def _inner(subject: Subject) -> Any:
     if subject.format == "openvino":
-        from qcore_kit.irfile.literal import Inner
-    else:
-        from qcore_kit.onnxfile.literal import Inner
+        from qcore_kit.irfile.literal import Inner as IrInner
+
+        return IrInner(subject.content).run
+    from qcore_kit.onnxfile.literal import Inner
+
     return Inner(subject.content).run
 
 

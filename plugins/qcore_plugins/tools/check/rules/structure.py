@@ -41,11 +41,9 @@ class ScaleShape(Documented):
             if scale.values is not None and (view.opset >= CHANNELS or node.domain):
                 shape = view.shape(node.input[0]) or view.shape(view.behind(node.input[0]))
                 fault = shape_fault(scale, shape) or _points_fault(view, node, scale)
-                uneven = scale.block and shape and scale.axis is not None and shape[scale.axis] % scale.block
-                if not fault and uneven and subject.target == "openvino":
-                    fault = (
-                        f"blocks of {scale.block} on an axis of {shape[scale.axis]} values; OpenVINO wants whole blocks"
-                    )
+                size = shape[scale.axis] if scale.block and shape and scale.axis is not None else 0
+                if not fault and scale.block and size % scale.block and subject.target == "openvino":
+                    fault = f"blocks of {scale.block} on an axis of {size} values; OpenVINO wants whole blocks"
                 if fault:
                     yield Hit(name, fault)
 
