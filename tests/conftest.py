@@ -18,6 +18,47 @@ def pytest_configure():
         os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
 
 
+@pytest.fixture(scope="session", autouse=True)
+def exports_once():
+    """The same weights under the same contract are exported once a worker: PyTorch takes seconds for it.
+
+    Tests of the exporter itself call it by its own name, which is left alone.
+    """
+    import copy
+    import hashlib
+    from dataclasses import replace
+    from functools import wraps
+
+    pytest.importorskip("torch")
+    from qcore_plugins._shared.fakequant import quantizer
+    from qcore_plugins.formats.onnx import convert
+
+    def once(function):
+        kept = {}
+
+        @wraps(function)
+        def call(module, contract):
+            digest = hashlib.sha256(f"{module}{contract.inputs}{contract.outputs}".encode())
+            for name, value in module.state_dict().items():
+                digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+            key = digest.digest()
+            if key not in kept:
+                if len(kept) == 12:
+                    kept.pop(next(iter(kept)))
+                kept[key] = function(module, contract)
+            made = kept[key]
+            if isinstance(made, tuple):
+                return copy.deepcopy(made)
+            return replace(made, module=copy.deepcopy(made.module), proto=copy.deepcopy(made.proto))
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(convert, "export", once(convert.export))
+        patch.setattr(quantizer, "export_both", once(quantizer.export_both))
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with real weights, pictures and upstream's outputs; tests that need it are skipped without it."""

@@ -20,7 +20,7 @@ TOOLS = {
     "verify": None,
 }
 """Plugin of a tool -> the command that goes with it."""
-EVERYDAY = ("contract", "eval", "export", "inspect", "list-plugins", "plan", "predict", "quantize")
+EVERYDAY = (*("contract", "eval", "export", "inspect", "list-plugins", "plan", "predict", "quantize", "recipe", "run"),)
 
 
 @pytest.fixture

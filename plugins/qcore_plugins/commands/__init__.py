@@ -13,11 +13,13 @@ _COMMANDS = (
     ("predict", "run a model on inputs", "predict:Predict"),
     ("eval", "measure a model on labelled data", "evaluate:Evaluate"),
     ("contract", "show or attach a contract", "contract:Contract"),
+    ("run", "do what a recipe says", "recipes:RunRecipe"),
+    ("recipe", "print the recipe that a file was made by", "recipes:ShowRecipe"),
 )
 
 
 @hookimpl
 def qcore_commands() -> Iterator[CommandSpec]:
-    """The commands `inspect`, `export`, `quantize`, `predict`, `eval` and `contract`."""
+    """The commands `inspect`, `export`, `quantize`, `predict`, `eval`, `contract`, `run` and `recipe`."""
     for name, summary, factory in _COMMANDS:
         yield CommandSpec(name=name, summary=summary, factory=f"qcore_plugins.commands.{factory}")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qcore.plugin import Host, Output, UsageError
-from qcore_kit import commandline
+from qcore_kit import commandline, recipes
 
 
 def export(options: argparse.Namespace, output: Output, host: Host) -> int:
@@ -27,7 +27,7 @@ def export(options: argparse.Namespace, output: Output, host: Host) -> int:
             hint=f"say which with --target: {', '.join(sorted(filter(None, makers)))}",
         )
     output_directory(options.out)
-    return tell(run.save_all(options.out, to=options.to), output)
+    return tell(recipes.save(run, options.out, to=options.to), output)
 
 
 def tell(files: Sequence[Path], output: Output) -> int:

@@ -18,7 +18,7 @@ from qcore.plugin import (
     output_directory,
     require,
 )
-from qcore_kit import commandline
+from qcore_kit import commandline, recipes
 from qcore_kit.commandline import pairs, refuse_unused
 from qcore_kit.reports import command as reporting
 from qcore_kit.tuning.target import Target
@@ -36,8 +36,31 @@ def quantize(options: argparse.Namespace, output: Output, host: Host) -> int:
         raise UsageError(f"--calib-limit {limit} is not a positive number")
     if options.max_drop is not None and not options.data:
         raise UsageError("--max-drop needs --data FILE: labelled data to measure on")
-    run = _recipe(options, host).start(progress=output.progress, host=host)
-    targets = _targets(options, run)
+    recipe = _recipe(options, host)
+    return written(recipe, options, output, host, backends=options.backend, profile=options.target)
+
+
+def written(
+    recipe: Recipe,
+    options: argparse.Namespace,
+    output: Output,
+    host: Host,
+    *,
+    backends: Sequence[str] | None,
+    profile: str | None,
+) -> int:
+    """Quantize by a recipe.
+
+    Args:
+        recipe: Quantizes; its backend and profile are those of the targets.
+        options: `out`, `cpu`, `max_drop`, `explain`, `report` and `argv`.
+        output: Where it is told.
+        host: Where components come from.
+        backends: Where the files will run; none for every installed one that the quantizer serves.
+        profile: To write for instead of the backends' own.
+    """
+    run = recipe.with_backend(None).start(progress=output.progress, host=host)
+    targets = _targets(run, backends, profile)
     _require_cpu(options.cpu, targets, host)
     plans = [target.of(run).plan(target.goal) for target in targets]
     refuse_unused(run.recipe.conversion, plans)
@@ -49,18 +72,22 @@ def quantize(options: argparse.Namespace, output: Output, host: Host) -> int:
     run.model("quantizer")
     several = len(targets) > 1
     try:
-        written = [_written(options, output, run, target, several, proof) for target in targets]
+        done = [_written(options, output, run, target, several, proof) for target in targets]
     except CheckFailed as error:
         if page:
             reporting.keep(page.failed(error, run.model("quantizer").contract), options, output, host)
         raise
     kept = _keep_table(options, output, run)
-    reports = [each.report for each in written]
+    if options.write_recipe:
+        final = targets[0].recipe(run.recipe) if len(targets) == 1 else run.recipe
+        kept["recipe"] = str(recipes.write(recipes.portable(final), options.write_recipe))
+        output.say(f"{kept['recipe']}: the recipe; qcore run does it again")
+    reports = [each.report for each in done]
     document = {**(reports[0] if len(reports) == 1 else {"files": reports}), **kept}
     if output.json:
         output.result(document)
     if page:
-        reporting.keep(page.made(written, document), options, output, host)
+        reporting.keep(page.made(done, document), options, output, host)
     return 0
 
 
@@ -121,24 +148,24 @@ def _settings(options: argparse.Namespace, file: Path) -> dict[str, Any]:
     return settings
 
 
-def _targets(options: argparse.Namespace, run: Run) -> list[Target]:
+def _targets(run: Run, asked: Sequence[str] | None, profile: str | None) -> list[Target]:
     """The backends asked for, or the profile asked for, or every installed backend that the quantizer serves."""
     from qcore.plugin import bundled
     from qcore_kit.kinds import ProfileSpec
 
     backends = run.host.specs(BackendSpec)
-    if options.backend:
-        chosen = [run.host.get(BackendSpec, name) for name in dict.fromkeys(options.backend)]
-        return [Target(spec.name, spec, options.target) for spec in chosen]
-    if options.target:
-        goal = run.host.get(ProfileSpec, options.target).produces
+    if asked:
+        chosen = [run.host.get(BackendSpec, name) for name in dict.fromkeys(asked)]
+        return [Target(spec.name, spec, profile) for spec in chosen]
+    if profile:
+        goal = run.host.get(ProfileSpec, profile).produces
         able = [spec for spec in backends if any(form.accepts(goal) for form in spec.accepts) and not spec.problems()]
         own = [spec for spec in able if any(form.profile == goal.profile for form in spec.accepts)]
         native = [spec for spec in able if spec.runs == goal.format]
         runner = only(own or native or able, what=f"run {goal}", hint="say which with --backend")
         if runner is None:
             raise UsageError(f"nothing installed runs {goal}", hint="qcore list-plugins --kind backend")
-        return [Target(options.target, runner, goal.profile, goal)]
+        return [Target(profile, runner, goal.profile, goal)]
     serving = [spec for spec in backends if not spec.problems() and _serves(run, spec)]
     served = [Target(spec.name, spec) for spec in [spec for spec in serving if bundled(spec)] or serving]
     if not served:
@@ -177,7 +204,8 @@ def _written(
         from qcore_kit.tuning.budget import within
 
         ended, report["budget"], ranked = within(options, output, run, target, run.judge)
-    model: Model = ended.model(target.goal)
+    recipe = ended.recipe.exclude_layers(*report["budget"]["left_float"]) if "budget" in report else ended.recipe
+    model: Model = recipes.made_by(recipe, ended.model(target.goal))
     parities = proof.of(ended, target, model)
     files = save_model(model, folder, run.recipe.file.stem, run.host)
     if options.explain:
@@ -207,7 +235,7 @@ def _keep_table(options: argparse.Namespace, output: Output, run: Run) -> dict[s
     """
     from qcore.plugin import FormatSpec, bundled, save_model
 
-    model = run.model("quantizer")
+    model = recipes.made_by(run.recipe, run.model("quantizer"))
     is_format = any(spec.name == model.form.format for spec in run.host.specs(FormatSpec))
     taken = {form.format for spec in run.host.specs(BackendSpec) if bundled(spec) for form in spec.accepts}
     if not is_format or model.form.format in taken:
@@ -266,6 +294,7 @@ class Quantize:
         parser.add_argument("--data", metavar="FILE", help="labelled data to decide on, e.g. a COCO json")
         commandline.add_labels(parser)
         commandline.add_out(parser)
+        parser.add_argument("--write-recipe", metavar="FILE", help="write what was asked for as a recipe (.toml)")
         commandline.add_report(parser)
         commandline.add_conversion(parser, host)
 

@@ -97,4 +97,4 @@ def test_a_file_of_which_nothing_runs_in_integers_is_refused_and_one_of_which_li
 )
 def test_a_file_is_for_the_runtime_of_its_profile_whatever_the_backend(profile, own):
     asked = qcore.plugins.get(BackendSpec, "onnxruntime")
-    assert proving.runtime(model(profile), asked, qcore.recipe("none.onnx")).name == own
+    assert proving.runtime(model(profile), asked, qcore.recipe("none.onnx").start()).name == own

@@ -177,16 +177,16 @@ def test_a_compute_capability_that_is_none_is_refused(exported):
 
 
 def test_the_timing_cache_is_kept_and_a_foreign_one_refused(exported, tmp_path):
-    base = qcore.recipe(exported).start()
+    base = qcore.recipe(exported)
     cache = tmp_path / "timing.cache"
-    engine(base, timing_cache=str(cache))
+    engine(base.start(), timing_cache=str(cache))
     size = cache.stat().st_size
     assert size > 0
-    engine(base, timing_cache=str(cache))
+    engine(base.start(), timing_cache=str(cache))
     assert cache.stat().st_size >= size
     cache.write_bytes(b"no timing cache")
     with pytest.raises(UsageError, match="is no timing cache"):
-        engine(base, timing_cache=str(cache))
+        engine(base.start(), timing_cache=str(cache))
     assert cache.read_bytes() == b"no timing cache"
 
 
