@@ -297,23 +297,28 @@ class Run:
         return made.form(made.open(self.recipe.file)) if spec.suffix else self._loaded().form
 
     def _planned(self, start: Form, until: str | Form | None) -> Plan:
+        done = self._given is not None and self._given[1].form.encoding not in (None, "float")
+        quantizer, recipe = None if done else self.quantizer, self.recipe
+        parts = quantizer, self._backend, recipe.profile, recipe.head, recipe.precision
+        key = "plan", start, until, self._memory.key(parts)
+        return self._memory.once(key, lambda: self._found(start, until, quantizer))
+
+    def _found(self, start: Form, until: str | Form | None, quantizer: QuantizerSpec | None) -> Plan:
         recipe = self.recipe
-        quantizer = None if self._given and self._given[1].form.encoding not in (None, "float") else self.quantizer
-        stop = until == QUANTIZER
-        goal = Form(until) if isinstance(until, str) and not stop else until
-        if stop:
-            goal = None if quantizer is None else quantizer.produces
+        goal = Form(until) if isinstance(until, str) else until
+        if until == QUANTIZER:
+            goal = quantizer.produces if quantizer else self.host.get(QuantizerSpec, self._wanted.quantizer).produces
         plan = planner.find(
             start,
             converters=self.host.specs(ConverterSpec),
             quantizer=quantizer,
             backend=None if goal else self._backend,
-            goal=goal if isinstance(goal, Form) else None,
+            goal=goal,
             through=recipe.profile,
             head=recipe.head,
-            precision=None if stop else recipe.precision,
+            precision=None if until == QUANTIZER else recipe.precision,
         )
-        if stop and quantizer is not None:
+        if until == QUANTIZER and quantizer is not None:
             place = next(place for place, leg in enumerate(plan.legs) if leg.spec is quantizer)
             return replace(plan, legs=plan.legs[: place + 1], backend=None)
         return plan
