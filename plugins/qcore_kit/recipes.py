@@ -133,7 +133,10 @@ def recipe_of(plain: Mapping[str, Any], where: str) -> Recipe:
     try:
         said = msgspec.convert(dict(plain), _Document)
     except msgspec.ValidationError as error:
-        raise FileError(f"{where}: {_told(str(error))}", hint="docs/cli.md shows a recipe") from error
+        raise FileError(
+            f"{where}: {_told(str(error))}",
+            hint="qcore recipe FILE prints one that is right; docs/scripts.md tells of the keys",
+        ) from error
     quantizer, data, backend = said.quantizer, said.data, said.backend
     quantizing = quantizer and Quantizing(
         quantizer.name,

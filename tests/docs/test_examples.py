@@ -130,3 +130,44 @@ def test_the_contract_in_the_docs_is_one():
     assert {"inputs", "outputs", "preprocess", "postprocess", "classes", "provenance", "extensions"} <= set(
         json.loads(text)
     )
+
+
+def run_example(name):
+    import runpy
+
+    return runpy.run_path(str(ROOT / "docs" / "examples" / f"{name}.py"))["main"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_every_combination_of_a_checkpoint(checkpoint, pictures, tmp_path, monkeypatch, capsys):
+    """On two quantizers and two runtimes: the others take as many minutes as they do elsewhere."""
+    text = (ROOT / "docs" / "examples" / "every_combination.py").read_text()
+    assert len(text.splitlines()) < 40
+    kept = {"quantizer": ("onnxruntime", "nncf"), "backend": ("onnxruntime", "openvino")}
+    every = qcore.plugins.specs
+    monkeypatch.setattr(
+        qcore.plugins, "specs", lambda kind: [s for s in every(kind) if s.name in kept.get(kind.kind, (s.name,))]
+    )
+    rows = run_example("every_combination")(checkpoint, pictures / "images", pictures / "instances.json", tmp_path)
+    made = {(quantizer, backend) for _, quantizer, backend, *_ in rows}
+    assert made == {("onnxruntime", "onnxruntime"), ("onnxruntime", "openvino"), ("nncf", "openvino")}
+    assert all(row[0] > 0.3 for row in rows)
+    assert Path(rows[0][-1]).name in {path.name for path in (tmp_path / "best").iterdir()}
+    assert "nncf                   onnxruntime  no route from torch" in capsys.readouterr().out
+
+
+def test_the_step_that_fails_is_read_from_the_result(exported, int8, pictures, tmp_path):
+    import onnx
+
+    where = run_example("where_it_differs")
+    assert where(exported, exported, pictures / "images") is None
+    model = onnx.load(str(int8))
+    scale = next(tensor for tensor in model.graph.initializer if tensor.name.endswith("weight_scale"))
+    scale.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(scale) * 30, scale.name))
+    onnx.save(model, str(tmp_path / "wrong.onnx"))
+    assert where(exported, tmp_path / "wrong.onnx", pictures / "images") == "raw tensors"
+
+
+def test_a_recipe_gives_the_same_bytes_again(checkpoint, pictures, tmp_path):
+    one, two = run_example("recipe_again")(checkpoint, pictures / "images", tmp_path)
+    assert one == two

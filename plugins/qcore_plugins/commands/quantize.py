@@ -36,30 +36,31 @@ def quantize(options: argparse.Namespace, output: Output, host: Host) -> int:
         raise UsageError(f"--calib-limit {limit} is not a positive number")
     if options.max_drop is not None and not options.data:
         raise UsageError("--max-drop needs --data FILE: labelled data to measure on")
-    recipe = _recipe(options, host)
-    return written(recipe, options, output, host, backends=options.backend, profile=options.target)
+    run = _recipe(options, host).start(progress=output.progress, host=host)
+    document = written(run, options, output, backends=options.backend, profile=options.target)
+    if output.json:
+        output.result(document)
+    return 0
 
 
 def written(
-    recipe: Recipe,
+    run: Run,
     options: argparse.Namespace,
     output: Output,
-    host: Host,
     *,
     backends: Sequence[str] | None,
     profile: str | None,
-) -> int:
-    """Quantize by a recipe.
+) -> dict[str, Any]:
+    """Quantize; gives what `--json` prints.
 
     Args:
-        recipe: Quantizes; its backend and profile are those of the targets.
-        options: `out`, `cpu`, `max_drop`, `explain`, `report` and `argv`.
+        run: Of a recipe that quantizes; its backend and profile give way to those of the targets.
+        options: `out`, `cpu`, `max_drop`, `data`, `explain`, `write_recipe`, `report` and `argv`.
         output: Where it is told.
-        host: Where components come from.
         backends: Where the files will run; none for every installed one that the quantizer serves.
         profile: To write for instead of the backends' own.
     """
-    run = recipe.with_backend(None).start(progress=output.progress, host=host)
+    run, host = run.vary(run.recipe.with_backend(None)), run.host
     targets = _targets(run, backends, profile)
     _require_cpu(options.cpu, targets, host)
     plans = [target.of(run).plan(target.goal) for target in targets]
@@ -84,11 +85,9 @@ def written(
         output.say(f"{kept['recipe']}: the recipe; qcore run does it again")
     reports = [each.report for each in done]
     document = {**(reports[0] if len(reports) == 1 else {"files": reports}), **kept}
-    if output.json:
-        output.result(document)
     if page:
         reporting.keep(page.made(done, document), options, output, host)
-    return 0
+    return document
 
 
 def _require_cpu(cpu: str, targets: Sequence[Target], plugins: Host) -> None:

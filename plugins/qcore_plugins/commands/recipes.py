@@ -39,7 +39,11 @@ class RunRecipe:
                 recipe = recipes.with_options(recipe, settings)
             options.max_drop = options.write_recipe = None
             backends = [recipe.backend] if recipe.backend else []
-            return quantize.written(recipe, options, output, host, backends=backends, profile=recipe.profile)
+            run = recipe.start(progress=output.progress, host=host)
+            document = quantize.written(run, options, output, backends=backends, profile=recipe.profile)
+            if output.json:
+                output.result(document)
+            return 0
         run = recipe.start(progress=output.progress, host=host)
         run.plan().require()
         output_directory(options.out)

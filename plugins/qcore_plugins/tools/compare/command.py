@@ -106,7 +106,7 @@ def _begin(options: argparse.Namespace, output: Output, host: Host, model: str, 
     if spec.suffix and options.loader is None:
         own.imgsz, own.batch, own.head, own.loader_option, own.preprocess = None, None, None, [], []
     elif not own.imgsz and beside:
-        own.imgsz = _size(beside, host)
+        own.imgsz = input_size(beside, host)
         if own.imgsz:
             output.note(f"{model}: run at {own.imgsz[0]}x{own.imgsz[1]}, as {beside}")
     recipe = commandline.begun(own, host)
@@ -115,7 +115,7 @@ def _begin(options: argparse.Namespace, output: Output, host: Host, model: str, 
     return recipe.start(progress=output.progress, host=host)
 
 
-def _size(file: str, plugins: Any) -> list[int] | None:
+def input_size(file: str, plugins: Any) -> list[int] | None:
     """Height and width that an exported file takes."""
     from qcore.plugin import open_file
 

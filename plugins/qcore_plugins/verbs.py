@@ -1,0 +1,163 @@
+"""What the commands do, for scripts: one call each, with the same checks, that returns what the command prints.
+
+```python
+import qcore
+from qcore_plugins.verbs import compare, quantize
+
+recipe = qcore.recipe("yolov5n.pt").with_quantizer("nncf", calibration="images/").with_backend("openvino")
+made = quantize(recipe, "out/")
+found = compare("yolov5n.pt", made["file"], "instances.json")
+print(found.failed.name if found.failed else "does what the checkpoint does")
+```
+
+`qcore.predictor` and `qcore.evaluate` are the calls of `qcore predict` and `qcore eval`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import qcore
+from qcore.plugin import Form, Host, Output, Recipe, Run, UsageError, recipe, recognise
+from qcore_kit.machine import THIS
+
+if TYPE_CHECKING:
+    from qcore_plugins.tools.benchmark.measuring import Report as Measured
+    from qcore_plugins.tools.check.checking import Report as Checked
+    from qcore_plugins.tools.compare.ladder import Compared
+
+File = str | os.PathLike[str]
+
+
+def export(model: File | Recipe, folder: File, *, to: str | Form, host: Host | None = None) -> Path:
+    """Write a model in another format, verified; gives the main file.
+
+    Args:
+        model: A file, or a recipe where more is to be said.
+        folder: Made where there is none.
+        to: Format or form.
+        host: Where components come from; the process's own by default.
+
+    Raises:
+        CheckFailed: A converter's result differs from what it was given.
+        NoRoute: No converters lead there.
+    """
+    from qcore_kit import recipes
+
+    return recipes.save(_recipe(model).start(host=host), folder, to=to)[-1]
+
+
+def quantize(
+    model: Recipe | Run,
+    folder: File,
+    *,
+    backends: Sequence[str] = (),
+    profile: str | None = None,
+    max_drop: float | None = None,
+    cpu: str = THIS,
+    host: Host | None = None,
+) -> dict[str, Any]:
+    """Quantize, hold every file against the quantized and the float network, write.
+
+    Args:
+        model: A recipe with a quantizer, whose labelled data (`with_data`) decides where there is some; or a run of
+            one, to share what other runs have loaded.
+        folder: Made where there is none.
+        backends: Where the files will run; by default the recipe's, or every installed one that the quantizer serves.
+        profile: To write for instead of the backends' own.
+        max_drop: Leave layers float until the main figure on the labelled data drops by no more than that.
+        cpu: Kind of CPU that the check runs the files as, one of `qcore_kit.machine.CPUS`.
+        host: Where components of a recipe come from; the process's own by default.
+
+    Returns:
+        What `qcore quantize --json` prints: `file`, `bytes` and `parity`, in `files` where there are several; `table`.
+
+    Raises:
+        CheckFailed: A file gives something else than the network; nothing of it is written.
+        UsageError: The recipe quantizes nothing, or there is no data to decide `max_drop` on.
+    """
+    from qcore_plugins.commands.quantize import written
+
+    run = model if isinstance(model, Run) else model.start(host=host)
+    said = run.recipe
+    if said.quantizing is None:
+        raise UsageError("this recipe quantizes nothing", hint="with_quantizer(...) says with what")
+    if max_drop is not None and said.deciding is None:
+        raise UsageError("max_drop needs labelled data", hint="with_data(...) says which")
+    asked = list(backends) or ([said.backend] if said.backend else [])
+    options = argparse.Namespace(
+        out=os.fspath(folder),
+        cpu=cpu,
+        max_drop=max_drop,
+        data=said.deciding and said.deciding.data,
+        explain=False,
+        write_recipe=None,
+        report=None,
+        argv=(),
+    )
+    return written(run, options, Output(json=True, quiet=True), backends=asked, profile=profile or said.profile)
+
+
+def compare(
+    reference: File | Recipe, candidate: File | Recipe, data: Any, *, host: Host | None = None, **options: Any
+) -> Compared:
+    """Climb the ladder of `qcore compare`.
+
+    A checkpoint runs at the input size of the exported file that it is compared with.
+
+    Args:
+        reference: The model that is right: a file, or a recipe where more is to be said.
+        candidate: The one in question.
+        data: Inputs, or labelled data.
+        host: Where components come from; the process's own by default.
+        **options: As of `qcore_plugins.tools.compare.ladder.compare`: `protocol`, `limit`, `accept`, `max_drop`, ...
+
+    Returns:
+        The steps; `failed` is the first that fails, `cause` the likeliest cause.
+    """
+    from qcore_plugins.tools.compare import ladder
+
+    where = host or qcore.plugins
+    one, other = _beside(reference, candidate, where), _beside(candidate, reference, where)
+    return ladder.compare((str(one.recipe.file), one), (str(other.recipe.file), other), data, **options)
+
+
+def check(file: File, target: str, *, host: Host | None = None, **options: Any) -> Checked:
+    """Ask every rule about a file; the options are those of `qcore_plugins.tools.check.checking.check`."""
+    from qcore_plugins.tools.check import checking
+
+    return checking.check(file, target, plugins=host or qcore.plugins, **options)
+
+
+def benchmark(files: Sequence[File], **options: Any) -> Measured:
+    """Measure files in turns; the options are those of `qcore_plugins.tools.benchmark.measuring.benchmark`."""
+    from qcore_plugins.tools.benchmark import measuring
+
+    return measuring.benchmark([os.fspath(file) for file in files], **options)
+
+
+def snippet(file: File, *, host: Host | None = None) -> str:
+    """The text of a script that runs an exported file without qcore."""
+    from qcore_plugins.tools.snippet import snippet as text
+
+    return text.snippet(os.fspath(file), host or qcore.plugins)
+
+
+def _recipe(model: File | Recipe) -> Recipe:
+    return model if isinstance(model, Recipe) else recipe(model)
+
+
+def _beside(model: File | Recipe, other: File | Recipe, host: Host) -> Run:
+    """The run of one model; a checkpoint that nothing else is said of gets the input size of an export beside it."""
+    from qcore_plugins.tools.compare.command import input_size
+
+    made = _recipe(model)
+    given: Mapping[str, Any] = made.loader_options
+    if not isinstance(model, Recipe) and not recognise(made.file, host)[0].suffix:
+        size = input_size(str(_recipe(other).file), host)
+        made = recipe(made.file, **({**given, "imgsz": tuple(size)} if size else given))
+    return made.start(host=host)
