@@ -11,13 +11,13 @@ CORE, KIT, PLUGINS, CONTRIB = (
     ROOT / part for part in ("core", "plugins/qcore_kit", "plugins/qcore_plugins", "contrib")
 )
 
-LINES = 4976
+LINES = 4934
 """Of core/qcore, without `testing`. The goal is 4,500."""
 CIRCLES = 0
 """Groups of modules that import one another."""
 PRIVATE = 0
 """Imports of the core's private modules by the kit, plugins and contrib."""
-SPECIFIC = 35
+SPECIFIC = 34
 """Lines of core that name a framework, a runtime, a family, or what a picture has."""
 BETWEEN = 0
 """Imports of one plugin by another."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -101,15 +102,28 @@ def publish(directory: Path, write: Callable[[Path], Sequence[Path]]) -> list[Pa
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path that takes the place of `path` if the block ends well."""
-    output_directory(path.parent)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    """A temporary path that takes the place of `path` if the block ends well.
+
+    A symbolic link stays one, and a file keeps its mode. What is no regular file, such as a device or a pipe, is
+    written to and not replaced.
+    """
+    there = path.exists()
+    if there and (path.parent == Path("/dev") or not path.is_file()):
+        with tempfile.TemporaryDirectory() as folder:
+            made = Path(folder, path.name)
+            yield made
+            with made.open("rb") as source, path.open("ab") as stream:
+                shutil.copyfileobj(source, stream)
+        return
+    target = Path(os.path.realpath(path))
+    output_directory(target.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=target.parent)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        temporary.chmod(stat.S_IMODE(target.stat().st_mode) if there else 0o644)
+        temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 

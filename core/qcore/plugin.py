@@ -99,7 +99,7 @@ _LATER = {
     "workflow.run": "Run",
     "workflow.sessions": "compiled",
     "workflow.predictor": "Predictor assembled",
-    "workflow.planner": "Plan",
+    "workflow.planner": "Plan find_route=find routes=alternatives",
     "workflow.evaluating": "Evaluation Judge evaluator",
     "workflow.inputs": "batch_size stack split cut Calibration",
     "workflow.opening": (

@@ -495,3 +495,20 @@ def test_the_bar_has_a_rate():
     for _ in range(4):
         bar.advance(task)
     assert str(column.render(bar.tasks[0])) == "10.0/s"
+
+
+def test_results_go_to_standard_output(exported, pictures):
+    import subprocess
+    import sys
+
+    command = [sys.executable, "-m", "qcore", "predict", exported, pictures / "images" / "0000.png", "-o", "-"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    (document,) = json.loads(done.stdout)
+    assert document["results"]
+
+
+def test_a_device_is_not_replaced(run, exported, pictures):
+    from pathlib import Path
+
+    assert run("predict", exported, pictures / "images" / "0000.png", "-o", "/dev/null")[0] == 0
+    assert Path("/dev/null").is_char_device()

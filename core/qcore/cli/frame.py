@@ -13,10 +13,9 @@ from qcore.host.plugins import Host
 from qcore.host.specs import CommandSpec
 from qcore.words import meant
 
-EXAMPLES = {"list-plugins": "qcore list-plugins --json", "plan": "qcore plan yolov5n.pt nncf openvino"}
+EXAMPLES = {"list-plugins": "qcore list-plugins --json"}
 SUMMARIES = {
     "list-plugins": "show every component, where it came from, and what is missing",
-    "plan": "show the route from a model through a quantizer to a backend",
 }
 """The commands of the core; every other one is a component."""
 
@@ -99,11 +98,6 @@ def _called(parser: argparse.ArgumentParser, name: str, host: Host) -> None:
 
         listing.arguments(parser)
         run = listing.run
-    elif name == "plan":
-        from qcore.cli import planning
-
-        planning.arguments(parser)
-        run = planning.run
     else:
         made = host.get(CommandSpec, name).create()
         made.arguments(parser, host)

@@ -13,6 +13,7 @@ _COMMANDS = (
     ("predict", "run a model on inputs", "predict:Predict"),
     ("eval", "measure a model on labelled data", "evaluate:Evaluate"),
     ("contract", "show or attach a contract", "contract:Contract"),
+    ("plan", "show the route from a model through a quantizer to a backend", "plan:ShowPlan"),
     ("run", "do what a recipe says", "recipes:RunRecipe"),
     ("recipe", "print the recipe that a file was made by", "recipes:ShowRecipe"),
 )
@@ -20,6 +21,6 @@ _COMMANDS = (
 
 @hookimpl
 def qcore_commands() -> Iterator[CommandSpec]:
-    """The commands `inspect`, `export`, `quantize`, `predict`, `eval`, `contract`, `run` and `recipe`."""
+    """The commands `inspect`, `export`, `quantize`, `predict`, `eval`, `contract`, `plan`, `run` and `recipe`."""
     for name, summary, factory in _COMMANDS:
         yield CommandSpec(name=name, summary=summary, factory=f"qcore_plugins.commands.{factory}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,9 +19,14 @@ if TYPE_CHECKING:
     from qcore.plugin import Predictor, Run
 
 
+STDOUT = "-"
+"""As `-o`: the file goes to standard output, and nothing else does."""
+
+
 def predict(options: argparse.Namespace, output: Output, run: Run) -> int:
     """Run every input; unreadable ones are named and skipped, and make the exit code 6 if nothing was readable."""
     _check(options)
+    output = _alone(options, output)
     folder = output_directory(options.save) if options.save else None
     predictor = run.predictor()
     results, suffix = results_of(predictor.contract, run.host)
@@ -48,7 +54,7 @@ def predict(options: argparse.Namespace, output: Output, run: Run) -> int:
                 continue
             read += 1
             records = results.records(result)
-            if output.json:
+            if options.json:
                 documents.append({"input": str(item), "results": records})
             else:
                 _say(output, item, records)
@@ -61,9 +67,17 @@ def predict(options: argparse.Namespace, output: Output, run: Run) -> int:
             raise FileError(f"none of the {count} inputs could be read", hint="see the lines above")
         if writer and not written:
             raise FileError(f"{options.out}: not written, no input has a place in it", hint="see the lines above")
-    if output.json:
+    if options.json:
         output.result(documents)
     return 0
+
+
+def _alone(options: argparse.Namespace, output: Output) -> Output:
+    """Where words go: nowhere if the file is what standard output is for."""
+    if options.out != STDOUT:
+        return output
+    options.out = "/dev/stdout"
+    return replace(output, json=True)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -76,6 +90,8 @@ def _check(options: argparse.Namespace) -> None:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise UsageError(f"--{name.replace('_', '-')} {value} is not a positive number")
+    if options.out == STDOUT and (options.json or options.format == "yolo"):
+        raise UsageError("-o - writes one file to standard output", hint="leave --json out, or choose a file")
     if options.format and not options.out:
         raise UsageError(f"--format {options.format} has no file to go to", hint="add -o FILE")
     if options.data and options.format in (None, "json"):
@@ -217,7 +233,10 @@ class Predict:
         )
         parser.add_argument("--save", metavar="DIR", help="write each input with its results drawn on it")
         parser.add_argument(
-            "-o", "--out", metavar="PATH", help="write the results: a file, or a folder for --format yolo"
+            "-o",
+            "--out",
+            metavar="PATH",
+            help="write the results: a file, a folder for --format yolo, or - for standard output",
         )
         parser.add_argument(
             "--format", metavar="F", help="what -o writes: json (default), or coco or yolo for detectors"

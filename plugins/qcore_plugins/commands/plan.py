@@ -5,42 +5,46 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from qcore.cli.console import Output
-from qcore.host.plugins import Host
+from qcore.plugin import Host, Output
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """The model, and what the route leads through."""
-    parser.add_argument("model", help="a model file, or the name of a loader")
-    parser.add_argument("quantizer", nargs="?", help="name of a quantizer; none for a float route")
-    parser.add_argument("backend", nargs="?", help="name of a backend; without one, all routes are listed")
-    parser.add_argument("--target", help="profile to write for instead of the backend's own")
+class ShowPlan:
+    """Shows the route from a model to a backend."""
+
+    example = "qcore plan yolov5n.pt nncf openvino"
+
+    def arguments(self, parser: argparse.ArgumentParser, host: Host) -> None:  # noqa: ARG002
+        """The model, and what the route leads through."""
+        parser.add_argument("model", help="a model file, or the name of a loader")
+        parser.add_argument("quantizer", nargs="?", help="name of a quantizer; none for a float route")
+        parser.add_argument("backend", nargs="?", help="name of a backend; without one, all routes are listed")
+        parser.add_argument("--target", help="profile to write for instead of the backend's own")
+
+    def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:
+        """Plan; no weights are read where the file's name tells its form."""
+        return plan(options, output, host)
 
 
-def run(options: argparse.Namespace, output: Output, host: Host) -> int:
-    """`qcore plan`."""
-    from qcore.host.specs import BackendSpec, ConverterSpec, LoaderSpec, QuantizerSpec
-    from qcore.workflow import planner
-    from qcore.workflow.recipe import Recipe
+def plan(options: argparse.Namespace, output: Output, host: Host) -> int:
+    """Print one route, or all that there are."""
+    from qcore.plugin import BackendSpec, ConverterSpec, LoaderSpec, QuantizerSpec, find_route, recipe, routes
 
     names = {spec.name for spec in host.specs(LoaderSpec)}
     if not Path(options.model).exists() and options.model in names:
         start = host.get(LoaderSpec, options.model).produces
     else:
-        start = Recipe(Path(options.model)).start(host=host).start_form
+        start = recipe(options.model).start(host=host).start_form
     converters = host.specs(ConverterSpec)
     if options.backend is None:
         quantizers = [host.get(QuantizerSpec, options.quantizer)] if options.quantizer else host.specs(QuantizerSpec)
-        found = planner.alternatives(
-            start, converters=converters, quantizers=quantizers, backends=host.specs(BackendSpec)
-        )
+        found = routes(start, converters=converters, quantizers=quantizers, backends=host.specs(BackendSpec))
         if output.json:
             output.result([{"quantizer": quantizer, "backend": backend} for quantizer, backend in found])
         else:
             output.table(f"routes from {start}", ("QUANTIZER", "BACKEND"), found)
         return 0
     none = options.quantizer in (None, "none", "-")
-    route = planner.find(
+    route = find_route(
         start,
         converters=converters,
         quantizer=None if none else host.get(QuantizerSpec, options.quantizer),
