@@ -60,7 +60,7 @@ def add_cpu(parser: argparse.ArgumentParser, told: str) -> None:
 def add_report(parser: argparse.ArgumentParser) -> None:
     """Add the flag `--report DIR`; `qcore_kit.reports.command` does what it says."""
     parser.add_argument(
-        "--report", metavar="DIR", help="write report.html, a page that stands for itself, and report.json"
+        "--report", metavar="DIR", help="write report.html (one self-contained page) and report.json to this directory"
     )
 
 
@@ -156,57 +156,68 @@ def imgsz(values: list[int] | None) -> Any:
 def add_model(parser: argparse.ArgumentParser, told: str = "a checkpoint or an exported file") -> None:
     """Add the model and what describes how to read it."""
     parser.add_argument("model", help=told)
-    parser.add_argument("--loader", help="loader to use where the content does not decide")
+    parser.add_argument("--loader", help="loader to use (default: detected from the file content)")
     parser.add_argument(
         "--imgsz", type=int, nargs="+", metavar="PX", help="input size: one number, or height and width"
     )
     parser.add_argument("--batch", metavar="N", help="batch size of the input, or dynamic")
+    parser.add_argument("--head", metavar="HEAD", help="where the exported graph ends: raw, decoded (default), or nms")
     parser.add_argument(
-        "--head", metavar="HEAD", help="how far the graph goes: raw, decoded, or nms where it is written"
-    )
-    parser.add_argument(
-        "--loader-option", action="append", default=[], metavar="NAME=VALUE", help="further setting of the loader"
+        "--loader-option", action="append", default=[], metavar="NAME=VALUE", help="set a loader option (repeatable)"
     )
     parser.add_argument(
         "--preprocess",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="parameter of the preprocessor, where the model was trained on other pixels than the contract says",
+        help="override a preprocessing parameter of the contract, for a model trained with different preprocessing "
+        "(repeatable)",
     )
 
 
 def add_calibration(parser: argparse.ArgumentParser) -> None:
     """Add how many inputs to calibrate with, and which."""
-    parser.add_argument("--calib-limit", type=int, default=None, metavar="N", help="calibrate with at most N inputs")
-    parser.add_argument("--calib-seed", type=int, default=0, metavar="S", help="seed of that choice (default 0)")
+    parser.add_argument(
+        "--calib-limit", type=int, default=None, metavar="N", help="use at most N calibration inputs (default: 512)"
+    )
+    parser.add_argument(
+        "--calib-seed",
+        type=int,
+        default=0,
+        metavar="S",
+        help="random seed for selecting calibration inputs (default: 0)",
+    )
 
 
 def add_labels(parser: argparse.ArgumentParser) -> None:
     """Add where the inputs of labelled data lie, and whose classes they are."""
-    parser.add_argument("--images", metavar="DIR", help="where the inputs of --data lie, if not beside it")
+    parser.add_argument(
+        "--images", metavar="DIR", help="directory of the images that --data refers to (default: as the data file says)"
+    )
     parser.add_argument(
         "--classes",
         action="append",
         default=[],
         metavar="MODEL=DATA",
-        help="class of the model that is a class of the data (repeatable)",
+        help="map a class of the model to a differently named class of the data (repeatable)",
     )
 
 
 def add_out(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add the folder to write into."""
-    parser.add_argument("-o", "--out", required=required, metavar="DIR", help="folder for the file and its side files")
+    parser.add_argument("-o", "--out", required=required, metavar="DIR", help="output directory")
 
 
 def add_runtime(parser: argparse.ArgumentParser) -> None:
     """Add the runtime and what differs from the contract in this run."""
-    parser.add_argument("--backend", metavar="B", help="runtime; by default the one the file is made for")
+    parser.add_argument("--backend", metavar="B", help="backend to run on (default: chosen from the file format)")
     parser.add_argument(
-        "--backend-option", action="append", default=[], metavar="NAME=VALUE", help="setting of the runtime"
+        "--backend-option", action="append", default=[], metavar="NAME=VALUE", help="set a backend option (repeatable)"
     )
     parser.add_argument("--confidence", type=float, metavar="C", help="confidence threshold instead of the contract's")
     parser.add_argument("--iou", type=float, metavar="I", help="IoU threshold of the non-maximum suppression")
     parser.add_argument(
-        "--rect", action="store_true", help="pad each input to the smallest rectangle (models with free input size)"
+        "--rect",
+        action="store_true",
+        help="pad only to the next multiple of the stride (models that accept any input size)",
     )

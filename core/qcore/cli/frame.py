@@ -15,7 +15,7 @@ from qcore.words import meant
 
 EXAMPLES = {"list-plugins": "qcore list-plugins --json"}
 SUMMARIES = {
-    "list-plugins": "show every component, where it came from, and what is missing",
+    "list-plugins": "list all components, the plugin each one comes from, and missing packages",
 }
 """The commands of the core; every other one is a component."""
 
@@ -58,7 +58,7 @@ def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
 
     style = _formatter(argv)
     parser = _Parser(
-        prog="qcore", description="From a trained model to a verified quantized one.", formatter_class=style
+        prog="qcore", description="Quantize trained models to INT8 and verify the result.", formatter_class=style
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     host = Host(entry_points=False) if "--no-plugins" in argv else qcore.plugins
@@ -118,9 +118,9 @@ def _run(run: Callable[..., Any], host: Host, options: argparse.Namespace, outpu
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Add the flags that every command has."""
     parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
-    parser.add_argument("--quiet", action="store_true", help="no progress, no remarks")
+    parser.add_argument("--quiet", action="store_true", help="hide progress and notes")
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
-    parser.add_argument("--no-plugins", action="store_true", help="start without installed plugins")
+    parser.add_argument("--no-plugins", action="store_true", help="ignore installed plugins, bundled ones too")
 
 
 def _formatter(argv: Sequence[str]) -> Any:

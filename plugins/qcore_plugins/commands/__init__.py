@@ -7,13 +7,13 @@ from qcore.plugin import CommandSpec, hookimpl
 qcore_api = "1"
 
 _COMMANDS = (
-    ("inspect", "tell what is in a model file", "inspect:Inspect"),
+    ("inspect", "show what a model file contains", "inspect:Inspect"),
     ("export", "write the float model in another format", "export:Export"),
-    ("quantize", "calibrate and write the quantized model", "quantize:Quantize"),
+    ("quantize", "quantize a model to INT8, write it for each runtime, and check it there", "quantize:Quantize"),
     ("predict", "run a model on inputs", "predict:Predict"),
-    ("eval", "measure a model on labelled data", "evaluate:Evaluate"),
+    ("eval", "evaluate a model on labelled data", "evaluate:Evaluate"),
     ("contract", "show or attach a contract", "contract:Contract"),
-    ("plan", "show the route from a model through a quantizer to a backend", "plan:ShowPlan"),
+    ("plan", "show the conversion steps from a model, through a quantizer, to a backend", "plan:ShowPlan"),
     ("run", "do what a recipe says", "recipes:RunRecipe"),
     ("recipe", "print the recipe that a file was made by", "recipes:ShowRecipe"),
 )

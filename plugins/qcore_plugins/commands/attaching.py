@@ -52,7 +52,8 @@ def attach(
         source: An exported file.
         directory: Where the copy goes; the file's own folder replaces it.
         document: Path of a contract as JSON.
-        family: Or the loader whose conventions the file follows; without either, the loader of such files finds out.
+        family: Or the loader whose outputs and preprocessing the file follows; without either, the loader of such
+            files finds out.
         names: File with class names; by default those that the exported file holds.
         imgsz: Height and width of a dynamic input.
         preprocess: Parameters of the preprocessor that differ from the family's.

@@ -77,7 +77,7 @@ class Contract:
 
 def _attach_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", help="an exported file")
-    parser.add_argument("--contract", metavar="JSON", help="a whole contract as a JSON file")
+    parser.add_argument("--contract", metavar="JSON", help="contract to attach, as a JSON file")
     parser.add_argument("--family", metavar="FAMILY", help="family whose outputs the file has (default: recognised)")
     parser.add_argument(
         "--names", metavar="FILE", help="text file with one class name per line (default: the file's own)"

@@ -97,7 +97,7 @@ class Evaluate:
         parser.add_argument(
             "--protocol",
             metavar="NAME",
-            help="a named protocol of the contract, e.g. upstream, instead of the contract's own parameters",
+            help="evaluation protocol of the contract, e.g. upstream (default: the contract's own parameters)",
         )
         commandline.add_runtime(parser)
         commandline.add_report(parser)

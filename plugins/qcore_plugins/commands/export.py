@@ -49,11 +49,13 @@ class Export:
         """What it takes."""
         commandline.add_model(parser)
         parser.add_argument("--to", required=True, metavar="FORMAT", help="format to write, e.g. onnx")
-        parser.add_argument("--target", metavar="PROFILE", help="profile to write a scale table for")
+        parser.add_argument(
+            "--target", metavar="PROFILE", help="quantization profile to apply to a scale table, e.g. tensorrt"
+        )
         parser.add_argument(
             "--precision",
             choices=commandline.PRECISIONS,
-            help="type to compute in; fp16 leaves the decode and the inputs in float32",
+            help="precision of the network; fp16 keeps inputs, outputs and box decoding in float32",
         )
         commandline.add_out(parser)
         commandline.add_conversion(parser, host)

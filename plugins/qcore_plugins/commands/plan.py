@@ -16,9 +16,9 @@ class ShowPlan:
     def arguments(self, parser: argparse.ArgumentParser, host: Host) -> None:  # noqa: ARG002
         """The model, and what the route leads through."""
         parser.add_argument("model", help="a model file, or the name of a loader")
-        parser.add_argument("quantizer", nargs="?", help="name of a quantizer; none for a float route")
-        parser.add_argument("backend", nargs="?", help="name of a backend; without one, all routes are listed")
-        parser.add_argument("--target", help="profile to write for instead of the backend's own")
+        parser.add_argument("quantizer", nargs="?", help="quantizer name, or 'none' to keep the model in float")
+        parser.add_argument("backend", nargs="?", help="backend name (default: list all routes)")
+        parser.add_argument("--target", help="quantization profile (default: the backend's)")
 
     def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:
         """Plan; no weights are read where the file's name tells its form."""

@@ -231,7 +231,9 @@ class Predict:
             metavar="INPUT",
             help="files, folders, patterns such as in/**/*.jpg, or the number of a camera",
         )
-        parser.add_argument("--save", metavar="DIR", help="write each input with its results drawn on it")
+        parser.add_argument(
+            "--save", metavar="DIR", help="directory for copies of the inputs with the results drawn on them"
+        )
         parser.add_argument(
             "-o",
             "--out",
@@ -239,11 +241,14 @@ class Predict:
             help="write the results: a file, a folder for --format yolo, or - for standard output",
         )
         parser.add_argument(
-            "--format", metavar="F", help="what -o writes: json (default), or coco or yolo for detectors"
+            "--format", metavar="F", help="format of -o: json (default); for detectors also coco and yolo"
         )
-        parser.add_argument("--data", metavar="FILE", help="COCO json whose image and category ids --format coco takes")
+        parser.add_argument("--data", metavar="FILE", help="COCO JSON file that supplies the ids for --format coco")
         parser.add_argument(
-            "--batch-size", type=int, metavar="N", help="inputs at once, for files whose batch is dynamic (default 1)"
+            "--batch-size",
+            type=int,
+            metavar="N",
+            help="inputs per inference, for models with a dynamic batch (default: 1)",
         )
         parser.add_argument("--limit", type=int, metavar="N", help="at most N frames of each video or camera")
         parser.add_argument(

@@ -255,14 +255,15 @@ class Quantize:
         parser.add_argument(
             "--calib", required=True, metavar="DATA", help="calibration inputs: a directory, or a file that lists them"
         )
-        parser.add_argument("--quantizer", metavar="Q", help="name of the quantizer")
+        parser.add_argument("--quantizer", metavar="Q", help="quantizer to use (optional with --qat)")
         parser.add_argument(
             "--backend",
             action="append",
             metavar="B",
-            help="where the file will run (repeatable); by default every installed one with a profile for it",
+            help="backend to write a file for (repeatable; default: every installed backend that the quantizer has "
+            "a profile for)",
         )
-        parser.add_argument("--target", metavar="PROFILE", help="profile to write for instead of the backend's own")
+        parser.add_argument("--target", metavar="PROFILE", help="quantization profile (default: the backend's)")
         commandline.add_cpu(parser, "kind of CPU that the parity check runs the file as")
         commandline.add_calibration(parser)
         parser.add_argument(
@@ -271,26 +272,40 @@ class Quantize:
             action="append",
             default=[],
             metavar="NAME=VALUE",
-            help="setting of the quantizer",
+            help="set a quantizer option (repeatable)",
         )
         parser.add_argument(
-            "--exclude", action="append", default=[], metavar="PATTERN", help="layers to leave float (repeatable)"
+            "--exclude",
+            action="append",
+            default=[],
+            metavar="PATTERN",
+            help="layers to keep in float, as a pattern such as 'model.24.*' (repeatable)",
         )
         parser.add_argument(
-            "--no-last-layer", action="store_true", help="leave the last convolutions before the decode float"
+            "--no-last-layer",
+            action="store_true",
+            help="keep the last convolutions before box decoding in float (built-in profiles always do)",
         )
-        parser.add_argument("--explain", action="store_true", help="show for each layer what was decided, and why")
         parser.add_argument(
-            "--qat", action="store_true", help="fine-tune the quantized network by distillation; needs no labels"
+            "--explain", action="store_true", help="show for each layer whether it was quantized, and by which rule"
+        )
+        parser.add_argument(
+            "--qat",
+            action="store_true",
+            help="quantization-aware training: fine-tune by distillation from the float model; needs no labels",
         )
         parser.add_argument("--device", metavar="D", help="where the quantizer computes, e.g. cuda or cpu")
         parser.add_argument(
             "--max-drop",
             type=float,
             metavar="X",
-            help="leave the worst layers float until the main figure on --data drops by no more than X",
+            help="keep the most sensitive layers in float until the primary metric on --data drops by at most X",
         )
-        parser.add_argument("--data", metavar="FILE", help="labelled data to decide on, e.g. a COCO json")
+        parser.add_argument(
+            "--data",
+            metavar="FILE",
+            help="labelled data for --max-drop and for choosing the best --qat state, e.g. COCO JSON",
+        )
         commandline.add_labels(parser)
         commandline.add_out(parser)
         parser.add_argument("--write-recipe", metavar="FILE", help="write what was asked for as a recipe (.toml)")

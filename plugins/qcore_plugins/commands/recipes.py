@@ -19,7 +19,9 @@ class RunRecipe:
         parser.add_argument("recipe", help="a recipe (.toml), or a file that was made by one")
         parser.add_argument("--model", metavar="FILE", help="model to take instead of the recipe's")
         commandline.add_cpu(parser, "kind of CPU that the parity check runs the file as")
-        parser.add_argument("--explain", action="store_true", help="show for each layer what was decided, and why")
+        parser.add_argument(
+            "--explain", action="store_true", help="show for each layer whether it was quantized, and by which rule"
+        )
         commandline.add_out(parser)
         commandline.add_report(parser)
 

@@ -11,5 +11,7 @@ qcore_api = "1"
 def qcore_commands() -> Iterator[CommandSpec]:
     """The command `benchmark`."""
     yield CommandSpec(
-        name="benchmark", summary="time files side by side", factory="qcore_plugins.tools.benchmark.command:Benchmark"
+        name="benchmark",
+        summary="compare the speed of model files",
+        factory="qcore_plugins.tools.benchmark.command:Benchmark",
     )

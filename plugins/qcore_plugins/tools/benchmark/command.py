@@ -199,25 +199,42 @@ class Benchmark:
             default="latency",
             help="one call after another, or several at once",
         )
-        parser.add_argument("--requests", type=int, metavar="N", help="sessions at once (default: as many as cores)")
         parser.add_argument(
-            "--data", metavar="DIR", help="real inputs, read before timing; one made-up input without it"
+            "--requests",
+            type=int,
+            metavar="N",
+            help="concurrent sessions in throughput mode (default: number of cores)",
+        )
+        parser.add_argument(
+            "--data", metavar="DIR", help="inputs, read before timing starts (default: one synthetic input)"
         )
         parser.add_argument("--limit", type=int, default=16, metavar="N", help="at most N of them (default 16)")
         parser.add_argument(
             "--precision",
             choices=("f32", "auto"),
             default="f32",
-            help="what is not quantized computes in float32 (default), or in what the runtime chooses",
+            help="precision of the non-quantized part: f32, or auto to let the runtime choose (default: f32)",
         )
         parser.add_argument(
             "--threads", type=int, metavar="N", help="threads of each session, where the runtime can be told"
         )
-        parser.add_argument("--rounds", type=int, default=30, metavar="N", help="turns of each file (default 30)")
         parser.add_argument(
-            "--launches", type=int, default=5, metavar="N", help="start the processes anew so often (default 5)"
+            "--rounds",
+            type=int,
+            default=30,
+            metavar="N",
+            help="measured rounds per file, over all launches (default: 30)",
         )
-        parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the order of turns (default 0)")
+        parser.add_argument(
+            "--launches", type=int, default=5, metavar="N", help="process launches that share the rounds (default: 5)"
+        )
+        parser.add_argument(
+            "--seed",
+            type=int,
+            default=0,
+            metavar="S",
+            help="random seed for the order of files, the choice of inputs and the bootstrap (default: 0)",
+        )
         commandline.add_report(parser)
 
     def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:

@@ -36,6 +36,6 @@ def qcore_commands() -> Iterator[CommandSpec]:
     """The command `check`."""
     yield CommandSpec(
         name="check",
-        summary="tell what a runtime will refuse, get wrong or run slowly",
+        summary="check what a runtime will reject, compute incorrectly or run slowly",
         factory="qcore_plugins.tools.check.command:Check",
     )

@@ -100,16 +100,20 @@ class Check:
     def arguments(self, parser: argparse.ArgumentParser, host: Host) -> None:  # noqa: ARG002
         """What it takes."""
         parser.add_argument("model", nargs="?", help="an exported file")
-        parser.add_argument("--target", metavar="RUNTIME", help="runtime to judge for, e.g. tensorrt")
+        parser.add_argument("--target", metavar="RUNTIME", help="runtime to check against, e.g. tensorrt")
         parser.add_argument(
             "--select",
             action="append",
             default=[],
             metavar="IDS",
-            help="rules to ask, or beginnings of some: QDQ,TRT003",
+            help="rules to run, as IDs or ID prefixes, e.g. QDQ,TRT003 (repeatable)",
         )
         parser.add_argument(
-            "--ignore", action="append", default=[], metavar="IDS", help="rules not to ask, or beginnings"
+            "--ignore",
+            action="append",
+            default=[],
+            metavar="IDS",
+            help="rules to skip, as IDs or ID prefixes (repeatable)",
         )
         commandline.add_cpu(parser, "kind of CPU to judge for")
         parser.add_argument(
@@ -117,7 +121,7 @@ class Check:
             metavar="DIR",
             help="directory of inputs for computing what saturating sums cost (8 of them are read)",
         )
-        parser.add_argument("--explain", metavar="ID", help="print the page of a rule")
+        parser.add_argument("--explain", metavar="ID", help="print the documentation of a rule")
 
     def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:
         """Judge."""

@@ -12,6 +12,6 @@ def qcore_commands() -> Iterator[CommandSpec]:
     """The command `compare`."""
     yield CommandSpec(
         name="compare",
-        summary="tell where a file differs from the model that it was made of",
+        summary="find where a file diverges from the model it was made from",
         factory="qcore_plugins.tools.compare.command:Compare",
     )

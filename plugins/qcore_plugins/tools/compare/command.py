@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `qcore compare` but for those of the model's checkpoint."""
-    parser.add_argument("candidate", nargs="?", help="the file in question; may be left out with --preprocess-from")
+    parser.add_argument("candidate", nargs="?", help="file to compare with it; optional with --preprocess-from")
     parser.add_argument(
         "--data", required=True, metavar="DATA", help="pictures, a folder, or labelled data such as a COCO json"
     )
@@ -33,22 +33,29 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     add_cpu(parser, "kind of CPU to run the files as")
     parser.add_argument(
-        "--protocol", metavar="NAME", help="protocol of the contracts; the first one where the data has labels"
+        "--protocol",
+        metavar="NAME",
+        help="evaluation protocol (default: the first one that both contracts define, if the data has labels)",
     )
     parser.add_argument(
         "--preprocess-from",
         metavar="X",
-        help="your own deployment's tensor of the first input (.npy), or the function that makes it (FILE.py:FUNCTION)",
+        help="compare your own preprocessing: its tensor for the first input (.npy), or the function that returns "
+        "it (FILE.py:FUNCTION)",
     )
     parser.add_argument(
         "--max-drop",
         type=float,
         default=0.01,
         metavar="X",
-        help="loss of accuracy beyond the noise that passes (default 0.01)",
+        help="largest statistically significant loss that does not fail the accuracy step (default: 0.01)",
     )
     parser.add_argument(
-        "--accept", action="append", default=[], metavar="STEP", help="a step that may fail, e.g. contract (repeatable)"
+        "--accept",
+        action="append",
+        default=[],
+        metavar="STEP",
+        help="report a failure of this step as a note, e.g. contract (repeatable)",
     )
 
 
@@ -223,7 +230,7 @@ class Compare:
 
     def arguments(self, parser: argparse.ArgumentParser, host: Host) -> None:
         """What it takes."""
-        commandline.add_model(parser, "the file that is right: a checkpoint or an exported file")
+        commandline.add_model(parser, "reference: a checkpoint or an exported file")
         add(parser)
         commandline.add_labels(parser)
         commandline.add_report(parser)

@@ -12,6 +12,6 @@ def qcore_commands() -> Iterator[CommandSpec]:
     """The command `doctor`."""
     yield CommandSpec(
         name="doctor",
-        summary="tell what is installed, what is missing and what that costs",
+        summary="show versions, hardware and missing packages, for bug reports",
         factory="qcore_plugins.tools.doctor.command:Doctor",
     )

@@ -29,6 +29,6 @@ def qcore_commands() -> Iterator[CommandSpec]:
     """The command `sensitivity`."""
     yield CommandSpec(
         name="sensitivity",
-        summary="rank the layers by what quantizing them costs",
+        summary="rank the layers by their sensitivity to quantization",
         factory="qcore_plugins.tools.sensitivity.command:Sensitivity",
     )

@@ -91,7 +91,7 @@ class Sensitivity:
             type=int,
             default=0,
             metavar="N",
-            help="measure --data with each of the N worst layers left float",
+            help="also evaluate on --data with each of the N most sensitive layers kept in float, one at a time",
         )
         parser.add_argument("--quantizer", metavar="Q", help="quantizer to confirm with")
         parser.add_argument("--backend", metavar="B", help="runtime to confirm on")

@@ -12,6 +12,6 @@ def qcore_commands() -> Iterator[CommandSpec]:
     """The command `snippet`."""
     yield CommandSpec(
         name="snippet",
-        summary="print a script that runs a file without qcore",
+        summary="print a standalone Python script that runs a model file without qcore",
         factory="qcore_plugins.tools.snippet.command:Snippet",
     )
