@@ -43,7 +43,7 @@ class Memory:
     kept: dict[Key, Any] = field(default_factory=dict)
     slots: dict[str, tuple[Key, Model]] = field(default_factory=dict)
     verified: set[Key] = field(default_factory=set)
-    _alive: list[Any] = field(default_factory=list)
+    _alive: dict[int, Any] = field(default_factory=dict)
 
     def once(self, key: Key, make: Callable[[], T]) -> T:
         """What `make` gave the first time."""
@@ -72,7 +72,7 @@ class Memory:
             return tuple(map(self.key, value))
         if value is None or isinstance(value, str | int | float | os.PathLike):
             return type(value).__name__, str(value)
-        self._alive.append(value)  # so that no other object gets its identity
+        self._alive[id(value)] = value  # so that no other object gets its identity
         return "object", id(value)
 
 
@@ -117,8 +117,10 @@ class Run:
         self._memory.clear()
 
     def vary(self, recipe: Recipe) -> Run:
-        """A run of another recipe, which shares what both have in common, a model that was given too."""
-        return Run(recipe, self.host, self.progress, memory=self._memory, given=self._given)
+        """A run of another recipe, which shares what both have in common; of the same file, a model given too."""
+        made = Run(recipe, self.host, self.progress, memory=self._memory)
+        made._given = self._given if made._loaded_key == self._loaded_key else None
+        return made
 
     def begun_at(self, model: Model) -> Run:
         """A run of the same recipe that starts from a model; one that is quantized is not quantized again."""

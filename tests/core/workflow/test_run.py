@@ -60,6 +60,13 @@ def test_other_options_are_another_model(checkpoint):
     assert [contract.inputs[0].shape[2:] for contract in (small, large)] == [(96, 96), (128, 128)]
 
 
+def test_a_model_that_was_given_is_not_that_of_another_file(checkpoint, exported):
+    run = qcore.recipe(checkpoint, imgsz=96).start()
+    given = run.begun_at(run.model("onnx"))
+    assert given.vary(run.recipe.with_backend("openvino")).plan().start.format == "onnx"
+    assert given.vary(qcore.recipe(exported)).contract().inputs[0].shape == (1, 3, 416, 416)
+
+
 def test_leaving_a_run_frees_what_it_remembers(counted, checkpoint):
     recipe = qcore.recipe(checkpoint, imgsz=96)
     with recipe.start() as run:
