@@ -8,7 +8,7 @@ qcore_api = "1"
 
 _COMMANDS = (
     ("inspect", "show what a model file contains", "inspect:Inspect"),
-    ("export", "write the float model in another format", "export:Export"),
+    ("export", "convert a model or a scale table to another format", "export:Export"),
     ("quantize", "quantize a model to INT8, write it for each runtime, and check it there", "quantize:Quantize"),
     ("predict", "run a model on inputs", "predict:Predict"),
     ("eval", "evaluate a model on labelled data", "evaluate:Evaluate"),

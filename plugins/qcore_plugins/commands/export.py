@@ -41,7 +41,7 @@ def tell(files: Sequence[Path], output: Output) -> int:
 
 
 class Export:
-    """Writes the float model in another format."""
+    """Converts a model, or a scale table, to another format."""
 
     example = "qcore export yolov5n.pt --to onnx --imgsz 640 640 -o out/"
 

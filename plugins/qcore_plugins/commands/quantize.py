@@ -255,7 +255,7 @@ class Quantize:
         parser.add_argument(
             "--calib", required=True, metavar="DATA", help="calibration inputs: a directory, or a file that lists them"
         )
-        parser.add_argument("--quantizer", metavar="Q", help="quantizer to use (optional with --qat)")
+        parser.add_argument("--quantizer", metavar="Q", help="quantizer to use; of those that train, with --qat")
         parser.add_argument(
             "--backend",
             action="append",

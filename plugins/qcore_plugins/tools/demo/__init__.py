@@ -12,6 +12,6 @@ def qcore_commands() -> Iterator[CommandSpec]:
     """The command `demo`."""
     yield CommandSpec(
         name="demo",
-        summary="Quantize the bundled detector two ways, run it on two backends, print what it cost and gained",
+        summary="quantize the detector that ships with qcore two ways; print what that costs and gains",
         factory="qcore_plugins.tools.demo.command:Demo",
     )
