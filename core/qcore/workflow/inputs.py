@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
+import pickle
 import random
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle, islice
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from qcore.contract import Contract, Tensor
 from qcore.errors import FileError, UsageError
 from qcore.progress import Skipping
 from qcore.protocols import LIMIT, SEED, Arrays, Digests, Preprocessor, Progress, Session
 
-KEPT = 2**27
-"""Bytes of inputs, as they were read, that stay in memory."""
+KEPT = 2**31
+"""Bytes of inputs, as they were read, that a temporary file holds."""
 
 
 def batch_size(tensors: Sequence[Tensor], free: int = 1) -> int:
@@ -115,7 +119,8 @@ class Calibration:
     """Inputs for a quantizer; iterating yields one batch of input tensors by name, each at the model's own shape.
 
     The first time that they are gone through, or asked for what only their contents tell, what cannot be read is taken
-    out and the rest is hashed; inputs stay in memory up to `KEPT` bytes, so that what is needed again is read once.
+    out and the rest is hashed; a temporary file holds up to `KEPT` bytes of them, so that what is needed again is read
+    once.
 
     Attributes:
         source: What they were chosen from, for messages.
@@ -135,8 +140,12 @@ class Calibration:
     skipped: list[tuple[str, str]] = field(default_factory=list)
     judge: Callable[[Session], float] | None = None
     _known: tuple[str, dict[str, tuple[int, ...]]] | None = None
-    _raws: dict[int, Any] = field(default_factory=dict)
-    _room: int = KEPT
+    _store: IO[bytes] = field(default_factory=TemporaryFile, repr=False)
+    _places: dict[int, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """The file goes with the object."""
+        weakref.finalize(self, self._store.close)
 
     @classmethod
     def choose(
@@ -192,12 +201,10 @@ class Calibration:
                 skipping.say(error.message)
                 continue
             own = self.preprocessor.digest(raw) if isinstance(self.preprocessor, Digests) else None
-            size = 0
             for part in digested(raw) if own is None else [own]:
                 digest.update(part)
-                size += len(part)
-            if own is None and raw is not item and id(item) not in self._raws and size <= self._room:
-                self._raws[id(item)], self._room = raw, self._room - size
+            if own is None and raw is not item:
+                self._keep(item, raw)
             good.append(item)
             arrays = self.preprocessor.prepare(raw).arrays
             shapes = shapes or {name: tuple(int(size) for size in array.shape) for name, array in arrays.items()}
@@ -216,7 +223,16 @@ class Calibration:
         Raises:
             FileError: It cannot be read.
         """
-        return self._raws[id(item)] if id(item) in self._raws else self.preprocessor.read(item)
+        if id(item) not in self._places:
+            return self.preprocessor.read(item)
+        self._store.seek(self._places[id(item)])
+        return pickle.load(self._store)  # noqa: S301 - written below
+
+    def _keep(self, item: Any, raw: Any) -> None:
+        place = self._store.seek(0, os.SEEK_END)
+        if id(item) not in self._places and place < KEPT:
+            pickle.dump(raw, self._store, pickle.HIGHEST_PROTOCOL)
+            self._places[id(item)] = place
 
     @property
     def sha256(self) -> str:
