@@ -29,9 +29,12 @@ def exports_once():
     from dataclasses import replace
     from functools import wraps
 
-    pytest.importorskip("torch")
-    from qcore_plugins._shared.fakequant import quantizer
-    from qcore_plugins.formats.onnx import convert
+    try:
+        from qcore_plugins._shared.fakequant import quantizer
+        from qcore_plugins.formats.onnx import convert
+    except ImportError:  # nothing is exported without PyTorch
+        yield
+        return
 
     def once(function):
         kept = {}
