@@ -22,7 +22,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import qcore
-from qcore.progress import Silent
 from qcore_plugins.tasks.detection.bootstrap import Matches, difference
 
 
@@ -128,8 +127,10 @@ def command(*arguments: str) -> None:
 def matches(file: Path, subject: Subject, backend: str) -> Matches:
     """The file's detections on the evaluation data, matched."""
     detector = qcore.recipe(file).with_backend(backend).with_protocol("upstream").start().predictor()
-    evaluator = qcore.plugins.get(qcore.EvaluatorSpec, "detection").create()
-    return evaluator.matches(detector, subject.data, progress=Silent())
+    judge = qcore.Judge(qcore.plugins, subject.data)
+    tally = judge.open(detector.contract)
+    judge.fill(tally, detector)
+    return tally.matches()
 
 
 def main() -> None:

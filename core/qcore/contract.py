@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from qcore.errors import FileError
+from qcore.errors import FileError, UsageError
 
 KEY = "qcore.contract"
 MAJOR, MINOR = 1, 0
@@ -189,6 +189,24 @@ class Contract:
             raise FileError(f"{source}: the contract has no field {error}") from error
         except (TypeError, ValueError) as error:
             raise FileError(f"{source}: the contract has a field of the wrong kind ({error})") from error
+
+    def under(self, protocol: str | None, overrides: Mapping[str, Mapping[str, Any]] | None = None) -> Contract:
+        """The contract with the parameters of a named protocol, and after that with others.
+
+        Args:
+            protocol: Name; None for the contract's own parameters.
+            overrides: {"preprocess": {}, "postprocess": {}}.
+
+        Raises:
+            UsageError: It has no protocol of that name.
+        """
+        if protocol is not None and protocol not in self.protocols:
+            known = ", ".join(self.protocols) or "none"
+            raise UsageError(f"the contract has no protocol {protocol!r}", hint=f"it has: {known}")
+        pre, post = self.preprocess, self.postprocess
+        for change in (self.protocols[protocol] if protocol is not None else {}, overrides or {}):
+            pre, post = pre.updated(change.get("preprocess", {})), post.updated(change.get("postprocess", {}))
+        return replace(self, preprocess=pre, postprocess=post)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document as plain Python values."""

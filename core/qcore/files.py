@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import stat
@@ -11,7 +10,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from qcore.errors import FileError
 
@@ -126,28 +124,3 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def json_array(path: Path, opening: str = "[", closing: str = "]") -> Iterator[Callable[[Any], None]]:
-    """Write a JSON array element by element; the file is there if the block ends well.
-
-    Args:
-        path: Of the file.
-        opening: Everything up to the first element.
-        closing: Everything after the last one.
-
-    Yields:
-        A function that writes the next element.
-    """
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
-        between = ""
-
-        def write(element: Any) -> None:
-            nonlocal between
-            stream.write(f"{between}\n{json.dumps(element, ensure_ascii=False, default=str)}")
-            between = ","
-
-        stream.write(opening)
-        yield write
-        stream.write(f"\n{closing}\n")

@@ -46,9 +46,10 @@ if TYPE_CHECKING:
     from qcore.cli.console import Output as Output
     from qcore.cli.frame import add_common as add_common
     from qcore.files import (
-        json_array as json_array, output_directory as output_directory, publish as publish, read_text as read_text,
+        output_directory as output_directory, publish as publish, read_text as read_text,
         replacing as replacing, require as require, sha256 as sha256,
     )
+    from qcore.host.border import called as called
     from qcore.host.choice import bundled as bundled, only as only, shared_options as shared_options
     from qcore.host.plugins import Host as Host
     from qcore.host.requirements import DISTRIBUTION as DISTRIBUTION
@@ -56,10 +57,11 @@ if TYPE_CHECKING:
     from qcore.progress import Silent as Silent, Skipping as Skipping
     from qcore.protocols import (
         AnyShape as AnyShape, Arrays as Arrays, Backend as Backend, CalibrationData as CalibrationData,
-        Converter as Converter, Evaluator as Evaluator, Executed as Executed, Format as Format, Loader as Loader,
+        Converter as Converter, Evaluator as Evaluator, Format as Format, Loader as Loader,
         Postprocessor as Postprocessor, Preprocessor as Preprocessor, Progress as Progress, Quantizer as Quantizer,
-        HasAdvice as HasAdvice, HasComparison as HasComparison, HasPrepared as HasPrepared,
-        HasRecording as HasRecording, HasReport as HasReport, Recording as Recording, Session as Session,
+        HasAdvice as HasAdvice, HasPrepared as HasPrepared,
+        HasRecording as HasRecording, HasSections as HasSections, Merges as Merges, Recording as Recording,
+        Session as Session, Tally as Tally,
     )
     from qcore.words import counted as counted, meant as meant, plain as plain
     from qcore.workflow.evaluating import Evaluation as Evaluation, Judge as Judge, evaluator as evaluator
@@ -80,16 +82,17 @@ if TYPE_CHECKING:
 # fmt: on
 
 _LATER = {
-    "files": "json_array output_directory publish read_text replacing require sha256",
+    "files": "output_directory publish read_text replacing require sha256",
     "model": "Model",
     "progress": "Silent Skipping",
     "words": "counted meant plain",
     "protocols": (
         "LIMIT Prepared Digests "
-        "AnyShape Arrays Backend CalibrationData Converter Evaluator Executed Format "
+        "AnyShape Arrays Backend CalibrationData Converter Evaluator Format "
         "Loader Postprocessor Preprocessor Progress Quantizer "
-        "HasAdvice HasComparison HasPrepared HasRecording HasReport Recording Session "
+        "HasAdvice HasPrepared HasRecording HasSections Merges Recording Session Tally "
     ),
+    "host.border": "called",
     "host.requirements": "DISTRIBUTION",
     "host.plugins": "Host",
     "host.choice": "bundled only shared_options",
@@ -99,12 +102,12 @@ _LATER = {
     "workflow.run": "Run",
     "workflow.sessions": "compiled",
     "workflow.predictor": "Predictor assembled",
-    "workflow.planner": "Plan find_route=find routes=alternatives",
+    "workflow.planner": "Plan find_route=find",
     "workflow.evaluating": "Evaluation Judge evaluator",
     "workflow.inputs": "batch_size stack split cut Calibration",
     "workflow.opening": (
         "Opened open_file recognise no_contract format_for choose_loader "
-        "describe_exported=describe load_opened=loaded prepared_content=prepared "
+        "load_opened=loaded prepared_content=prepared "
         "save_model=save load_model=load "
     ),
 }

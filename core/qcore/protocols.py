@@ -176,25 +176,6 @@ class Quantizer(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Executed:
-    """How a compiled model computes its layers with weights, such as convolutions.
-
-    Attributes:
-        layers: How many there are in the compiled model.
-        integer: How many of them compute in integers.
-        floats: Names of the others, as the runtime tells them.
-    """
-
-    layers: int
-    integer: int
-    floats: tuple[str, ...] = ()
-
-    def document(self) -> dict[str, Any]:
-        """As plain data, for JSON."""
-        return {"layers": self.layers, "integer": self.integer, "floats": list(self.floats)}
-
-
 class Session(Protocol):
     """A compiled model."""
 
@@ -284,6 +265,56 @@ class Postprocessor(Protocol):
         ...
 
 
+class Tally(Protocol):
+    """Results of one model on labelled data, being added up.
+
+    Attributes:
+        items: The inputs of the data, in its order.
+    """
+
+    items: Sequence[Any]
+
+    def add(self, place: int, raw: Any, result: Any) -> None:
+        """Take the result for one input.
+
+        Args:
+            place: Of the input in `items`.
+            raw: As the preprocessor read it; None where it could not be read.
+            result: Of the postprocessor; None likewise.
+        """
+        ...
+
+    def figures(self) -> dict[str, Any]:
+        """Figures by name, of what was added."""
+        ...
+
+
+@runtime_checkable
+class Merges(Protocol):
+    """A tally whose inputs can be divided among processes or machines."""
+
+    def state(self) -> Any:
+        """What was added, as plain data that JSON can hold."""
+        ...
+
+    def merge(self, state: Any) -> None:
+        """Add what another tally of the same data was given.
+
+        Raises:
+            FileError: It is no such state, or an input is in both.
+        """
+        ...
+
+
+@runtime_checkable
+class HasSections(Protocol):
+    """A tally that shows how its figures came about."""
+
+    def sections(self, read: Callable[[Any], Any]) -> Sequence[Any]:
+        """What a report shows: tables, curves, pictures; `read` gives an input as it was recorded."""
+        ...
+
+
 class Evaluator(Protocol):
     """Measures results against labels.
 
@@ -293,41 +324,21 @@ class Evaluator(Protocol):
 
     figure: str
 
-    def evaluate(
-        self, predictor: Any, data: Any, *, images: Any, classes: Mapping[str, str] | None, progress: Progress
-    ) -> dict[str, Any]:
-        """Figures by name."""
-        ...
+    def open(
+        self, contract: Contract, data: Any, *, images: Any, classes: Mapping[str, str] | None, progress: Progress
+    ) -> Tally:
+        """Begin to measure a model of that contract.
 
+        Args:
+            contract: As the model runs.
+            data: Labelled data.
+            images: Where the inputs lie, if not beside it.
+            classes: Class of the model -> class of the data, where the names differ.
+            progress: Told what is odd.
 
-@runtime_checkable
-class HasReport(Protocol):
-    """An evaluator that shows how figures came about."""
-
-    def report(
-        self, predictor: Any, data: Any, *, images: Any, classes: Mapping[str, str] | None, progress: Progress
-    ) -> tuple[dict[str, Any], Sequence[Any]]:
-        """The figures of `evaluate`, and what a report shows of the same run: tables, curves, pictures."""
-        ...
-
-
-@runtime_checkable
-class HasComparison(Protocol):
-    """An evaluator that compares two models."""
-
-    def comparison(
-        self,
-        reference: Contract,
-        candidate: Contract,
-        data: Any,
-        *,
-        images: Any,
-        classes: Mapping[str, str] | None,
-        max_drop: float,
-    ) -> Any:
-        """Collects the results of two models on the data, labelled or not.
-
-        The main figure may be lower by `max_drop`, however certain that is.
+        Raises:
+            FileError: The data cannot be read.
+            UsageError: No class of the model is one of the data.
         """
         ...
 

@@ -88,18 +88,32 @@ class Shapes:
         path.write_text(f"{result[0]}: {len(raw)} points\n")
 
 
+class Counting:
+    def __init__(self, folder, labels):
+        self.items, self.labels, self.right = [folder / name for name in labels], list(labels.values()), {}
+
+    def add(self, place, raw, result):
+        if raw is not None:
+            self.right[place] = result[0] == self.labels[place]
+
+    def figures(self):
+        return {"accuracy": sum(self.right.values()) / len(self.right), "clouds": len(self.right)}
+
+    def state(self):
+        return list(self.right.items())
+
+    def merge(self, state):
+        self.right.update({int(place): bool(right) for place, right in state})
+
+
 class Accuracy:
     """Part of clouds whose class is right; labels are JSON, file -> class."""
 
     figure = "accuracy"
 
-    def evaluate(self, predictor, data, *, images, classes, progress):
+    def open(self, contract, data, *, images, classes, progress):
         labels = json.loads(Path(data).read_text())
-        folder = Path(images or Path(data).parent / "clouds")
-        items = [folder / name for name in labels]
-        pairs = zip(progress.track(items, "evaluating"), predictor.stream(iter(items)), strict=True)
-        right = [result[0] == labels[item.name] for item, result in pairs]
-        return {"accuracy": sum(right) / len(right), "clouds": len(right)}
+        return Counting(Path(images or Path(data).parent / "clouds"), labels)
 
     def agreement(self, pairs, *, contract=None, against="reference"):
         same = [one[0] == other[0] for one, other in pairs]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from qcore.plugin import Arrays, CalibrationData, Contract, Executed, Model, Progress, Session
+from qcore.plugin import Arrays, CalibrationData, Contract, Model, Progress, Session
 
 
 class Analyzer(Protocol):
@@ -29,6 +30,25 @@ class Reporter(Protocol):
     def write(self, report: Any, path: Path) -> None:
         """Write one file that stands for itself; names and captions come from files and are not to be trusted."""
         ...
+
+
+@dataclass(frozen=True)
+class Executed:
+    """How a compiled model computes its layers with weights, such as convolutions.
+
+    Attributes:
+        layers: How many there are in the compiled model.
+        integer: How many of them compute in integers.
+        floats: Names of the others, as the runtime tells them.
+    """
+
+    layers: int
+    integer: int
+    floats: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """As plain data, for JSON."""
+        return {"layers": self.layers, "integer": self.integer, "floats": list(self.floats)}
 
 
 @runtime_checkable
@@ -166,4 +186,25 @@ class HasSaturation(Protocol):
 
     def saturation(self, inputs: Sequence[Arrays], backend: str) -> Mapping[str, float]:
         """Integer layers that can saturate on x86 CPUs without VNNI -> signal-to-noise ratio of their sums in dB."""
+        ...
+
+
+@runtime_checkable
+class HasComparison(Protocol):
+    """An evaluator that compares two models."""
+
+    def comparison(
+        self,
+        reference: Contract,
+        candidate: Contract,
+        data: Any,
+        *,
+        images: Any,
+        classes: Mapping[str, str] | None,
+        max_drop: float,
+    ) -> Any:
+        """Collects the results of two models on the data, labelled or not.
+
+        The main figure may be lower by `max_drop`, however certain that is.
+        """
         ...

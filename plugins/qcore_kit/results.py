@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast, runtime_checkable
 
-from qcore.plugin import Contract, Host, UsageError, only, plain
+from qcore.plugin import Contract, Host, UsageError, only, plain, replacing
 from qcore_kit.kinds import ResultSpec
 
 
@@ -80,3 +81,28 @@ def results_of(contract: Contract, host: Host) -> tuple[Results, str]:
     if spec is None:
         return Plain(contract.task), ""
     return cast("Results", spec.create()), spec.suffix
+
+
+@contextmanager
+def json_array(path: Path, opening: str = "[", closing: str = "]") -> Iterator[Callable[[Any], None]]:
+    """Write a JSON array element by element; the file is there if the block ends well.
+
+    Args:
+        path: Of the file.
+        opening: Everything up to the first element.
+        closing: Everything after the last one.
+
+    Yields:
+        A function that writes the next element.
+    """
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
+        between = ""
+
+        def write(element: Any) -> None:
+            nonlocal between
+            stream.write(f"{between}\n{json.dumps(element, ensure_ascii=False, default=str)}")
+            between = ","
+
+        stream.write(opening)
+        yield write
+        stream.write(f"\n{closing}\n")

@@ -11,6 +11,7 @@ import onnx
 import pytest
 
 import qcore
+from qcore.cli import main
 from qcore.cli.frame import EXAMPLES
 from qcore.plugin import FileError
 
@@ -426,3 +427,39 @@ def test_nothing_is_sent_anywhere(exported, pictures, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.fixture(scope="module")
+def parts(int8, pictures, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("parts")
+    for number in ("1", "2"):
+        call = ["eval", str(int8), "--data", str(pictures / "instances.json"), "--protocol", "upstream"]
+        assert main([*call, "--part", f"{number}/2", "-o", str(folder / f"{number}.json")]) == 0
+    return folder
+
+
+def test_an_evaluation_in_parts_is_the_same(run, int8, pictures, parts):
+    call = ("eval", int8, "--data", pictures / "instances.json", "--protocol", "upstream", "--json")
+    whole = run(*call)[1]
+    code, out, err = run(*call, "--merge", parts / "2.json", parts / "1.json")
+    assert code == 0, err
+    assert out == whole
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--merge", "1.json"], "part 2 of 2 is missing"),
+        (["--merge", "1.json", "2.json", "1.json"], "was evaluated already"),
+        (["--merge", "bad.json", "2.json"], "bad.json: not the results of a part"),
+        (["--merge", "1.json", "2.json", "--confidence", "0.5"], "made with another contract"),
+        (["--part", "3/2", "-o", "a.json"], "--part 3/2: expected K/N"),
+        (["--part", "1/2"], "--part needs -o FILE"),
+    ],
+)
+def test_parts_that_do_not_make_a_whole_are_refused(run, int8, pictures, parts, arguments, said):
+    (parts / "bad.json").write_text("{}")
+    words = [str(parts / word) if word.endswith(".json") else word for word in arguments]
+    code, _, err = run("eval", int8, "--data", pictures / "instances.json", "--protocol", "upstream", *words)
+    assert code in (2, 6)
+    assert said in err

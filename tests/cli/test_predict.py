@@ -387,7 +387,7 @@ def test_calibration_and_evaluation_take_pictures_only(run, exported, clip, tmp_
     assert "a video, and pictures are wanted here" in err
     predictor = qcore.predictor(exported)
     with pytest.raises(FileError, match="a video"):
-        list(predictor.examine([clip]))
+        list(predictor.run([clip]))
     assert len(list(predictor.stream(clip))) == FRAMES
 
 

@@ -65,11 +65,12 @@ def test_their_components_do_what_they_say(example, tmp_path, capsys):
     written = create["format"]().write(text_model(), tmp_path / "a.tiny")
     assert create["format"]().sniff(written[0])
     assert create["format"]().open(written[0]) == "ab abc"
-    evaluator = create["evaluator"]()
-    figures = evaluator.evaluate(
-        lambda item: item > 1, {1: False, 2: True, 3: False}, images=None, classes=None, progress=Silent()
+    tally = create["evaluator"]().open(
+        None, {1: False, 2: True, 3: False}, images=None, classes=None, progress=Silent()
     )
-    assert figures == {"accuracy": 2 / 3}
+    for place, item in enumerate(tally.items):
+        tally.add(place, item, item > 1)
+    assert tally.figures() == {"accuracy": 2 / 3}
     rows = create["analyzer"]().analyze(text_model(), calibration=None, options={}, progress=Silent())
     assert [row["layer"] for row in rows] == ["abc", "ab"]
     assert create["probe"]().open(text_model()).run({"x": 2}, ["abc"]) == {"abc": 6}

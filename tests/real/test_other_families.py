@@ -3,16 +3,14 @@
 import pytest
 
 import qcore
-from qcore.plugin import EvaluatorSpec, Silent
+from qcore.plugin import Judge
 
 pytestmark = [pytest.mark.assets, pytest.mark.slow]
 
 
 def measure(run, data, **options):
     detector = run.vary(run.recipe.with_protocol("upstream")).predictor()
-    evaluator = qcore.plugins.get(EvaluatorSpec, "detection").create()
-    settings = {"images": None, "classes": None, "progress": Silent(), **options}
-    return evaluator.evaluate(detector, data, **settings)
+    return Judge(qcore.plugins, data, **options).figures(detector)
 
 
 def test_volleyball(shared, tmp_path):

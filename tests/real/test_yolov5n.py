@@ -5,7 +5,7 @@ import onnx
 import pytest
 
 import qcore
-from qcore.plugin import BackendSpec, EvaluatorSpec, Silent
+from qcore.plugin import BackendSpec, Judge
 
 pytestmark = [pytest.mark.assets, pytest.mark.slow]
 
@@ -30,9 +30,8 @@ def evaluate(shared):
     def measure(file, backend):
         if (file, backend) not in done:
             detector = qcore.recipe(file).with_backend(backend).with_protocol("upstream").start().predictor()
-            evaluator = qcore.plugins.get(EvaluatorSpec, "detection").create()
             data = shared / "assets" / "coco-val" / "instances.json"
-            done[file, backend] = evaluator.evaluate(detector, data, images=None, classes=None, progress=Silent())
+            done[file, backend] = Judge(qcore.plugins, data).figures(detector)
         return done[file, backend]["AP"]
 
     return measure

@@ -438,18 +438,28 @@ class PostprocessorSpec(Spec["Postprocessor"]):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluatorSpec(Spec["Evaluator"]):
-    """Measures a predictor on labelled data of one task.
+    """Measures models on labelled data of one task.
 
     ```python
     from qcore.plugin import EvaluatorSpec, hookimpl
 
 
+    class Counting:
+        def __init__(self, labels):
+            self.items, self.labels, self.right = list(labels), list(labels.values()), []
+
+        def add(self, place, raw, result):
+            self.right.append(result == self.labels[place])
+
+        def figures(self):
+            return {"accuracy": sum(self.right) / len(self.right)}
+
+
     class Accuracy:
         figure = "accuracy"
 
-        def evaluate(self, predictor, data, *, images, classes, progress):
-            right = [predictor(item) == label for item, label in progress.track(data.items(), "evaluating")]
-            return {"accuracy": sum(right) / len(right)}
+        def open(self, contract, data, *, images, classes, progress):
+            return Counting(data)
 
 
     @hookimpl

@@ -8,12 +8,13 @@ from typing import Any
 
 from qcore.contract import Contract
 from qcore.errors import UsageError
+from qcore.host.border import guarded
 from qcore.host.choice import only
 from qcore.host.plugins import Host
 from qcore.host.specs import EvaluatorSpec
 from qcore.model import Model
-from qcore.progress import Silent
-from qcore.protocols import HasComparison, HasReport, Progress, Session
+from qcore.progress import Silent, Skipping
+from qcore.protocols import HasSections, Progress, Session, Tally
 from qcore.workflow.predictor import Predictor, assembled
 
 
@@ -75,19 +76,28 @@ class Judge:
         """The contract's first protocol: its family's way to be measured. None where it has none."""
         return next(iter(contract.protocols), None)
 
+    def open(self, contract: Contract) -> Tally:
+        """A tally for a model of that contract; errors as in `protocols.Evaluator.open`."""
+        spec = evaluator(contract.task, self.plugins)
+        settings = {"images": self.images, "classes": self.classes, "progress": self.progress}
+        return guarded(spec, spec.create().open(contract, self.data, **settings))
+
+    def fill(self, tally: Tally, predictor: Predictor, places: Sequence[int] | None = None) -> None:
+        """Run the inputs at those places, all by default, and add up the results; what cannot be read is skipped."""
+        chosen = range(len(tally.items)) if places is None else places
+        skipping = Skipping(self.progress)
+        items = [tally.items[place] for place in chosen]
+        made = predictor.run(items, on_error=lambda _, error: skipping.say(error.message))
+        results = zip(chosen, made, strict=True)
+        for place, (_, raw, result) in self.progress.track(results, "evaluating", len(chosen)):
+            tally.add(place, raw, result)
+        skipping.end()
+
     def figures(self, predictor: Predictor) -> dict[str, Any]:
         """All figures of a predictor."""
-        made = evaluator(predictor.contract.task, self.plugins).create()
-        found: dict[str, Any] = made.evaluate(predictor, self.data, **self._settings)
-        return found
-
-    def report(self, predictor: Predictor) -> tuple[dict[str, Any], Sequence[Any]]:
-        """All figures and what a report shows of the run; no sections where the evaluator has none."""
-        made = evaluator(predictor.contract.task, self.plugins).create()
-        if not isinstance(made, HasReport):
-            return self.figures(predictor), ()
-        found: tuple[dict[str, Any], Sequence[Any]] = made.report(predictor, self.data, **self._settings)
-        return found
+        tally = self.open(predictor.contract)
+        self.fill(tally, predictor)
+        return tally.figures()
 
     def evaluation(self, predictor: Predictor, protocol: str | None = None, *, sections: bool = False) -> Evaluation:
         """All figures, with how they came about.
@@ -95,15 +105,14 @@ class Judge:
         Args:
             predictor: Measured.
             protocol: That it was assembled with.
-            sections: Whether to collect what a report shows.
+            sections: Whether to collect what a report shows, where the tally can.
         """
-        figures, shown = self.report(predictor) if sections else (self.figures(predictor), ())
         contract, precision = predictor.contract, predictor.executed_precision
+        tally = self.open(contract)
+        self.fill(tally, predictor)
+        figures = tally.figures()
+        shown = tally.sections(predictor.preprocessor.read) if sections and isinstance(tally, HasSections) else ()
         return Evaluation(figures, self.named(contract), contract, predictor.backend, precision, protocol, shown)
-
-    @property
-    def _settings(self) -> dict[str, Any]:
-        return {"images": self.images, "classes": self.classes, "progress": self.progress}
 
     def named(self, contract: Contract) -> str | None:
         """Name of the main figure; None where the evaluator has none."""
@@ -125,21 +134,6 @@ class Judge:
     def __call__(self, predictor: Predictor) -> float:
         """The main figure of a predictor."""
         return float(self.figures(predictor)[self.name(predictor.contract)])
-
-    def items(self, contract: Contract) -> Sequence[Any]:
-        """The inputs of the data; empty where the evaluator does not tell.
-
-        Raises:
-            UsageError: No class of the model is one of the data.
-        """
-        made = evaluator(contract.task, self.plugins).create()
-        if not isinstance(made, HasComparison):
-            return ()
-        comparison = made.comparison(
-            contract, contract, self.data, images=self.images, classes=self.classes, max_drop=0.0
-        )
-        items: Sequence[Any] = comparison.items
-        return items
 
     def session(self, model: Model, session: Session) -> float:
         """The main figure of a session that runs a model, under the contract's first protocol."""

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qcore.contract import Contract, Tensor
+from qcore.contract import Contract
 from qcore.errors import AssumptionWarning, FileError, PluginError, QcoreError, UsageError
 from qcore.files import publish, require
 from qcore.forms import Form
-from qcore.host.border import called
 from qcore.host.choice import LEFT_OUT, bundled, only
 from qcore.host.plugins import Host
 from qcore.host.specs import FormatSpec, LoaderSpec
@@ -175,30 +174,6 @@ def choose_loader(opened: Opened, plugins: Host, loader: Any = None) -> LoaderSp
         f"{opened.path}: a {opened.spec.name} file that no loader recognises (there are: {names}){inside}",
         hint=advice or "qcore list-plugins shows the loaders; a plugin can add one",
     )
-
-
-def describe(
-    family: str, inputs: Sequence[Tensor], outputs: Sequence[Tensor], *, names: Sequence[str] | None, plugins: Host
-) -> Contract:
-    """The contract of an exported file that follows the conventions of a family.
-
-    Args:
-        family: Name of the loader.
-        inputs: Of the file.
-        outputs: Of the file.
-        names: Class names; None for those that the description makes up.
-        plugins: Where loaders come from.
-
-    Raises:
-        UsageError: The loader describes no exported files.
-        FileError: The tensors are not the family's, or the number of names is another.
-    """
-    spec = plugins.get(LoaderSpec, family)
-    if spec.describes is None:
-        known = ", ".join(other.name for other in plugins.specs(LoaderSpec) if other.describes is not None)
-        raise UsageError(f"loader {spec.name} describes no exported files", hint=f"these do: {known or 'none'}")
-    made: Contract = called(spec, spec.resolve(spec.describes), inputs, outputs, names=names, doing="describes")
-    return made
 
 
 def _refused_by_name(opened: Opened, loaders: Sequence[LoaderSpec]) -> None:

@@ -71,23 +71,6 @@ class Plan:
                 hint=" && ".join(dict.fromkeys(install for _, install in problems)),
             )
 
-    def rows(self) -> list[dict[str, Any]]:
-        """One row a step, for the command line and JSON."""
-        steps: list[tuple[Spec[Any], Form]] = [(leg.spec, leg.result) for leg in self.legs]
-        if self.backend:
-            steps.append((self.backend, self.end))
-        return [
-            {
-                "step": number,
-                "kind": spec.kind,
-                "name": spec.name,
-                "form": str(form),
-                "status": "missing" if spec.problems() else "ok",
-                "hint": " && ".join(install for _, install in spec.problems()),
-            }
-            for number, (spec, form) in enumerate(steps, 1)
-        ]
-
 
 def _inherit(produced: Form, source: Form) -> Form:
     """`produced`, with the fields it leaves open taken from the source."""
@@ -228,21 +211,3 @@ def _no_route(
         f"what {target} accepts is {wanted}",
         hint="qcore plan without a quantizer, or with another one, shows what works",
     )
-
-
-def alternatives(
-    start: Form,
-    *,
-    converters: Sequence[ConverterSpec],
-    quantizers: Sequence[QuantizerSpec],
-    backends: Sequence[BackendSpec],
-) -> list[tuple[str, str]]:
-    """All (quantizer, backend) pairs with a route from `start`."""
-    pairs = []
-    for quantizer, backend in itertools.product(quantizers, backends):
-        try:
-            find(start, converters=converters, quantizer=quantizer, backend=backend)
-        except NoRoute:
-            continue
-        pairs.append((quantizer.name, backend.name))
-    return pairs

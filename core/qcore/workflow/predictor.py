@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
@@ -62,14 +62,6 @@ class Predictor:
         """
         for _, _, result in self.run(self.unrolled(self._each(source, self.parts), on_error), on_error=on_error):
             yield result
-
-    def examine(self, source: Any, *, on_error: OnError | None = None) -> Iterator[tuple[Any, Any]]:
-        """Like `stream`, but (input as it was read, result); (None, None) for one that could not be read.
-
-        One pair for each item of `expand`: recordings are none here.
-        """
-        for _, raw, result in self.run(self._each(source, self.preprocessor.expand), on_error=on_error):
-            yield raw, result
 
     def parts(self, source: Any) -> list[Any]:
         """What a source stands for: single inputs, and recordings."""
@@ -192,18 +184,7 @@ def assembled(
     Raises:
         UsageError: The contract has no protocol of that name.
     """
-    changes: list[Mapping[str, Any]] = [overrides or {}]
-    if protocol is not None:
-        if protocol not in contract.protocols:
-            known = ", ".join(contract.protocols) or "none"
-            raise UsageError(f"the contract has no protocol {protocol!r}", hint=f"it has: {known}")
-        changes.insert(0, contract.protocols[protocol])
-    for change in changes:
-        contract = replace(
-            contract,
-            preprocess=contract.preprocess.updated(change.get("preprocess", {})),
-            postprocess=contract.postprocess.updated(change.get("postprocess", {})),
-        )
+    contract = contract.under(protocol, overrides)
     pre = plugins.get(PreprocessorSpec, contract.preprocess.component)
     post = plugins.get(PostprocessorSpec, contract.postprocess.component)
     return Predictor(

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import qcore
-from qcore.plugin import Contract, FileError, Step, UsageError, describe_exported
+from qcore.plugin import Contract, FileError, Step, UsageError
 from qcore_kit.boxes.outputs import LABELLED
 from qcore_kit.detectors.contracts import DETECT, LETTERBOX, class_names, contract, shapes
+from qcore_kit.detectors.exported import describe_exported
 from qcore_kit.detectors.network import Network
 from qcore_kit.detectors.recognition import PAIR, Head
 

@@ -11,7 +11,6 @@ from qcore.plugin import (
     BackendSpec,
     CheckFailed,
     Contract,
-    Executed,
     Host,
     Model,
     Predictor,
@@ -25,7 +24,7 @@ from qcore.plugin import (
     counted,
     evaluator,
 )
-from qcore_kit.abilities import HasAgreement, HasCpu, HasExecuted
+from qcore_kit.abilities import Executed, HasAgreement, HasCpu, HasExecuted
 from qcore_kit.verification.quantity import Quantity
 from qcore_kit.verification.raw_outputs import SUPPRESSED, Seen, quantities, run_seen
 

@@ -20,7 +20,6 @@ from qcore.plugin import (
     PreprocessorSpec,
     Tensor,
     UsageError,
-    describe_exported,
     load_opened,
     only,
     open_file,
@@ -29,6 +28,7 @@ from qcore.plugin import (
     read_text,
     sha256,
 )
+from qcore_kit.detectors.exported import describe_exported
 
 
 def attach(

@@ -6,13 +6,14 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from qcore.plugin import Contract, Host, Output, require
+from qcore.plugin import Contract, Host, Judge, Output, UsageError, counted, require
 from qcore_kit import commandline
 from qcore_kit.commandline import pairs
 from qcore_kit.describing import figures as rows
 from qcore_kit.reports import Report, Section, Table
 from qcore_kit.reports import command as reporting
 from qcore_kit.reports.about import about
+from qcore_plugins.commands import partial
 
 if TYPE_CHECKING:
     from qcore.plugin import Run
@@ -24,9 +25,21 @@ def evaluate(options: argparse.Namespace, output: Output, run: Run) -> int:
     """Measure once, then print or report."""
     require(options.data)
     wanted = reporting.ready(options, run.host)
+    run = run.vary(run.recipe.with_protocol(options.protocol))
     classes = pairs(options.classes, "--classes") or None
-    found = run.evaluate(
-        options.data, protocol=options.protocol, images=options.images, classes=classes, sections=wanted
+    judge = Judge(run.host, options.data, options.images, classes, output.progress)
+    if options.part:
+        place, count = partial.share(options.part)
+        if not options.out:
+            raise UsageError("--part needs -o FILE: where its results go")
+        written = partial.evaluated(run, judge, place, count, options.out)
+        output.say(f"{options.out}: part {place} of {count}, {counted(written, 'input')}")
+        output.result({"file": options.out, "part": place, "of": count, "inputs": written}) if output.json else None
+        return 0
+    found = (
+        partial.merged(run, judge, options.merge, wanted)
+        if options.merge
+        else judge.evaluation(run.predictor(), options.protocol, sections=wanted)
     )
     contract = found.contract
     said = {
@@ -99,6 +112,16 @@ class Evaluate:
             metavar="NAME",
             help="evaluation protocol of the contract, e.g. upstream (default: the contract's own parameters)",
         )
+        shared = parser.add_mutually_exclusive_group()
+        shared.add_argument(
+            "--part",
+            metavar="K/N",
+            help="evaluate only the K-th of N parts of the data and write its results to -o FILE",
+        )
+        shared.add_argument(
+            "--merge", nargs="+", metavar="FILE", help="compute the metrics from the files of all parts; runs nothing"
+        )
+        parser.add_argument("-o", "--out", metavar="FILE", help="file for the results of --part")
         commandline.add_runtime(parser)
         commandline.add_report(parser)
         commandline.add_conversion(parser, host)

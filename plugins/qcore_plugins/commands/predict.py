@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qcore.plugin import FileError, Host, Output, Recording, UsageError, batch_size, json_array, output_directory
+from qcore.plugin import FileError, Host, Output, Recording, UsageError, batch_size, output_directory
 from qcore_kit import commandline
-from qcore_kit.results import Results, Writers, results_of
+from qcore_kit.results import Results, Writers, json_array, results_of
 from qcore_plugins.commands.drawings import Drawings
 
 if TYPE_CHECKING:

@@ -43,7 +43,7 @@ class Proof:
         Raises:
             UsageError: The labelled data is not of the model's classes.
         """
-        return cls(output, run, run.judge.items(run.contract()) if run.judge else (), cpu)
+        return cls(output, run, run.judge.open(run.contract()).items if run.judge else (), cpu)
 
     @property
     def inputs(self) -> Sequence[Any]:

@@ -110,11 +110,21 @@ class Postprocessor:
         return [row.tolist() for row in outputs["y"]]
 
 
+class Tally:
+    items = ()
+
+    def add(self, place, raw, result):
+        pass
+
+    def figures(self):
+        return {"sum": 0.0}
+
+
 class Evaluator:
     figure = "sum"
 
-    def evaluate(self, predictor, data, *, images, classes, progress):
-        return {"sum": 0.0}
+    def open(self, contract, data, *, images, classes, progress):
+        return Tally()
 
 
 class Command:
@@ -203,7 +213,7 @@ CASES = {
     "read": ("preprocessor", "read", PREDICT),
     "prepare": ("preprocessor", "prepare", PREDICT),
     "postprocess": ("postprocessor", "__call__", PREDICT),
-    "evaluate": ("evaluator", "evaluate", EVAL),
+    "evaluate": ("evaluator", "open", EVAL),
     "arguments": ("command", "arguments", ("numbers",)),
     "run": ("command", "run", ("numbers",)),
 }
@@ -228,6 +238,12 @@ def test_a_failing_method_is_told_with_component_and_plugin(host_with, file, cap
     with pytest.raises(PluginError) as caught:
         main([*arguments, "--debug"])
     assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_a_failing_tally_is_told_like_its_evaluator(host_with, file, capsys):
+    host_with("evaluator", "open", lambda self, contract, data, **_: type("Bad", (Tally,), {"figures": fails})())
+    assert main([part.format(file=file) for part in EVAL]) == 5
+    assert "evaluator numbers of plugin faulty failed in figures (KeyError" in capsys.readouterr().err
 
 
 def session_giving(outputs):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import qcore
-from qcore.plugin import BackendSpec, CheckFailed, Contract, Executed, Form, Model
+from qcore.plugin import BackendSpec, CheckFailed, Contract, Form, Model
+from qcore_kit.abilities import Executed
 from qcore_kit.verification import parity
 
 ROWS = 40

@@ -5,7 +5,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import qcore
-from qcore.plugin import BackendSpec, CheckFailed, Executed, Form, Model
+from qcore.plugin import BackendSpec, CheckFailed, Form, Model
+from qcore_kit.abilities import Executed
 from qcore_kit.verification.parity import Parity
 from qcore_plugins.commands import proving
 

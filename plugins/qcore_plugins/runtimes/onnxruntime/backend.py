@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime
 
-from qcore.plugin import Executed, FileError, Model
+from qcore.plugin import FileError, Model
 from qcore_kit import machine
+from qcore_kit.abilities import Executed
 
 if TYPE_CHECKING:
     from qcore_plugins.runtimes.onnxruntime.saturating import SaturatingSession

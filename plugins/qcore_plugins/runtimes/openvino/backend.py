@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import openvino
 
-from qcore.plugin import Executed, FileError, Model
+from qcore.plugin import FileError, Model
 from qcore_kit import machine
+from qcore_kit.abilities import Executed
 from qcore_plugins.runtimes.openvino.another import AnotherSession, here, mask
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import openvino
 
-from qcore.plugin import Executed
+from qcore_kit.abilities import Executed
 
 WEIGHTED = {"Convolution", "Deconvolution", "FullyConnected", "MatMul"}
 """Types of operations in a compiled model that have weights, if their second input is stored."""

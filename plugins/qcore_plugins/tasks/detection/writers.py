@@ -11,10 +11,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from qcore.plugin import AssumptionWarning, FileError, UsageError, json_array, output_directory, replacing, require
+from qcore.plugin import AssumptionWarning, FileError, UsageError, output_directory, replacing, require
 from qcore_kit.boxes.detections import Detections
 from qcore_kit.pictures.places import posix
 from qcore_kit.pictures.texts import read_text
+from qcore_kit.results import json_array
 
 
 class Writer(Protocol):

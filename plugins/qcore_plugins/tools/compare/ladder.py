@@ -11,7 +11,6 @@ from qcore.plugin import (
     Arrays,
     Contract,
     FileError,
-    HasComparison,
     Host,
     Progress,
     Run,
@@ -22,6 +21,7 @@ from qcore.plugin import (
     evaluator,
 )
 from qcore_kit import machine
+from qcore_kit.abilities import HasComparison
 from qcore_kit.comparison import saturation
 from qcore_kit.comparison.protocols import Comparison
 from qcore_kit.comparison.rung import Cause, Rung

@@ -104,7 +104,7 @@ class Demo:
         folder.mkdir(exist_ok=True)
         pictures = sorted((out / "labelled" / "images").iterdir())[:SHOWN]
         written = []
-        for picture, (raw, found) in zip(pictures, detector.examine(pictures), strict=True):
+        for picture, (_, raw, found) in zip(pictures, detector.run(pictures), strict=True):
             written.append(folder / f"{picture.stem}.jpg")
             results_of(detector.contract, qcore.plugins)[0].draw(raw, found, written[-1])
         return written

@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from qcore.plugin import AssumptionWarning, FileError, Silent, UsageError
+import qcore
+from qcore.plugin import AssumptionWarning, FileError, Judge, Silent, UsageError
 from qcore_kit.boxes.detections import Detections
-from qcore_plugins.tasks.detection.evaluator import DetectionEvaluator, match_classes
+from qcore_plugins.tasks.detection.evaluator import match_classes
 from qcore_plugins.tasks.detection.matching import best_f1
 
 NAMES = ("cat", "dog")
@@ -20,17 +21,18 @@ class Fixed:
 
     def __init__(self, answers, names=NAMES):
         self.answers = answers
-        self.contract = type("Contract", (), {"classes": names})
+        self.contract = type("Contract", (), {"classes": names, "task": "detection"})
 
-    def examine(self, paths, on_error):
+    def run(self, paths, on_error):
         for path in paths:
             picture = cv2.imread(str(path))
             if picture is None:
                 on_error(path, FileError(f"{path}: not a readable picture"))
-                yield None, None
+                yield path, None, None
                 continue
             rows = np.array(self.answers.get(path.name, []), np.float64).reshape(-1, 6)
             yield (
+                path,
                 picture,
                 Detections(rows[:, :4].astype(np.float32), rows[:, 4].astype(np.float32), rows[:, 5].astype(int)),
             )
@@ -65,8 +67,14 @@ RIGHT = {"a.png": [(10, 10, 50, 50, 0.9, 0), (100, 20, 160, 80, 0.8, 1)], "b.png
 
 
 def evaluate(predictor, path, **options):
-    settings = {"images": None, "classes": None, "progress": Silent(), **options}
-    return DetectionEvaluator().evaluate(predictor, path, **settings)
+    return tallied(predictor, path, **options).figures()
+
+
+def tallied(predictor, path, *, places=None, images=None, classes=None, progress=None):
+    judge = Judge(qcore.plugins, path, images, classes, progress or Silent())
+    tally = judge.open(predictor.contract)
+    judge.fill(tally, predictor, places)
+    return tally
 
 
 @pytest.mark.parametrize("layout", ["instances.json", "data.yaml"])
@@ -186,3 +194,34 @@ def test_best_f1_by_hand():
     found = best_f1([np.array([0.9, 0.8, 0.7, 0.6])], [np.array([1, 0, 1, 0])], labels=2)
     assert found == pytest.approx({"precision": 2 / 3, "recall": 1.0, "F1": 0.8, "threshold": 0.7})
     assert best_f1([], [], labels=3)["F1"] == 0
+
+
+@pytest.mark.parametrize("layout", ["instances.json", "data.yaml"])
+def test_parts_merged_in_any_order_are_the_whole(data, layout):
+    answers = {"a.png": [(11, 10, 50, 52, 0.9, 0), (100, 28, 160, 80, 0.8, 1)], "b.png": [(50, 50, 76, 80, 0.7, 0)]}
+    (data / "images" / "c.png").write_bytes(b"no picture")
+    document = json.loads((data / "instances.json").read_text())
+    document["images"].append({"id": 3, "file_name": "c.png", "height": 100, "width": 200})
+    (data / "instances.json").write_text(json.dumps(document))
+    whole = evaluate(Fixed(answers), data / layout)
+    count = 3
+    parts = [
+        json.loads(json.dumps(tallied(Fixed(answers), data / layout, places=[place]).state())) for place in range(count)
+    ]
+    merged = tallied(Fixed(answers), data / layout, places=[])
+    for state in reversed(parts):
+        merged.merge(state)
+    assert merged.figures() == whole
+    assert 0 < whole["AP"] < 1
+    assert [name.rpartition("/")[2] for name in whole["skipped"]] == ["c.png"]
+    with pytest.raises(FileError, match="was evaluated already"):
+        merged.merge(parts[0])
+
+
+@pytest.mark.parametrize(
+    "state", [None, 3, {}, {"unread": [], "pictures": [[0]]}, {"unread": ["a"], "pictures": []},
+              {"unread": [9], "pictures": []}, {"unread": [], "pictures": [[0, [1, 1], [[0, 0, 1, 1]], [], []]]}],
+)  # fmt: skip
+def test_what_is_no_part_is_refused(data, state):
+    with pytest.raises(FileError):
+        tallied(Fixed(RIGHT), data / "instances.json", places=[]).merge(state)
