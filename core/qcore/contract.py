@@ -164,7 +164,7 @@ class Contract:
         version = str(data.get("contract", ""))
         if version.split(".", maxsplit=1)[0] != str(MAJOR):
             raise FileError(
-                f"{source}: contract version {version or 'missing'}, this qcore reads {MAJOR}.x",
+                f"{source}: unsupported contract version {version or 'missing'}; this release reads {MAJOR}.x",
                 hint="install the qcore release that wrote the file, or export the model again",
             )
         known = {
@@ -186,7 +186,7 @@ class Contract:
                 version=version,
             )
         except KeyError as error:
-            raise FileError(f"{source}: the contract has no field {error}") from error
+            raise FileError(f"{source}: the contract lacks the required field {error}") from error
         except (TypeError, ValueError) as error:
             raise FileError(f"{source}: the contract has a field of the wrong kind ({error})") from error
 

@@ -30,7 +30,7 @@ def require(path: str | os.PathLike[str]) -> Path:
     if not found.exists():
         raise FileError(f"{found}: no such file", hint="check the path")
     if found.is_dir():
-        raise FileError(f"{found}: is a directory, a file is wanted", hint="name the file inside it")
+        raise FileError(f"{found}: expected a file, got a directory", hint="name the file inside it")
     try:
         with found.open("rb") as stream:
             empty = not stream.read(1)

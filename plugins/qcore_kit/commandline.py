@@ -79,7 +79,7 @@ def pairs(texts: Sequence[str], flag: str) -> dict[str, Any]:
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise UsageError(f"{flag} {text!r}: NAME=VALUE is wanted")
+            raise UsageError(f"{flag} {text!r}: expected NAME=VALUE")
         try:
             found[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):

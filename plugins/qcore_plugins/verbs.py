@@ -7,7 +7,7 @@ from qcore_plugins.verbs import compare, quantize
 recipe = qcore.recipe("yolov5n.pt").with_quantizer("nncf", calibration="images/").with_backend("openvino")
 made = quantize(recipe, "out/")
 found = compare("yolov5n.pt", made["file"], "instances.json")
-print(found.failed.name if found.failed else "does what the checkpoint does")
+print(found.failed.name if found.failed else "matches the checkpoint")
 ```
 
 `qcore.predictor` and `qcore.evaluate` are the calls of `qcore predict` and `qcore eval`.

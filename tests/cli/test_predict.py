@@ -222,12 +222,12 @@ def test_only_a_batch_is_in_memory(dynamic, pictures):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--batch-size", "4"], "--batch-size 4: the model takes 1 at a time"),
+        (["--batch-size", "4"], "--batch-size 4: the batch of this model is fixed at 1"),
         (["--batch-size", "0"], "--batch-size 0 is not a positive number"),
         (["--limit", "0"], "--limit 0 is not a positive number"),
-        (["--format", "coco"], "--format coco has no file to go to"),
+        (["--format", "coco"], "--format coco requires -o"),
         (["--format", "csv", "-o", "{out}"], "there is no format csv"),
-        (["--data", "x.json"], "--data gives the ids of --format coco"),
+        (["--data", "x.json"], "--data requires --format coco"),
         (["--format", "yolo", "-o", "{out}", "--data", "x.json"], "YOLO txt has no ids"),
         (["--format", "coco", "-o", "."], "is a folder; COCO results are one file"),
         (["-o", "."], "is a folder; JSON is one file"),
@@ -441,7 +441,7 @@ def test_results_of_pictures_that_the_labelled_data_lacks_are_not_an_empty_file(
         "predict", exported, mine, "-o", tmp_path / "out.json", "--format", "coco", "--data", data, "--quiet"
     )
     assert code == 6
-    assert "out.json: not written, no input has a place in it" in err
+    assert "out.json: not written, because no result could be added to it" in err
     assert not (tmp_path / "out.json").exists()
 
 

@@ -80,7 +80,7 @@ def test_the_tensorrt_profile_needs_no_tensorrt_to_be_written(run, exported, ima
     code, _, err = run("quantize", exported, "--calib", images, "--quantizer", "onnxruntime", "--target", "tpu",
                        "-o", tmp_path)  # fmt: skip
     assert code == 2
-    assert "there are: onnxruntime, openvino, tensorrt" in err
+    assert "available: onnxruntime, openvino, tensorrt" in err
 
 
 @pytest.mark.parametrize(("quantizer", "backend"), [("onnxruntime", "onnxruntime"), ("nncf", "openvino")])
@@ -91,7 +91,7 @@ def test_excluded_layers_stay_float_and_the_explanation_says_so(run, exported, i
     )  # fmt: skip
     assert code == 0
     rows = {row["layer"]: row for row in json.loads(out)["layers"]}
-    assert rows["model.0.conv"]["rule"] == "left float on demand"
+    assert rows["model.0.conv"]["rule"] == "kept in float on request"
     assert rows["model.0.conv"]["quantized"] == "no"
     assert rows["model.1.conv"]["quantized"] == "yes"
     last = [row for name, row in rows.items() if name.startswith("model.24.m")]
@@ -111,11 +111,11 @@ def test_the_explanation_as_a_table(run, exported, images, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ((), "--quantizer is missing"),
+        ((), "--quantizer is required"),
         (("--quantizer", "onnxruntime", "--max-drop", "0.01"), "--max-drop needs --data"),
         (("--quantizer", "onnxruntime", "--exclude", "nothing.*"), "--exclude nothing.*: no layer"),
         (("--quantizer", "nncf", "--exclude", "nothing.*"), "--exclude nothing.*: no layer"),
-        (("--quantizer", "onnxruntime", "--qat"), "has no option qat"),
+        (("--quantizer", "onnxruntime", "--qat"), "unknown option qat"),
         (("--quantizer", "onnxruntime", "--calib-limit", "0"), "--calib-limit 0"),
     ],
 )

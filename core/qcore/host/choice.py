@@ -67,14 +67,14 @@ def named(specs: Sequence[SpecT], kind: type[SpecT], wanted: Any) -> SpecT:
         return (own or same)[0]
     if same:
         raise UsageError(
-            f"{kind.kind} {wanted} is offered by {' and '.join(spec.plugin for spec in same)}",
-            hint=f"say which: {' or '.join(spec.qualified for spec in same)}",
+            f"{kind.kind} {wanted!r} is provided by several plugins: {' and '.join(spec.plugin for spec in same)}",
+            hint=f"use a qualified name: {' or '.join(spec.qualified for spec in same)}",
         )
     names = sorted({spec.name for spec in specs})
     near = difflib.get_close_matches(wanted, names, n=1)
     raise UsageError(
-        f"no {kind.kind} is called {wanted!r}" + (f"; did you mean {near[0]}?" if near else ""),
-        hint=f"there are: {', '.join(names) or 'none'} (qcore list-plugins tells more)",
+        f"unknown {kind.kind} {wanted!r}" + (f"; did you mean {near[0]}?" if near else ""),
+        hint=f"available: {', '.join(names) or 'none'}; run qcore list-plugins for details",
     )
 
 
@@ -94,7 +94,7 @@ def as_spec(thing: Any, kind: type[SpecT]) -> SpecT:
     if isinstance(spec, kind):
         return replace(spec, factory=thing)
     raise UsageError(
-        f"{thing!r} is no {kind.kind}",
+        f"expected a {kind.kind}, got {thing!r}",
         hint=f"give a name, a {kind.__name__}, or an object whose attribute `spec` is a {kind.__name__}",
     )
 

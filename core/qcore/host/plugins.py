@@ -214,7 +214,9 @@ class Host:
 
     def _examine(self, module: Any, plugin: Plugin) -> Iterator[Plugin]:
         if plugin.api not in (API_VERSION, "unknown"):
-            yield _with(plugin, "incompatible", f"made for plugin API {plugin.api}, this qcore has {API_VERSION}")
+            yield _with(
+                plugin, "incompatible", f"requires plugin API {plugin.api}; this release provides {API_VERSION}"
+            )
             return
         taken = {known.name for known in self._plugins}
         name = plugin.name if plugin.name not in taken else f"{plugin.name}@{plugin.distribution}"

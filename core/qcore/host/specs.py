@@ -175,8 +175,8 @@ class Spec(Generic[T]):
         known = {option.name: option for option in self.options}
         if unknown := sorted(set(given) - set(known)):
             raise UsageError(
-                f"{self.kind} {self.name} has no option {', '.join(unknown)}{meant(unknown[0], known)}",
-                hint=f"it has: {', '.join(known)}" if known else "it takes none",
+                f"{self.kind} {self.name}: unknown option {', '.join(unknown)}{meant(unknown[0], known)}",
+                hint=f"supported options: {', '.join(known)}" if known else "it takes none",
             )
         return {name: option.parse(given[name]) if name in given else option.default for name, option in known.items()}
 

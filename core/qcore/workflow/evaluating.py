@@ -127,7 +127,7 @@ class Judge:
         spec, figure = evaluator(contract.task, self.plugins), self.named(contract)
         if figure is None:
             raise UsageError(
-                f"evaluator {spec.name} names no main figure", hint="a plugin can set its attribute `figure`"
+                f"evaluator {spec.name} defines no primary metric", hint="a plugin can set its attribute `figure`"
             )
         return figure
 

@@ -212,7 +212,7 @@ class Calibration:
         skipping.end()
         if not good:
             raise FileError(
-                f"{self.source}: nothing readable to calibrate with ({len(skipped)} unreadable)",
+                f"{self.source}: no readable calibration inputs ({len(skipped)} unreadable)",
                 hint="--calib takes a folder of pictures like those the model will see; a few hundred are enough",
             )
         self.items, self.skipped, self._known = good, skipped, (digest.hexdigest(), shapes)

@@ -60,7 +60,9 @@ def recognise(path: str | os.PathLike[str], plugins: Host) -> tuple[FormatSpec, 
             hint="check that the file is complete; qcore list-plugins shows the formats",
         )
     if len(matching) > 1:
-        raise FileError(f"{found}: could be any of {', '.join(spec.qualified for spec, _ in matching)}", hint=LEFT_OUT)
+        raise FileError(
+            f"{found}: several formats match: {', '.join(spec.qualified for spec, _ in matching)}", hint=LEFT_OUT
+        )
     matching[0][0].load()
     return matching[0]
 
@@ -106,8 +108,8 @@ def load(
     if loader is None and (contract := opened.contract):
         if options:
             raise UsageError(
-                f"{path}: {', '.join(sorted(options))} cannot be changed, the file is an export with a contract",
-                hint="export it again from the checkpoint with the options wanted",
+                f"{path}: cannot change {', '.join(sorted(options))} of an exported file",
+                hint="export the checkpoint again with these options",
             )
         return Model(opened.format.form(opened.content), prepared(opened), contract, {"file": str(path)})
     spec = choose_loader(opened, plugins, loader)
@@ -159,7 +161,7 @@ def choose_loader(opened: Opened, plugins: Host, loader: Any = None) -> LoaderSp
     installed = [spec for spec in candidates if not spec.problems()]
     for own in (True, False):  # a guest is asked only where none of qcore's own loaders recognises it
         matching = [spec for spec in installed if bundled(spec) == own and spec.create().matches(opened.content)]
-        if chosen := only(matching, what=f"recognise {opened.path}", hint="say which with --loader"):
+        if chosen := only(matching, what=f"recognise {opened.path}", hint="choose one with --loader NAME"):
             return chosen
     if missing := [spec for spec in candidates if spec.problems()]:
         missing[0].load()
@@ -171,7 +173,7 @@ def choose_loader(opened: Opened, plugins: Host, loader: Any = None) -> LoaderSp
     if isinstance(opened.format, HasAdvice):
         inside, advice = f", {opened.format.about(opened.content)}", opened.format.advice(opened.content)
     raise FileError(
-        f"{opened.path}: a {opened.spec.name} file that no loader recognises (there are: {names}){inside}",
+        f"{opened.path}: no loader recognises this {opened.spec.name} file (installed loaders: {names}){inside}",
         hint=advice or "qcore list-plugins shows the loaders; a plugin can add one",
     )
 
@@ -205,12 +207,12 @@ def no_contract(path: Path, loaders: Sequence[str] = ()) -> FileError:
     """
     if loaders:
         return FileError(
-            f"{path}: no contract inside, so the preprocessing that it expects is unknown",
+            f"{path}: the file has no contract, so the preprocessing that it expects is unknown",
             hint=f"--loader {loaders[0]} takes the preprocessing that is usual for its head and says which; "
             f"qcore contract attach {path} -o DIR writes it into a copy",
         )
     return FileError(
-        f"{path}: no contract inside, so its preprocessing and outputs are unknown",
+        f"{path}: the file has no contract, so its preprocessing and outputs are unknown",
         hint=f"qcore contract attach {path} --family FAMILY --names names.txt, or export it again with qcore export",
     )
 
@@ -225,7 +227,7 @@ def format_for(form: Form, plugins: Host) -> FormatSpec:
     spec = only([spec for spec in writing if spec.name == form.format], what=f"write {form.format}")
     if spec is None:
         names = ", ".join(sorted(spec.name for spec in writing))
-        raise UsageError(f"no format plugin writes {form.format}", hint=f"files can be written as: {names}")
+        raise UsageError(f"unknown output format {form.format!r}", hint=f"supported formats: {names}")
     return spec
 
 

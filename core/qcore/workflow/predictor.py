@@ -147,8 +147,9 @@ class Predictor:
             fits = len(given) == len(tensor.shape) and all(got == size for got, size in fixed)
             if not fits and not (isinstance(self.session, AnyShape) and self.session.any_shape):
                 raise UsageError(
-                    f"the preprocessing makes {given}, the model on {self.backend} takes {list(tensor.shape)}",
-                    hint="leave --rect out, or run the checkpoint itself",
+                    f"preprocessing produced shape {given}, "
+                    f"but the model on {self.backend} expects {list(tensor.shape)}",
+                    hint="omit --rect, or run the original checkpoint",
                 )
         return inputs, [one.context for one in prepared]
 

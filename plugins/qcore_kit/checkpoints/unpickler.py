@@ -268,7 +268,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
         data = torch.load(str(path), map_location="cpu", pickle_module=_SAFE_PICKLE, weights_only=False)
     except _Refused as error:
         raise FileError(
-            f"{path}: refused, the pickle calls {error}, which is neither data nor model code; nothing of it was run",
+            f"{path}: refused: the pickle references {error}, which is neither data nor model code; "
+            "none of its code was run",
             hint="do not open this file with torch.load; get the checkpoint from its authors again",
         ) from error
     except _Compiled as error:

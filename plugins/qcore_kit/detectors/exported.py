@@ -26,6 +26,8 @@ def describe_exported(
     spec = plugins.get(LoaderSpec, family)
     if spec.describes is None:
         known = ", ".join(other.name for other in plugins.specs(LoaderSpec) if other.describes is not None)
-        raise UsageError(f"loader {spec.name} describes no exported files", hint=f"these do: {known or 'none'}")
+        raise UsageError(
+            f"loader {spec.name} cannot describe exported files", hint=f"loaders that can: {known or 'none'}"
+        )
     made: Contract = called(spec, spec.resolve(spec.describes), inputs, outputs, names=names, doing="describes")
     return made

@@ -24,7 +24,7 @@ def explained(
         graph: The float graph.
         profile: Of the runtime.
         placement: Of that graph under that profile.
-        excluded: Names of the operations left float on demand.
+        excluded: Names of the operations kept in float on request.
     """
     groups = placement.groups()
     rows = []
@@ -56,7 +56,7 @@ def _rule(graph: Graph, profile: Profile, node: Node, excluded: Collection[str])
     if node.name in graph.tail:
         return "decode: behind the last weighted operations" if learned else None
     if learned and node.name in excluded:
-        return "left float on demand"
+        return "kept in float on request"
     if learned and node.name in graph.last and not profile.last_layer:
         return f"last before the decode: float under {profile.name}"
     if learned and not beyond:

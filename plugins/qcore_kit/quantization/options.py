@@ -47,7 +47,7 @@ SATURATION = Option(
 
 CALIBRATING = (
     Option("method", "how ranges follow from the inputs", "percentile", str, ("percentile", "entropy", "mse", "max")),
-    Option("percentile", "share of the values inside the range, for that method", 99.999, float),
+    Option("percentile", "percentage of values inside the range, for method=percentile", 99.999, float),
 )
 
 TRAINING = (
@@ -57,6 +57,6 @@ TRAINING = (
     Option("rate", "learning rate at the start; falls to 0 as a cosine", 5e-6, float),
     Option("seed", "of the order of the inputs and their flips", 0, int),
     Option("scales", "ranges of activations while training", "fixed", str, ("fixed", "learned")),
-    Option("state", "file that keeps the training's state, to go on after a kill", None, str),
+    Option("state", "training checkpoint, used to resume an interrupted run", None, str),
     Option("device", "where PyTorch computes; auto takes a GPU where there is one", "auto", str),
 )

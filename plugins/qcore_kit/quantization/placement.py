@@ -132,7 +132,7 @@ def matching(graph: Graph, patterns: Sequence[str]) -> frozenset[str]:
         if not hits:
             layers = [node.layer for node in graph.weighted]
             raise UsageError(
-                f"--exclude {pattern}: no layer that could be quantized has such a name",
+                f"--exclude {pattern}: matches no quantizable layer",
                 hint=f"{len(layers)} layers, from {layers[0]} to {layers[-1]}; --explain lists them",
             )
         found.update(hits)

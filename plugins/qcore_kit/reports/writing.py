@@ -31,7 +31,7 @@ def ready(directory: str | os.PathLike[str], plugins: Host) -> None:
     names = [DATA, *(f"{NAME}{spec.suffix}" for spec in _reporters(plugins))]
     there = [folder / name for name in names if (folder / name).exists()]
     if there and not _ours(folder / DATA):
-        raise FileError(f"{there[0]}: is there and is no report of qcore's", hint="choose another folder")
+        raise FileError(f"{there[0]}: already exists and is not a qcore report", hint="choose another folder")
 
 
 def write(report: Report, directory: str | os.PathLike[str], plugins: Host) -> list[Path]:

@@ -44,7 +44,7 @@ class Trials:
             raise FileError(f"{path}: not the record of a search", hint="remove it to search anew") from error
         if not same:
             raise FileError(
-                f"{path}: the record of another search (other model, data, quantizer or budget)",
+                f"{path}: the record of another search (other model, data, quantizer, options or profile)",
                 hint="remove it to search anew",
             )
         return cls(path, identity, reference, known)

@@ -64,7 +64,7 @@ def attach(
         UsageError: The format keeps no contract, or the loader cannot describe exported files.
     """
     if not in_place and (directory / source.name).resolve() == source.resolve():
-        raise UsageError(f"{source} would be overwritten", hint="choose another -o DIR, or say --in-place")
+        raise UsageError(f"{source}: would be overwritten", hint="choose another -o DIR, or say --in-place")
     opened = open_file(source, plugins)
     if not opened.spec.suffix:
         raise UsageError(

@@ -66,7 +66,9 @@ def predict(options: argparse.Namespace, output: Output, run: Run) -> int:
             count = max(seen, len(parts))
             raise FileError(f"none of the {count} inputs could be read", hint="see the lines above")
         if writer and not written:
-            raise FileError(f"{options.out}: not written, no input has a place in it", hint="see the lines above")
+            raise FileError(
+                f"{options.out}: not written, because no result could be added to it", hint="see the lines above"
+            )
     if options.json:
         output.result(documents)
     return 0
@@ -93,9 +95,9 @@ def _check(options: argparse.Namespace) -> None:
     if options.out == STDOUT and (options.json or options.format == "yolo"):
         raise UsageError("-o - writes one file to standard output", hint="leave --json out, or choose a file")
     if options.format and not options.out:
-        raise UsageError(f"--format {options.format} has no file to go to", hint="add -o FILE")
+        raise UsageError(f"--format {options.format} requires -o", hint="add -o FILE")
     if options.data and options.format in (None, "json"):
-        raise UsageError("--data gives the ids of --format coco, and that was not asked for")
+        raise UsageError("--data requires --format coco")
 
 
 def _protect(options: argparse.Namespace, parts: Sequence[Any]) -> None:
@@ -120,7 +122,7 @@ def _set_batch(predictor: Predictor, size: int | None) -> None:
         return
     if fixed:
         raise UsageError(
-            f"--batch-size {size}: the model takes {fixed} at a time",
+            f"--batch-size {size}: the batch of this model is fixed at {fixed}",
             hint="qcore export CHECKPOINT --batch dynamic makes a file that takes any number",
         )
     predictor.batch_size = size

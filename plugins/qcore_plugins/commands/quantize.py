@@ -129,7 +129,7 @@ def _quantizer(options: argparse.Namespace, host: Host) -> str:
         only([spec for spec in able if not spec.problems()] or able, what="train", hint=hint) if options.qat else None
     )
     if chosen is None:
-        raise UsageError("--quantizer is missing", hint=hint)
+        raise UsageError("--quantizer is required", hint=hint)
     return chosen.qualified
 
 
@@ -163,7 +163,7 @@ def _targets(run: Run, asked: Sequence[str] | None, profile: str | None) -> list
         native = [spec for spec in able if spec.runs == goal.format]
         runner = only(own or native or able, what=f"run {goal}", hint="say which with --backend")
         if runner is None:
-            raise UsageError(f"nothing installed runs {goal}", hint="qcore list-plugins --kind backend")
+            raise UsageError(f"no installed backend can run {goal}", hint="qcore list-plugins --kind backend")
         return [Target(profile, runner, goal.profile, goal)]
     serving = [spec for spec in backends if not spec.problems() and _serves(run, spec)]
     served = [Target(spec.name, spec) for spec in [spec for spec in serving if bundled(spec)] or serving]
@@ -240,7 +240,7 @@ def _keep_table(options: argparse.Namespace, output: Output, run: Run) -> dict[s
     if not is_format or model.form.format in taken:
         return {}
     kept: Sequence[Path] = save_model(model, options.out, run.recipe.file.stem, run.host)
-    output.say(f"{kept[-1]}: the scales, of which qcore export --target makes other runtimes' files")
+    output.say(f"{kept[-1]}: scale table; qcore export --target PROFILE writes files for other runtimes from it")
     return {"table": str(kept[-1])}
 
 

@@ -53,7 +53,7 @@ class Page:
         told += [_kept(one) for one in written if "budget" in one.report]
         told += [f"{one.name}: not proved: {why}" for one in checked if (why := one.report["parity"].get("unproved"))]
         whole = len(checked) == len(written) and not any(one.report["parity"].get("unproved") for one in checked)
-        summary = "Every file gives what the quantized network gives. " if whole else ""
+        summary = "Every file passes the parity check. " if whole else ""
         sections = [
             *about(contracts),
             Section("Files", [_files(written)]),

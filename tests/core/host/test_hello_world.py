@@ -125,7 +125,7 @@ def test_options_are_the_fields_of_a_dataclass():
     )
     spec.create().compile(None, options=spec.typed(spec.settings({"threads": "4"})))
     assert given == [Settings(threads=4)]
-    with pytest.raises(UsageError, match="no option thread; did you mean threads"):
+    with pytest.raises(UsageError, match="unknown option thread; did you mean threads"):
         spec.settings({"thread": 1})
     with pytest.raises(UsageError, match="option mode: 'down' is not one of even, up"):
         spec.settings({"mode": "down"})

@@ -55,7 +55,7 @@ def test_an_object_is_as_good_as_a_name(plugins):
 
     thing = Mine()
     assert bare(plugins.get(BackendSpec, thing).create()) is thing
-    with pytest.raises(UsageError, match="no backend"):
+    with pytest.raises(UsageError, match="expected a backend"):
         plugins.get(BackendSpec, object())
 
 
@@ -81,7 +81,7 @@ def test_two_components_of_one_name_are_a_conflict_with_two_qualified_names(plug
     assert [row["status"] for row in plugins.rows()] == ["conflict", "conflict"]
     with pytest.raises(UsageError, match="one and two") as caught:
         plugins.get(BackendSpec, "mine")
-    assert caught.value.hint == "say which: one:mine or two:mine"
+    assert caught.value.hint == "use a qualified name: one:mine or two:mine"
     assert plugins.get(BackendSpec, "two:mine")
 
 
@@ -117,7 +117,11 @@ def test_unknown_options_and_bad_values_are_refused():
         options=(Option("bits", "", 8, int, (4, 8)), Option("fast", "", False, bool)),
     )  # fmt: skip
     assert spec.settings({"bits": "4", "fast": "yes"}) == {"bits": 4, "fast": True}
-    for given, words in (({"bit": 4}, "no option bit"), ({"bits": "x"}, "not a int"), ({"bits": 5}, "not one of 4, 8")):
+    for given, words in (
+        ({"bit": 4}, "unknown option bit"),
+        ({"bits": "x"}, "not a int"),
+        ({"bits": 5}, "not one of 4, 8"),
+    ):
         with pytest.raises(UsageError, match=words):
             spec.settings(given)
 

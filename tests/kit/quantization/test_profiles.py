@@ -337,7 +337,7 @@ def test_patterns_leave_layers_float(small):
     assert [node.name for node in placement.weighted] == ["conv1"]
     written = write(replace(made_up(small), excluded=excluded), OPENVINO)
     assert constants(written)["w2"].dtype == np.float32
-    with pytest.raises(UsageError, match="--exclude nothing: no layer"):
+    with pytest.raises(UsageError, match="--exclude nothing: matches no quantizable layer"):
         matching(graph, ["nothing"])
 
 
@@ -346,7 +346,7 @@ def test_the_explanation_names_the_rule_for_every_layer(small):
     rows = {row["layer"]: row for row in explained(graph, TENSORRT, place(graph, TENSORRT, {"conv2"}), {"conv2"})}
     assert rows["w1"]["quantized"] == "yes"
     assert rows["w1"]["type"] == "s8 x s8"
-    assert rows["w2"]["rule"] == "left float on demand"
+    assert rows["w2"]["rule"] == "kept in float on request"
     assert rows["add"]["rule"] == "sum: both inputs, one scale"
     assert rows["concat"]["rule"] == "branches share a scale"
     assert rows["pool"]["rule"].startswith("moves values")

@@ -205,7 +205,9 @@ class TorchQuantizer:
         """
         for path, amax in self.kit.amaxes(network).items():
             if amax is None:
-                raise CheckFailed(f"{path}: the quantizer has no fixed amax, it is dynamic", hint=_HINT)
+                raise CheckFailed(
+                    f"layer {path}: the quantizer has no calibrated amax, so its range is dynamic", hint=_HINT
+                )
             wrong = amax[~(torch.isfinite(amax) & (amax > 0))]
             if wrong.numel():
                 raise CheckFailed(f"{path}: the quantizer's amax is {float(wrong.flatten()[0]):g}", hint=_HINT)

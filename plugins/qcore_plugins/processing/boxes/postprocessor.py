@@ -135,8 +135,8 @@ class Yolo:
         lower = said.confidence < float(baked.get("confidence", 0))
         if lower or said.iou != float(baked.get("iou", said.iou)):
             raise UsageError(
-                f"this file suppresses inside its graph, at confidence {baked.get('confidence')} and IoU "
-                f"{baked.get('iou')}: it cannot run at {said.confidence} and {said.iou}",
+                f"NMS in this file is fixed at confidence {baked.get('confidence')} and IoU "
+                f"{baked.get('iou')}; it cannot run at {said.confidence} and {said.iou}",
                 hint="use a file with --head decoded for that",
             )
 

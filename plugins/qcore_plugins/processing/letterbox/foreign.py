@@ -204,7 +204,7 @@ def _line(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _resized(kind: str, own: str) -> Finding:
     if kind == "corners":
-        return "half-pixel", "the corners of both pictures are laid on one another (align_corners), pixels are shifted"
+        return "half-pixel", "the resize aligns corners (align_corners), which shifts pixels"
     if kind == "no half":
         return "half-pixel", "pixels are taken at their corner instead of their middle, so the picture is shifted"
     return "interpolation", f"{kind}, the contract says {own}"
@@ -232,7 +232,10 @@ def _values(letterbox: Fitting, best: _Try) -> Iterator[Finding]:
     elif is_(1 / 127.5, -1.0):
         yield "scale", f"values are -1..1, the contract says {said}"
     elif any(is_(1 / 255 / deviation[::step], -(mean / deviation)[::step]) for step in (1, -1)):
-        yield "scale", f"mean and deviation of ImageNet are taken off, the contract says {said}"
+        yield (
+            "scale",
+            f"values are normalized with the ImageNet mean and standard deviation, but the contract says {said}",
+        )
     else:
         factor, offset = best.factor.mean(), best.offset.mean()
         yield "scale", f"values are the pixels times {factor:.5g} plus {offset:.3g}, the contract says times {own:.5g}"

@@ -46,7 +46,7 @@ def explained(model: Any, graph: Graph, excluded: Collection[str]) -> tuple[dict
     rows = []
     for node in graph.weighted:
         done = node.name in quantized
-        rule = "left float on demand" if node.name in excluded else "NNCF's choice"
+        rule = "kept in float on request" if node.name in excluded else "NNCF's choice"
         rows.append({"layer": node.layer, "operation": node.op, "quantized": "yes" if done else "no", "rule": rule})
     return tuple(rows)
 

@@ -94,7 +94,7 @@ class TensorRtBackend:
         if not torch.cuda.is_available() or not 0 <= index < torch.cuda.device_count():
             found = torch.cuda.device_count() if torch.cuda.is_available() else 0
             raise MissingDevice(
-                f"GPU {index} is wanted to run a TensorRT engine, PyTorch sees {found}",
+                f"GPU {index} not found: PyTorch sees {found}; a TensorRT engine needs one",
                 hint="run it on a machine with an NVIDIA GPU, its driver, and a CUDA build of torch; qcore check "
                 "FILE.onnx --target tensorrt judges files without one",
             )

@@ -96,7 +96,7 @@ def refusal(name: str, built: Built) -> Exception:
         return UsageError(f"TensorRT {built.version}: {said}")
     if built.about == "device":
         return MissingDevice(
-            f"{name}: this TensorRT builds on a GPU only, and there is none here",
+            f"{name}: this TensorRT needs a GPU to build engines, and none was found",
             hint="build on the machine that will run it, or with --package tensorrt_rtx for an RTX GPU",
         )
     if built.about == "package":

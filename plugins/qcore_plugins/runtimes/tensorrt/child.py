@@ -155,7 +155,7 @@ def _timing_cache(config: Any, path: str | None) -> Any:
     known = Path(path).read_bytes() if Path(path).exists() else b""
     empty = bytes(config.create_timing_cache(b"").serialize())
     if known and known[:MAGIC] != empty[:MAGIC]:
-        raise Refused(f"{path} is no timing cache, and would be overwritten")
+        raise Refused(f"{path}: not a TensorRT timing cache; refusing to overwrite it")
     cache = config.create_timing_cache(known)
     if not config.set_timing_cache(cache, ignore_mismatch=False):
         raise Refused(f"{path} is the timing cache of another TensorRT or another GPU")

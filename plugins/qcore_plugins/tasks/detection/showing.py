@@ -22,7 +22,7 @@ MEANING = {
     "AP_small": "objects below 32 x 32 pixels",
     "AP_medium": "between",
     "AP_large": "above 96 x 96 pixels",
-    "precision": "part of the detections that are right, at the threshold below and IoU .50",
+    "precision": "share of detections that are correct, at the threshold below and IoU 0.50",
     "recall": "part of the objects that are found, likewise",
     "F1": "their harmonic mean, the highest of all thresholds",
     "threshold": "the confidence at which it is highest",

@@ -173,7 +173,10 @@ def _remarks(report: Report) -> Iterator[str]:
                 "--precision f32 pins it"
             )
     if report.settings["data"] is None and "postprocess" in report.files[0].stages:
-        yield "the input is made up and holds hardly a result to process: give pictures with --data DIR"
+        yield (
+            "the input is synthetic and yields almost no results, so postprocessing looks too fast; "
+            "pass real inputs with --data DIR"
+        )
 
 
 class Benchmark:
@@ -216,7 +219,7 @@ class Benchmark:
             help="precision of the non-quantized part: f32, or auto to let the runtime choose (default: f32)",
         )
         parser.add_argument(
-            "--threads", type=int, metavar="N", help="threads of each session, where the runtime can be told"
+            "--threads", type=int, metavar="N", help="threads per session, if the backend has such an option"
         )
         parser.add_argument(
             "--rounds",

@@ -115,7 +115,7 @@ def benchmark(
         )
     if rounds < 2 or not 1 <= launches <= rounds:
         raise UsageError(
-            f"{rounds} rounds in {launches} launches cannot tell how far times vary",
+            f"{rounds} rounds in {launches} launches: at least 2 rounds are required, and one per launch",
             hint=f"--rounds {ROUNDS} --launches {LAUNCHES}",
         )
     for file in files:

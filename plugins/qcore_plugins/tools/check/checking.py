@@ -120,7 +120,7 @@ def _require_target(target: str, known: Sequence[str]) -> None:
     if target not in known:
         near = difflib.get_close_matches(target, known, n=1)
         raise UsageError(
-            f"no linter judges for {target!r}" + (f"; did you mean {near[0]}?" if near else ""),
+            f"no linter supports target {target!r}" + (f"; did you mean {near[0]}?" if near else ""),
             hint=f"--target one of {', '.join(known) or 'none: no linter is installed'}",
         )
 
@@ -207,7 +207,7 @@ def _require(identifier: str, known: Iterable[str]) -> None:
         return
     near = difflib.get_close_matches(identifier.upper(), names, n=1, cutoff=0.4)
     raise UsageError(
-        f"no rule is called {identifier!r}" + (f"; did you mean {near[0]}?" if near else ""),
+        f"unknown rule {identifier!r}" + (f"; did you mean {near[0]}?" if near else ""),
         hint=f"there are: {', '.join(names) or 'none'}",
     )
 

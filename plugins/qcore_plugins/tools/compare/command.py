@@ -169,12 +169,14 @@ def _summary(failed: Rung, cause: Cause | None) -> str:
 
 def _passed(rungs: Any) -> str:
     asked = [rung for rung in rungs if rung.verdict != "none"]
-    return f"CANDIDATE does what REF does: {len(asked)} of {len(rungs)} steps asked, none fails"
+    return f"CANDIDATE matches REF: {len(asked)} of {len(rungs)} steps asked, none fails"
 
 
 def _sections(found: Compared) -> Iterator[Section]:
     rows = [(rung.name, rung.summary, rung.threshold) for rung in found.rungs]
-    yield Section("Ladder", [Table(("step", "found", "wanted"), rows, verdicts=[rung.verdict for rung in found.rungs])])
+    yield Section(
+        "Ladder", [Table(("step", "result", "expected"), rows, verdicts=[rung.verdict for rung in found.rungs])]
+    )
     for rung in found.rungs:
         causes = [(cause.name, cause.text, cause.hint) for cause in rung.causes]
         blocks = [Table(("cause", "what is there", "what to do"), causes)] if causes else []
@@ -224,7 +226,7 @@ def _facts(side: Side | None) -> Mapping[str, Any] | None:
 
 
 class Compare:
-    """Tells where a file differs from the model that it was made of."""
+    """Tells where a file differs from the model it was made from."""
 
     example = "qcore compare yolov5n.pt out/yolov5n.xml --data instances.json"
 

@@ -216,7 +216,7 @@ def _first(name: str, ratio: float, one: Any, other: Any, *, quantized: bool) ->
     text = f"the ratio falls to {ratio:.1f} dB at {name}; the layers before it are within bounds"
     hint = f"leave it float: qcore quantize ... --exclude {name}"
     if not quantized:
-        hint = "neither is quantized: its weights are others, or what lies between it and the layer before"
+        hint = "neither model is quantized: compare this layer's weights and the operations before it"
     yield Cause(f"{FIRST}: {name}", text, hint)
 
 

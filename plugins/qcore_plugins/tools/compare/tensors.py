@@ -31,7 +31,9 @@ class Tensors:
     def add(self, item: Any, raw: Any, one: Seen, other: Seen) -> None:
         """One input."""
         if self._listed():
-            self.refused = "the outputs are lists in order of confidence, which rounding changes: see detections"
+            self.refused = (
+                "skipped: the outputs are sorted by confidence, and rounding changes the order; see step detections"
+            )
             return
         left, right = quantities(self.reference.predictor, one), quantities(self.candidate.predictor, other)
         shapes = [{name: value.shape for name, (value, _) in each.items()} for each in (left, right)]
@@ -124,7 +126,7 @@ class Tensors:
             if min(after.values()) >= limit and min(after.values()) > min(before.values()):
                 yield Cause(
                     name,
-                    f"CANDIDATE gives what REF gives if it is fed otherwise: {text}",
+                    f"CANDIDATE matches REF for a different input: {text}",
                     "its graph was made for another input than its contract says; export it again",
                 )
 

@@ -78,7 +78,7 @@ class Demo:
         return recipe.with_backend(backend)
 
     def _measured(self, run: Run, quantizer: str | None, backend: str, out: Path, labels: Path, output: Any) -> _Result:
-        output.note(f"{quantizer or 'float'} on {backend}: making the file, measuring its accuracy")
+        output.note(f"{quantizer or 'float'} on {backend}: exporting and evaluating")
         made = run.vary(self._continued(run.recipe, quantizer, backend, out))
         files = made.save_all(out / f"{quantizer or 'float'}-{backend}")
         predictor = qcore.predictor(files[-1], backend, protocol="upstream")

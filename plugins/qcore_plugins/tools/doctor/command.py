@@ -58,7 +58,7 @@ def run(output: Output, plugins: Host, cpu: str = machine.THIS) -> int:
 
 
 def _status(row: dict[str, Any]) -> str:
-    return str(row["problem"] or ("ok" if row["installed"] else "not needed, another does as well"))
+    return str(row["problem"] or ("ok" if row["installed"] else "not installed; an alternative to another package"))
 
 
 def examine(plugins: Host, asked: str = machine.THIS) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def examine(plugins: Host, asked: str = machine.THIS) -> dict[str, Any]:
 
 def _hardware(found: dict[str, Any]) -> Iterator[str]:
     cpu = found["cpu"]
-    flags = "flags unknown" if cpu["flags"] is None else ", ".join(cpu["flags"]) or "none of the flags that matter"
+    flags = "flags unknown" if cpu["flags"] is None else ", ".join(cpu["flags"]) or "no AVX2, VNNI, AMX or BF16 flags"
     memory = f", {found['memory_gib']} GiB" if found["memory_gib"] is not None else ""
     yield f"CPU: {cpu['model']} ({flags}), {cpu['cores']} usable cores{memory}"
     asked = "" if found["asked_cpu"] == machine.THIS else f"--cpu {found['asked_cpu']}: "
@@ -94,7 +94,7 @@ def _hardware(found: dict[str, Any]) -> Iterator[str]:
         more = f", {gpu['memory']}" if "memory" in gpu else ""
         yield f"GPU: {gpu['name']}{more}, driver {gpu['driver']}"
     if not found["gpus"]:
-        yield "GPU: no NVIDIA driver tells of one"
+        yield "GPU: no NVIDIA GPU detected"
 
 
 def _packages(plugins: Host) -> list[dict[str, Any]]:

@@ -67,6 +67,6 @@ def snippet(file: str, plugins: Host) -> str:
 
 def _nothing(spec: Spec[Any]) -> UsageError:
     return UsageError(
-        f"{spec.kind} {spec.name} has no text for a script of its own",
+        f"{spec.kind} {spec.name} cannot generate a standalone script",
         hint="qcore predict runs the file; an .onnx, .xml or .engine file of a detector has a script",
     )

@@ -18,7 +18,7 @@ def bare(exported, tmp_path):
 
 
 def test_without_the_loader_a_bare_file_is_refused(bare):
-    with pytest.raises(FileError, match="no contract inside"):
+    with pytest.raises(FileError, match="the file has no contract"):
         qcore.predictor(bare)
 
 

@@ -185,7 +185,7 @@ def test_the_timing_cache_is_kept_and_a_foreign_one_refused(exported, tmp_path):
     engine(base.start(), timing_cache=str(cache))
     assert cache.stat().st_size >= size
     cache.write_bytes(b"no timing cache")
-    with pytest.raises(UsageError, match="is no timing cache"):
+    with pytest.raises(UsageError, match="not a TensorRT timing cache"):
         engine(base.start(), timing_cache=str(cache))
     assert cache.read_bytes() == b"no timing cache"
 
@@ -206,7 +206,7 @@ def test_verbose_shows_the_builders_log(exported):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="is about machines without a GPU")
 def test_without_a_gpu_an_engine_says_what_it_needs(built):
-    with pytest.raises(MissingDevice, match="GPU 0 is wanted"):
+    with pytest.raises(MissingDevice, match="GPU 0 not found"):
         qcore.predictor(built)
 
 

@@ -33,7 +33,7 @@ def report():
     table = Table(("class", *"abcdefghij"), [(EVIL, *range(10)), (LONG, *([0.123456] * 10))], "wide", ("pass", "fail"))
     blocks = [
         table,
-        Table(("step", "found", "wanted"), [("pixels", "word " * 20, "other " * 20)], "sentences"),
+        Table(("step", "result", "expected"), [("pixels", "word " * 20, "other " * 20)], "sentences"),
         Table(("", ""), [("file", LONG), ("nothing", None)]),
         Table(("n",), [(number,) for number in range(50)], "long listing", folded=True),
         Bars([EVIL, "$math$", LONG], [3.0, 20.0, 1.5], "dB", "bars", limit=2),

@@ -100,7 +100,7 @@ class Batch(OfContract):
 
 
 class CalibrationShape(OfContract):
-    """Calibrated at another shape than the model's.
+    """Calibrated at an input shape other than the model's.
 
     Why: pictures of another size and aspect show the network other activations, padding above all; ranges found on
     640x640 do not fit 736x1280.
