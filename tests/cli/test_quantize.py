@@ -113,8 +113,8 @@ def test_the_explanation_as_a_table(run, exported, images, tmp_path):
     [
         ((), "--quantizer is required"),
         (("--quantizer", "onnxruntime", "--max-drop", "0.01"), "--max-drop needs --data"),
-        (("--quantizer", "onnxruntime", "--exclude", "nothing.*"), "--exclude nothing.*: no layer"),
-        (("--quantizer", "nncf", "--exclude", "nothing.*"), "--exclude nothing.*: no layer"),
+        (("--quantizer", "onnxruntime", "--exclude", "nothing.*"), "--exclude nothing.*: matches no quantizable layer"),
+        (("--quantizer", "nncf", "--exclude", "nothing.*"), "--exclude nothing.*: matches no quantizable layer"),
         (("--quantizer", "onnxruntime", "--qat"), "unknown option qat"),
         (("--quantizer", "onnxruntime", "--calib-limit", "0"), "--calib-limit 0"),
     ],

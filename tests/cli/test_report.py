@@ -179,7 +179,7 @@ def test_a_foreign_file_of_the_same_name_is_not_replaced(run, exported, pictures
     (tmp_path / name).write_text('{"mine": true}')
     code, out, err = run("eval", exported, "--data", pictures / "instances.json", "--report", tmp_path)
     assert (code, out) == (6, "")
-    assert f"{tmp_path / name}: is there" in err
+    assert f"{tmp_path / name}: already exists" in err
     assert (tmp_path / name).read_text() == '{"mine": true}'
 
 

@@ -127,7 +127,7 @@ def test_rows_of_sentences_are_cards_on_a_phone(opened, width, stacked):
     shown, _, _ = opened(width)
     step, found = (shown.locator("tr", has_text="pixels").locator(cell).first.bounding_box() for cell in ("th", "td"))
     assert (step["x"] == found["x"]) == stacked
-    assert shown.locator("th", has_text="wanted").is_visible() != stacked
+    assert shown.locator("th", has_text="expected").is_visible() != stacked
 
 
 def test_ids_are_unique(page):
