@@ -11,7 +11,7 @@ CORE, KIT, PLUGINS, CONTRIB = (
     ROOT / part for part in ("core", "plugins/qcore_kit", "plugins/qcore_plugins", "contrib")
 )
 
-LINES = 4887
+LINES = 4881
 """Of core/qcore, without `testing`. The goal is 4,500."""
 CIRCLES = 0
 """Groups of modules that import one another."""

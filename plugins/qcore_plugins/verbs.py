@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import qcore
-from qcore.plugin import Form, Host, Output, Recipe, Run, UsageError, recipe, recognise
+from qcore.plugin import Evaluation, Form, Host, Judge, Output, Recipe, Run, UsageError, recipe, recognise
 from qcore_kit.machine import THIS
 
 if TYPE_CHECKING:
@@ -100,6 +100,45 @@ def quantize(
         argv=(),
     )
     return written(run, options, Output(json=True, quiet=True), backends=asked, profile=profile or said.profile)
+
+
+def evaluate_part(
+    model: File | Recipe, data: File, place: int, count: int, file: File, *, host: Host | None = None, **labels: Any
+) -> int:
+    """Measure on one part of labelled data and write its results, for `merge_parts`; gives the number of its inputs.
+
+    Args:
+        model: A file, or a recipe where more is to be said, such as a protocol.
+        data: Labelled data.
+        place: Which part, from 1.
+        count: How many there are.
+        file: Where its results go.
+        host: Where components come from; the process's own by default.
+        **labels: `images` and `classes`, as of `qcore.evaluate`.
+
+    Raises:
+        UsageError: No such part, or an evaluator that cannot merge.
+    """
+    from qcore_plugins.commands import partial
+
+    if not 1 <= place <= count:
+        raise UsageError(f"place {place}: there are parts 1 to {count}")
+    run = _recipe(model).start(host=host)
+    return partial.evaluated(run, Judge(run.host, data, **labels), place, count, file)
+
+
+def merge_parts(
+    model: File | Recipe, data: File, files: Sequence[File], *, host: Host | None = None, **labels: Any
+) -> Evaluation:
+    """What all parts of an evaluation come to together; nothing is run. Arguments as of `evaluate_part`.
+
+    Raises:
+        FileError: A file is no part, or one of something else; a part is missing, or twice.
+    """
+    from qcore_plugins.commands import partial
+
+    run = _recipe(model).start(host=host)
+    return partial.merged(run, Judge(run.host, data, **labels), [os.fspath(file) for file in files], sections=False)
 
 
 def compare(

@@ -455,10 +455,15 @@ def test_an_evaluation_in_parts_is_the_same(run, int8, pictures, parts):
         (["--merge", "1.json", "2.json", "--confidence", "0.5"], "made with another contract"),
         (["--part", "3/2", "-o", "a.json"], "--part 3/2: expected K/N"),
         (["--part", "1/2"], "--part needs -o FILE"),
+        (["--part", "1/2", "-o", "a.json", "--report", "page"], "--part has no figures to report"),
+        (["-o", "a.json"], "-o goes with --part K/N"),
+        (["--merge", "1.json", "2.json", "--backend", "openvino"], "the parts ran on onnxruntime, not on openvino"),
+        (["--merge", "deep.json", "2.json"], "deep.json: not the results of a part"),
     ],
 )
 def test_parts_that_do_not_make_a_whole_are_refused(run, int8, pictures, parts, arguments, said):
     (parts / "bad.json").write_text("{}")
+    (parts / "deep.json").write_text("[" * 100_000)
     words = [str(parts / word) if word.endswith(".json") else word for word in arguments]
     code, _, err = run("eval", int8, "--data", pictures / "instances.json", "--protocol", "upstream", *words)
     assert code in (2, 6)

@@ -26,6 +26,17 @@ def test_each_verb_says_what_its_command_says(run, exported, pictures, tmp_path)
     assert qcore.load(verbs.export(exported, tmp_path, to="openvino")).form.format == "openvino"
 
 
+def test_an_evaluation_in_parts_is_that_of_the_whole(exported, pictures, tmp_path):
+    model, data = qcore.recipe(exported).with_protocol("upstream"), pictures / "instances.json"
+    files = [tmp_path / "1.part", tmp_path / "2.part"]
+    taken = [verbs.evaluate_part(model, data, place, 2, file) for place, file in enumerate(files, 1)]
+    merged = verbs.merge_parts(model, data, files)
+    assert sum(taken) == merged.figures["images"]
+    assert merged == qcore.evaluate(exported, data, protocol="upstream")
+    with pytest.raises(UsageError, match="place 3: there are parts 1 to 2"):
+        verbs.evaluate_part(model, data, 3, 2, files[0])
+
+
 def test_a_checkpoint_is_compared_at_the_size_of_the_export(checkpoint, pictures, tmp_path):
     small = verbs.export(qcore.recipe(checkpoint, imgsz=96), tmp_path, to="onnx")
     found = verbs.compare(checkpoint, small, pictures / "images", limit=2)

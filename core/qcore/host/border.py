@@ -4,33 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from types import GeneratorType
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from qcore.errors import PluginError, QcoreError
+
+if TYPE_CHECKING:
+    from qcore.host.specs import Spec
 
 T = TypeVar("T")
 
 
-class Named(Protocol):
-    """What the border has to know of a component: a spec."""
-
-    @property
-    def kind(self) -> str:
-        """Its kind."""
-        ...
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def plugin(self) -> str:
-        """Name of its plugin."""
-        ...
-
-
-def called(spec: Named, function: Callable[..., T], *args: Any, doing: str = "", **more: Any) -> T:
+def called(spec: Spec[Any], function: Callable[..., T], *args: Any, doing: str = "", **more: Any) -> T:
     """What a function of a component returns.
 
     Args:
@@ -52,7 +36,7 @@ def called(spec: Named, function: Callable[..., T], *args: Any, doing: str = "",
     return _each(spec, doing, value) if isinstance(value, GeneratorType) else value  # type: ignore[return-value]
 
 
-def _each(spec: Named, doing: str, items: Iterator[Any]) -> Iterator[Any]:
+def _each(spec: Spec[Any], doing: str, items: Iterator[Any]) -> Iterator[Any]:
     try:
         yield from items
     except (QcoreError, BrokenPipeError):
@@ -61,7 +45,7 @@ def _each(spec: Named, doing: str, items: Iterator[Any]) -> Iterator[Any]:
         raise _told(spec, doing, error) from error
 
 
-def _told(spec: Named, doing: str, error: Exception) -> PluginError:
+def _told(spec: Spec[Any], doing: str, error: Exception) -> PluginError:
     words = str(error).strip().splitlines()
     what = f"{type(error).__name__}: {words[0]}" if words else type(error).__name__
     return PluginError(
@@ -79,7 +63,7 @@ class Guarded:
 
     __slots__ = ("__dict__", "_component", "_spec")
 
-    def __init__(self, spec: Named, component: Any) -> None:
+    def __init__(self, spec: Spec[Any], component: Any) -> None:
         self._spec, self._component = spec, component
 
     @property  # type: ignore[misc]
@@ -115,7 +99,7 @@ class Guarded:
         return repr(self._component)
 
 
-def guarded(spec: Named, component: T) -> T:
+def guarded(spec: Spec[Any], component: T) -> T:
     """The component behind the border; of something that it made, too, such as a session."""
     return component if isinstance(component, Guarded) else Guarded(spec, component)  # type: ignore[return-value]
 

@@ -176,7 +176,7 @@ class Spec(Generic[T]):
         if unknown := sorted(set(given) - set(known)):
             raise UsageError(
                 f"{self.kind} {self.name}: unknown option {', '.join(unknown)}{meant(unknown[0], known)}",
-                hint=f"supported options: {', '.join(known)}" if known else "it takes none",
+                hint=f"supported options: {', '.join(known)}" if known else "it has no options",
             )
         return {name: option.parse(given[name]) if name in given else option.default for name, option in known.items()}
 

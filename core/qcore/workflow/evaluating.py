@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,11 +93,9 @@ class Judge:
             tally.add(place, raw, result)
         skipping.end()
 
-    def figures(self, predictor: Predictor) -> dict[str, Any]:
+    def figures(self, predictor: Predictor) -> Mapping[str, Any]:
         """All figures of a predictor."""
-        tally = self.open(predictor.contract)
-        self.fill(tally, predictor)
-        return tally.figures()
+        return self.evaluation(predictor).figures
 
     def evaluation(self, predictor: Predictor, protocol: str | None = None, *, sections: bool = False) -> Evaluation:
         """All figures, with how they came about.
@@ -107,12 +105,25 @@ class Judge:
             protocol: That it was assembled with.
             sections: Whether to collect what a report shows, where the tally can.
         """
-        contract, precision = predictor.contract, predictor.executed_precision
-        tally = self.open(contract)
+        tally = self.open(predictor.contract)
         self.fill(tally, predictor)
-        figures = tally.figures()
-        shown = tally.sections(predictor.preprocessor.read) if sections and isinstance(tally, HasSections) else ()
-        return Evaluation(figures, self.named(contract), contract, predictor.backend, precision, protocol, shown)
+        read = predictor.preprocessor.read if sections else None
+        ran = predictor.backend, predictor.executed_precision, protocol
+        return self.conclusion(tally, predictor.contract, *ran, read)
+
+    def conclusion(
+        self,
+        tally: Tally,
+        contract: Contract,
+        backend: str,
+        executed_precision: str,
+        protocol: str | None = None,
+        read: Callable[[Any], Any] | None = None,
+    ) -> Evaluation:
+        """What a tally that has been filled comes to; arguments as in `Evaluation`, `read` as for its sections."""
+        figures, name = tally.figures(), self.named(contract)
+        shown = tally.sections(read) if read and isinstance(tally, HasSections) else ()
+        return Evaluation(figures, name, contract, backend, executed_precision, protocol, shown)
 
     def named(self, contract: Contract) -> str | None:
         """Name of the main figure; None where the evaluator has none."""

@@ -60,7 +60,9 @@ class Predictor:
             on_error: Called with an item that cannot be read, whose result then is None, and with a recording that
                 cannot be opened or ends early; by default the error is raised.
         """
-        for _, _, result in self.run(self.unrolled(self._each(source, self.parts), on_error), on_error=on_error):
+        lazy = isinstance(source, Iterator)
+        parts = chain.from_iterable(map(self.parts, source)) if lazy else self.parts(source)
+        for _, _, result in self.run(self.unrolled(parts, on_error), on_error=on_error):
             yield result
 
     def parts(self, source: Any) -> list[Any]:
@@ -105,9 +107,6 @@ class Predictor:
     @property
     def _size(self) -> int:
         return batch_size(self.contract.inputs, self.batch_size)
-
-    def _each(self, source: Any, expand: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:
-        return chain.from_iterable(map(expand, source)) if isinstance(source, Iterator) else iter(expand(source))
 
     def _batch(self, items: list[Any], on_error: OnError | None) -> Iterable[tuple[Any, Any, Any]]:
         raws: list[Any] = []

@@ -23,15 +23,14 @@ STEPS = ("preprocess", "postprocess")
 
 def evaluate(options: argparse.Namespace, output: Output, run: Run) -> int:
     """Measure once, then print or report."""
+    share = _share(options)
     require(options.data)
     wanted = reporting.ready(options, run.host)
     run = run.vary(run.recipe.with_protocol(options.protocol))
     classes = pairs(options.classes, "--classes") or None
     judge = Judge(run.host, options.data, options.images, classes, output.progress)
-    if options.part:
-        place, count = partial.share(options.part)
-        if not options.out:
-            raise UsageError("--part needs -o FILE: where its results go")
+    if share:
+        place, count = share
         written = partial.evaluated(run, judge, place, count, options.out)
         output.say(f"{options.out}: part {place} of {count}, {counted(written, 'input')}")
         output.result({"file": options.out, "part": place, "of": count, "inputs": written}) if output.json else None
@@ -61,6 +60,23 @@ def evaluate(options: argparse.Namespace, output: Output, run: Run) -> int:
         page = _page(options, said, found.name or "", run.contract(), found.sections)
         reporting.keep(page, options, output, run.host)
     return 0
+
+
+def _share(options: argparse.Namespace) -> tuple[int, int] | None:
+    """Which part of how many; None for all.
+
+    Raises:
+        UsageError: It is no such thing, or -o and --report do not go with it.
+    """
+    if not options.part:
+        if options.out:
+            raise UsageError("-o goes with --part K/N", hint="--report DIR writes a page of the whole")
+        return None
+    if not options.out:
+        raise UsageError("--part needs -o FILE: where its results go")
+    if options.report:
+        raise UsageError("--part has no figures to report", hint="give --report with --merge")
+    return partial.share(options.part)
 
 
 def _sizes(contract: Contract) -> dict[str, Any]:

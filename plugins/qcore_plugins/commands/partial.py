@@ -67,14 +67,13 @@ def evaluated(run: Run, judge: Judge, place: int, count: int, file: str | os.Pat
     Raises:
         UsageError: The evaluator cannot merge.
     """
-    predictor = run.predictor()
-    tally, state = _opened(judge, run)
-    places = range(place - 1, len(tally.items), count)
-    judge.fill(tally, predictor, places)
-    part = Part(
-        1, place, count, _identity(run, judge, tally), predictor.backend, predictor.executed_precision, state.state()
-    )
-    with replacing(Path(file)) as temporary:
+    with replacing(Path(file)) as temporary:  # opened first: a folder that cannot be written to is told at once
+        predictor = run.predictor()
+        tally, state = _opened(judge, run)
+        places = range(place - 1, len(tally.items), count)
+        judge.fill(tally, predictor, places)
+        ran = predictor.backend, predictor.executed_precision
+        part = Part(1, place, count, _identity(run, judge, tally), *ran, state.state())
         temporary.write_bytes(msgspec.json.encode(part))
     return len(places)
 
@@ -84,14 +83,17 @@ def merged(run: Run, judge: Judge, files: Sequence[str], sections: bool) -> Eval
 
     Raises:
         FileError: A file is no part, or of another model, other data or another protocol; a part is missing, or twice.
+        UsageError: The run names another backend than the parts ran on.
     """
-    from qcore.plugin import HasSections
-
     parts = {file: _read(file) for file in files}
     if len(parts) < len(files):
         twice = next(file for file in parts if list(files).count(file) > 1)
         raise FileError(f"{twice}: was evaluated already, it is named twice")
     (first, one), *others = parts.items()
+    if run.recipe.backend and run.backend.name != one.backend:
+        raise UsageError(
+            f"the parts ran on {one.backend}, not on {run.backend.name}", hint="leave the backend out, or name theirs"
+        )
     tally, state = _opened(judge, run)
     identity = _identity(run, judge, tally)
     if differing := [key for key in identity if one.identity.get(key) != identity[key]]:
@@ -111,17 +113,14 @@ def merged(run: Run, judge: Judge, files: Sequence[str], sections: bool) -> Eval
         except FileError as error:
             raise FileError(f"{file}: {error.message}", hint=error.hint) from error
     contract = _contract(run)
-    figures = tally.figures()
-    shown = tally.sections(run.preprocessor(contract).read) if sections and isinstance(tally, HasSections) else ()
-    return Evaluation(
-        figures, judge.named(contract), contract, one.backend, one.executed_precision, run.recipe.protocol, shown
-    )
+    read = run.preprocessor(contract).read if sections else None
+    return judge.conclusion(tally, contract, one.backend, one.executed_precision, run.recipe.protocol, read)
 
 
 def _read(file: str) -> Part:
     try:
         part = msgspec.json.decode(read_text(file).encode(), type=Part)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise FileError(f"{file}: not the results of a part ({error})", hint="qcore eval --part K/N -o FILE") from error
     if part.qcore_part != 1:
         raise FileError(f"{file}: written by a later qcore (layout {part.qcore_part}, this one reads 1)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -68,13 +69,14 @@ class DetectionTally:
                 (int(place), _detections(boxes, confidence, kinds), (int(size[0]), int(size[1])))
                 for place, size, boxes, confidence, kinds in state["pictures"]
             ]
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
             raise FileError("not the detections of a part of the data") from error
         places = [*unread, *(place for place, *_ in pictures)]
         if beyond := [place for place in places if not 0 <= place < len(self.items)]:
             raise FileError(f"picture {beyond[0]} is in it, the data has {len(self.items)}")
-        if twice := sorted(place for place in places if place in self._taken or place in self._unread):
-            raise FileError(f"{self.items[twice[0]]} was evaluated already, in another part")
+        known = [*places, *self._taken, *self._unread]
+        if twice := sorted(place for place, times in Counter(known).items() if times > 1):
+            raise FileError(f"{self.items[twice[0]]} was evaluated already")
         self._unread.update(unread)
         for place, found, size in pictures:
             self._take(place, found, size)

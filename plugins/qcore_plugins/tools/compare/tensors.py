@@ -31,9 +31,7 @@ class Tensors:
     def add(self, item: Any, raw: Any, one: Seen, other: Seen) -> None:
         """One input."""
         if self._listed():
-            self.refused = (
-                "skipped: the outputs are sorted by confidence, and rounding changes the order; see step detections"
-            )
+            self.refused = "the outputs are sorted by confidence, and rounding changes the order; see step detections"
             return
         left, right = quantities(self.reference.predictor, one), quantities(self.candidate.predictor, other)
         shapes = [{name: value.shape for name, (value, _) in each.items()} for each in (left, right)]

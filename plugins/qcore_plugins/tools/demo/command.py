@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,7 @@ class _Result:
     backend: str
     predictor: Predictor
     files: list[Path]
-    figures: dict[str, Any]
+    figures: Mapping[str, Any]
     milliseconds: float = 0.0
 
     @property

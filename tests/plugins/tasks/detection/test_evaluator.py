@@ -219,9 +219,19 @@ def test_parts_merged_in_any_order_are_the_whole(data, layout):
 
 
 @pytest.mark.parametrize(
-    "state", [None, 3, {}, {"unread": [], "pictures": [[0]]}, {"unread": ["a"], "pictures": []},
-              {"unread": [9], "pictures": []}, {"unread": [], "pictures": [[0, [1, 1], [[0, 0, 1, 1]], [], []]]}],
-)  # fmt: skip
+    "state",
+    [
+        None,
+        3,
+        {},
+        {"unread": [], "pictures": [[0]]},
+        {"unread": ["a"], "pictures": []},
+        {"unread": [9], "pictures": []},
+        {"unread": [0, 0], "pictures": []},
+        {"unread": [float("inf")], "pictures": []},
+        {"unread": [], "pictures": [[0, [1, 1], [[0, 0, 1, 1]], [], []]]},
+    ],
+)
 def test_what_is_no_part_is_refused(data, state):
     with pytest.raises(FileError):
         tallied(Fixed(RIGHT), data / "instances.json", places=[]).merge(state)
