@@ -51,6 +51,22 @@ class Network:
             owner, _, name = path.rpartition(".")
             setattr(self.module.get_submodule(owner), name, theirs[path])
 
+    def to(self, device: torch.device) -> None:
+        """Compute there: a program's constants are no buffers, and its operations name the device of the export."""
+        self.module.to(device)
+        for owner in self.module.modules():
+            for name, value in list(vars(owner).items()):
+                if isinstance(value, torch.Tensor):
+                    setattr(owner, name, value.to(device))
+        for node in list(self.module.graph.nodes):
+            if node.target is torch.ops.aten._assert_tensor_metadata.default:
+                self.module.graph.erase_node(node)
+                continue
+            node.args = tuple(device if isinstance(value, torch.device) else value for value in node.args)
+            if "device" in node.kwargs:
+                node.update_kwarg("device", device)
+        self.module.recompile()
+
     def open_silus(self, wanted: Iterable[str]) -> None:
         """Make x * sigmoid(x) of each SiLU whose gate is among `wanted`, so that quantizers can go inside."""
         names = set(wanted)

@@ -154,7 +154,7 @@ class TorchQuantizer:
         calibrators = {name: self.kit.calibrator() for name in watched(network.graph)}
         everywhere = Placement({name: name for name in calibrators}, ())
         network.insert(everywhere, lambda name: self.kit.collecting(calibrators[name]), _no_weight)
-        network.module.to(device)
+        network.to(device)
         with torch.inference_mode():
             for batch in progress.track(calibration, "calibrating (PyTorch)", len(calibration)):
                 network.module(*(torch.from_numpy(batch[name]).to(device) for name in network.graph.inputs))
@@ -239,7 +239,7 @@ class TorchQuantizer:
         student = self.fake_quantized(exported, table.under(TRAINED_FOR), placements[TRAINED_FOR], own.get(TRAINED_FOR))
         dense, teacher = simulation(exported, table, TRAINED_FOR_TOO, own.get(TRAINED_FOR_TOO)), Network.of(exported)
         for network in (student, dense, teacher):
-            network.module.to(device)
+            network.to(device)
         dense.sharing(student)
         session = partial(SimulatedSession, student.module, student.graph.inputs, student.graph.outputs)
         with self.kit.training():

@@ -11,6 +11,7 @@ from qcore_kit.quantization.literal import literal
 from qcore_kit.quantization.placement import place
 from qcore_kit.quantization.table import Narrowing
 from qcore_kit.quantization.writer import write
+from qcore_plugins._shared.fakequant.distance import Distance
 from qcore_plugins._shared.fakequant.network import Network
 from qcore_plugins._shared.fakequant.quantizer import TRAINED_FOR
 from qcore_plugins._shared.fakequant.simulated import fake_quantized
@@ -48,6 +49,17 @@ def test_changing_the_network_leaves_the_model_alone(run, exported):
     assert all(torch.equal(value, before[name]) for name, value in run.model("loaded").module.named_parameters())
     again = dict(Network.of(exported).module.named_parameters())
     assert not any(torch.equal(value, again[name]) for name, value in network.module.named_parameters())
+
+
+def test_a_network_computes_on_the_device_that_it_is_moved_to(run, exported):
+    """`meta`, whose tensors have shapes and no values, refuses as a GPU does what is on another device."""
+    device, network = torch.device("meta"), Network.of(exported)
+    distance = Distance(network.graph, run.contract())
+    network.to(device)
+    given = network.giving(distance.tensors)(torch.zeros(2, *run.contract().inputs[0].shape[1:], device=device))
+    assert {value.device for value in given} == {device}
+    boxes, scores = distance._read(dict(zip(distance.tensors, given, strict=False)))
+    assert {boxes.device, scores.device} == {device}
 
 
 DEPTH = "conv2d_2"
