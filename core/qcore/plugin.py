@@ -60,14 +60,14 @@ if TYPE_CHECKING:
         Converter as Converter, Evaluator as Evaluator, Format as Format, Loader as Loader,
         Postprocessor as Postprocessor, Preprocessor as Preprocessor, Progress as Progress, Quantizer as Quantizer,
         HasAdvice as HasAdvice, HasPrepared as HasPrepared,
-        HasRecording as HasRecording, HasSections as HasSections, Merges as Merges, Recording as Recording,
+        HasItems as HasItems, HasSections as HasSections, Merges as Merges,
         Session as Session, Tally as Tally,
     )
     from qcore.words import counted as counted, meant as meant, plain as plain
     from qcore.workflow.evaluating import Evaluation as Evaluation, Judge as Judge, evaluator as evaluator
     from qcore.workflow.inputs import Calibration as Calibration
     from qcore.workflow.opening import (
-        Opened as Opened, choose_loader as choose_loader, format_for as format_for, no_contract as no_contract,
+        Opened as Opened, choose_loader as choose_loader, format_for as format_for,
         open_file as open_file, recognise as recognise,
     )
     from qcore.workflow.planner import Plan as Plan
@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     from qcore.workflow.run import Run as Run
     from qcore.workflow.sessions import compiled as compiled
     from qcore.workflow.inputs import batch_size as batch_size, stack as stack, split as split, cut as cut
-    from qcore.protocols import LIMIT as LIMIT, Prepared as Prepared, Digests as Digests
+    from qcore.protocols import LIMIT as LIMIT, Prepared as Prepared, Digests as Digests, OnError as OnError
 # fmt: on
 
 _LATER = {
@@ -87,10 +87,10 @@ _LATER = {
     "progress": "Silent Skipping",
     "words": "counted meant plain",
     "protocols": (
-        "LIMIT Prepared Digests "
+        "LIMIT Prepared Digests OnError "
         "AnyShape Arrays Backend CalibrationData Converter Evaluator Format "
         "Loader Postprocessor Preprocessor Progress Quantizer "
-        "HasAdvice HasPrepared HasRecording HasSections Merges Recording Session Tally "
+        "HasAdvice HasPrepared HasItems HasSections Merges Session Tally "
     ),
     "host.border": "called",
     "host.requirements": "DISTRIBUTION",
@@ -106,7 +106,7 @@ _LATER = {
     "workflow.evaluating": "Evaluation Judge evaluator",
     "workflow.inputs": "batch_size stack split cut Calibration",
     "workflow.opening": (
-        "Opened open_file recognise no_contract format_for choose_loader "
+        "Opened open_file recognise format_for choose_loader "
         "load_opened=loaded prepared_content=prepared "
         "save_model=save load_model=load "
     ),

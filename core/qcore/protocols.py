@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from qcore.contract import Contract, Tensor
+from qcore.errors import FileError
 from qcore.forms import Form
 from qcore.model import Model
 
@@ -21,6 +22,8 @@ LIMIT, SEED = 512, 0
 """How many calibration inputs are drawn at most, and the seed of the draw."""
 Arrays = Mapping[str, Any]
 """Tensor name -> NumPy array."""
+OnError = Callable[[Any, FileError], None]
+"""Called with an input that cannot be read; where there is none, the error is raised."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +44,12 @@ class Progress(Protocol):
 
     def track(self, items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
         """Yield the items, showing how far the loop is."""
-        ...
 
     def step(self, description: str) -> AbstractContextManager[None]:
         """Show that something goes on whose end cannot be told; not around `track`."""
-        ...
 
     def say(self, message: str) -> None:
         """A line for the user: a warning, a fact worth knowing."""
-        ...
 
 
 class CalibrationData(Protocol):
@@ -64,24 +64,19 @@ class CalibrationData(Protocol):
     @property
     def sha256(self) -> str:
         """Over the contents of all inputs, as they were read."""
-        ...
 
     def __len__(self) -> int:
         """How many batches there are, at most: what cannot be read is left out once it is met."""
-        ...
 
     @property
     def count(self) -> int:
         """How many inputs there are."""
-        ...
 
     def take(self, places: Sequence[int]) -> Arrays:
         """The inputs at those places as one batch, of any size."""
-        ...
 
     def __iter__(self) -> Iterator[Arrays]:
         """Input tensors by name, one batch a step."""
-        ...
 
 
 class Format(Protocol):
@@ -89,30 +84,24 @@ class Format(Protocol):
 
     def sniff(self, path: Path) -> bool:
         """Whether the content of the file is of this format; cheap, and works where the framework is not installed."""
-        ...
 
     def open(self, path: Path) -> Any:
         """The content, for loaders and backends. Raises FileError where it is damaged."""
-        ...
 
     def contract(self, content: Any) -> Contract | None:
         """The contract inside, if any."""
-        ...
 
     def form(self, content: Any) -> Form:
         """What the content is technically."""
-        ...
 
     def signature(self, content: Any) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """Inputs and outputs as the file itself tells them."""
-        ...
 
     def write(self, model: Model, path: Path) -> Sequence[Path]:
         """Write the model with its contract inside.
 
         `path` names the main file in a fresh directory; returns the files in the order of publication, main file last.
         """
-        ...
 
 
 @runtime_checkable
@@ -121,20 +110,14 @@ class HasPrepared(Protocol):
 
     def prepared(self, content: Any) -> Any:
         """The content in the one form that quantizers and converters read."""
-        ...
 
 
 @runtime_checkable
 class HasAdvice(Protocol):
     """A format that knows more of what no loader recognises."""
 
-    def about(self, content: Any) -> str:
-        """What is inside, in words."""
-        ...
-
-    def advice(self, content: Any) -> str | None:
-        """A hint what to do with it; None for none."""
-        ...
+    def unrecognised(self, path: Path, content: Any, loaders: Sequence[str]) -> FileError:
+        """The error that says what is inside, and what to do with it; `loaders` are those of the format."""
 
 
 class Loader(Protocol):
@@ -142,11 +125,9 @@ class Loader(Protocol):
 
     def matches(self, content: Any) -> str | None:
         """What the content is in a few words, or None where it is not of this family."""
-        ...
 
     def load(self, content: Any, *, options: Mapping[str, Any]) -> Model:
         """The model with its contract."""
-        ...
 
 
 class Converter(Protocol):
@@ -159,7 +140,6 @@ class Converter(Protocol):
 
     def convert(self, model: Model, *, options: Mapping[str, Any], progress: Progress) -> Model:
         """The same model in the other form, with a contract that says so."""
-        ...
 
 
 class Quantizer(Protocol):
@@ -173,7 +153,6 @@ class Quantizer(Protocol):
         self, model: Model, *, calibration: CalibrationData, options: Mapping[str, Any], progress: Progress
     ) -> Model:
         """The quantized model, or its scale table."""
-        ...
 
 
 class Session(Protocol):
@@ -183,7 +162,6 @@ class Session(Protocol):
 
     def run(self, inputs: Arrays) -> Arrays:
         """One inference: all outputs by name."""
-        ...
 
 
 @runtime_checkable
@@ -198,29 +176,6 @@ class Backend(Protocol):
 
     def compile(self, model: Model, *, options: Mapping[str, Any]) -> Session:
         """Make the model ready to run."""
-        ...
-
-
-@runtime_checkable
-class Recording(Protocol):
-    """Inputs that one source gives one after another, such as the frames of a video.
-
-    Each item that it yields has it as its attribute `recording`; `str` of the item, and of the recording, names it.
-    Iterating raises FileError where it cannot be opened, and at its end where inputs that it announced did not come.
-
-    Attributes:
-        stem: Name for files made of it, without a suffix.
-        total: How many items there are, as far as that can be told beforehand.
-        rate: Items per second; None where that is not known.
-    """
-
-    stem: str
-    total: int | None
-    rate: float | None
-
-    def __iter__(self) -> Iterator[Any]:
-        """The items, one at a time in memory."""
-        ...
 
 
 class Preprocessor(Protocol):
@@ -228,15 +183,12 @@ class Preprocessor(Protocol):
 
     def expand(self, source: Any) -> Sequence[Any]:
         """The single inputs that a file, a folder or an iterable stands for, in a stable order."""
-        ...
 
     def read(self, item: Any) -> Any:
         """One input as it was recorded; FileError where it cannot be read."""
-        ...
 
     def prepare(self, raw: Any) -> Prepared:
         """The input tensors of one input, and what the postprocessor needs to map results back."""
-        ...
 
 
 @runtime_checkable
@@ -245,16 +197,14 @@ class Digests(Protocol):
 
     def digest(self, raw: Any) -> bytes:
         """Bytes that two inputs share only if they are the same: calibration data is known by a hash of them."""
-        ...
 
 
 @runtime_checkable
-class HasRecording(Protocol):
-    """A preprocessor that knows recordings; prediction runs on each of their items, all else on items of `expand`."""
+class HasItems(Protocol):
+    """A preprocessor with sources whose inputs come one after another, such as videos."""
 
-    def recording(self, source: Any) -> Recording | None:
-        """The recording that a source, or an item of `expand`, is; None where it is none."""
-        ...
+    def items(self, source: Any, on_error: OnError | None = None) -> Iterator[Any]:
+        """The single inputs of a source, one at a time in memory; `on_error` gets a part that cannot be opened."""
 
 
 class Postprocessor(Protocol):
@@ -262,7 +212,6 @@ class Postprocessor(Protocol):
 
     def __call__(self, outputs: Arrays, geometries: Sequence[Any]) -> Sequence[Any]:
         """One result for each element of the batch, in the coordinates of the input."""
-        ...
 
 
 class Tally(Protocol):
@@ -282,11 +231,9 @@ class Tally(Protocol):
             raw: As the preprocessor read it; None where it could not be read.
             result: Of the postprocessor; None likewise.
         """
-        ...
 
     def figures(self) -> dict[str, Any]:
         """Figures by name, of what was added."""
-        ...
 
 
 @runtime_checkable
@@ -295,7 +242,6 @@ class Merges(Protocol):
 
     def state(self) -> Any:
         """What was added, as plain data that JSON can hold."""
-        ...
 
     def merge(self, state: Any) -> None:
         """Add what another tally of the same data was given.
@@ -303,7 +249,6 @@ class Merges(Protocol):
         Raises:
             FileError: It is no such state, or an input is in both.
         """
-        ...
 
 
 @runtime_checkable
@@ -312,7 +257,6 @@ class HasSections(Protocol):
 
     def sections(self, read: Callable[[Any], Any]) -> Sequence[Any]:
         """What a report shows: tables, curves, pictures; `read` gives an input as it was recorded."""
-        ...
 
 
 class Evaluator(Protocol):
@@ -340,7 +284,6 @@ class Evaluator(Protocol):
             FileError: The data cannot be read.
             UsageError: No class of the model is one of the data.
         """
-        ...
 
 
 class Verifier(Protocol):
@@ -362,7 +305,6 @@ class Verifier(Protocol):
         Raises:
             CheckFailed: They differ by more than the converter may change.
         """
-        ...
 
 
 class Command(Protocol):
@@ -373,8 +315,6 @@ class Command(Protocol):
 
     def arguments(self, parser: Any, host: Any) -> None:
         """Add its arguments to an `argparse.ArgumentParser`; `host` is where components come from."""
-        ...
 
     def run(self, options: Any, output: Any, host: Any) -> int | None:
         """Do it, with the parsed options; returns the exit code, 0 for None."""
-        ...

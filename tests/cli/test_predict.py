@@ -13,6 +13,7 @@ import pytest
 
 import qcore
 from qcore.plugin import FileError
+from qcore_kit import recordings
 from qcore_kit.boxes.detections import Detections
 from qcore_plugins.tasks.detection.dataset import read as read_labels
 
@@ -212,7 +213,7 @@ def test_only_a_batch_is_in_memory(dynamic, pictures):
                 taken.append(file)
                 yield file
 
-    results = predictor.run(predictor.unrolled([Endless()]))
+    results = predictor.run(recordings.items([Endless()]))
     for count in range(1, 8):
         next(results)
         assert len(taken) <= count + 2

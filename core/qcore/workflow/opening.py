@@ -167,14 +167,12 @@ def choose_loader(opened: Opened, plugins: Host, loader: Any = None) -> LoaderSp
         missing[0].load()
     if opened.spec.suffix:
         _refused_by_name(opened, installed)
-        raise no_contract(opened.path, [spec.name for spec in installed])
-    names = ", ".join(sorted(spec.name for spec in candidates)) or "none"
-    inside, advice = "", None
     if isinstance(opened.format, HasAdvice):
-        inside, advice = f", {opened.format.about(opened.content)}", opened.format.advice(opened.content)
+        raise opened.format.unrecognised(opened.path, opened.content, [spec.name for spec in installed])
+    names = ", ".join(sorted(spec.name for spec in candidates)) or "none"
     raise FileError(
-        f"{opened.path}: no loader recognises this {opened.spec.name} file (installed loaders: {names}){inside}",
-        hint=advice or "qcore list-plugins shows the loaders; a plugin can add one",
+        f"{opened.path}: no loader recognises this {opened.spec.name} file (installed loaders: {names})",
+        hint="qcore list-plugins shows the loaders; a plugin can add one",
     )
 
 
@@ -196,25 +194,6 @@ def _refused_by_name(opened: Opened, loaders: Sequence[LoaderSpec]) -> None:
             return
     if refusals:
         raise refusals[0]
-
-
-def no_contract(path: Path, loaders: Sequence[str] = ()) -> FileError:
-    """The refusal of an exported file that carries no contract.
-
-    Args:
-        path: The file.
-        loaders: Those that recognise the heads of such files.
-    """
-    if loaders:
-        return FileError(
-            f"{path}: the file has no contract, so the preprocessing that it expects is unknown",
-            hint=f"--loader {loaders[0]} takes the preprocessing that is usual for its head and says which; "
-            f"qcore contract attach {path} -o DIR writes it into a copy",
-        )
-    return FileError(
-        f"{path}: the file has no contract, so its preprocessing and outputs are unknown",
-        hint=f"qcore contract attach {path} --family FAMILY --names names.txt, or export it again with qcore export",
-    )
 
 
 def format_for(form: Form, plugins: Host) -> FormatSpec:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
@@ -11,11 +11,9 @@ from qcore.contract import Contract
 from qcore.errors import FileError, PluginError, UsageError
 from qcore.host.plugins import Host
 from qcore.host.specs import PostprocessorSpec, PreprocessorSpec
-from qcore.protocols import AnyShape, Arrays, HasRecording, Postprocessor, Preprocessor, Recording, Session
+from qcore.protocols import AnyShape, Arrays, HasItems, OnError, Postprocessor, Preprocessor, Session
 from qcore.workflow.inputs import batch_size, cut, stack
 from qcore.workflow.sessions import require_numbers
-
-OnError = Callable[[Any, FileError], None]
 
 
 @dataclass
@@ -60,43 +58,14 @@ class Predictor:
             on_error: Called with an item that cannot be read, whose result then is None, and with a recording that
                 cannot be opened or ends early; by default the error is raised.
         """
-        lazy = isinstance(source, Iterator)
-        parts = chain.from_iterable(map(self.parts, source)) if lazy else self.parts(source)
-        for _, _, result in self.run(self.unrolled(parts, on_error), on_error=on_error):
+        if isinstance(self.preprocessor, HasItems):
+            items: Iterable[Any] = self.preprocessor.items(source, on_error)
+        elif isinstance(source, Iterator):
+            items = chain.from_iterable(map(self.preprocessor.expand, source))
+        else:
+            items = self.preprocessor.expand(source)
+        for _, _, result in self.run(items, on_error=on_error):
             yield result
-
-    def parts(self, source: Any) -> list[Any]:
-        """What a source stands for: single inputs, and recordings."""
-        if not isinstance(self.preprocessor, HasRecording):
-            return list(self.preprocessor.expand(source))
-        known = self.preprocessor.recording
-        whole = known(source)
-        if whole is not None:
-            return [whole]
-        return [item if (made := known(item)) is None else made for item in self.preprocessor.expand(source)]
-
-    def unrolled(
-        self, parts: Iterable[Any], on_error: OnError | None = None, *, limit: int | None = None, stride: int = 1
-    ) -> Iterator[Any]:
-        """The single inputs of `parts`.
-
-        Args:
-            parts: As `parts` gives them.
-            on_error: Called with a recording that cannot be opened or ends early; by default the error is raised.
-            limit: At most so many items of each recording.
-            stride: Every so many items of each recording.
-        """
-        stop = None if limit is None else (limit - 1) * stride + 1
-        for part in parts:
-            if not isinstance(part, Recording):
-                yield part
-                continue
-            try:
-                yield from islice(part, 0, stop, stride)
-            except FileError as error:
-                if on_error is None:
-                    raise
-                on_error(part, error)
 
     def run(self, items: Iterable[Any], *, on_error: OnError | None = None) -> Iterator[tuple[Any, Any, Any]]:
         """(item, input as it was read, result) of single inputs; (item, None, None) where it could not be read."""

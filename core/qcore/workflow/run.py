@@ -181,7 +181,7 @@ class Run:
             UsageError: No backend was chosen and more than one, or none, runs the model as it is; or the contract has
                 no protocol of that name.
         """
-        run = self if self._backend else self.vary(self.recipe.with_backend(self.default_backend()))
+        run = self if self._backend else self.vary(self.recipe.with_backend(self.backend))
         model = run.model()
         with self.progress.step(f"compiling for {run.backend.name}"):
             return assembled(
@@ -238,19 +238,13 @@ class Run:
 
     @property
     def backend(self) -> BackendSpec:
-        """What runs the result: the recipe's, or the only one that runs the model as it is.
+        """What runs the result: the recipe's, or the only one that runs the model as it is loaded.
 
         Raises:
             UsageError: None was chosen, and none or several do.
         """
-        return self._backend or self.default_backend()
-
-    def default_backend(self) -> BackendSpec:
-        """The backend that runs the model as it is loaded.
-
-        Raises:
-            UsageError: None does, or several do.
-        """
+        if self._backend:
+            return self._backend
         form = self._loaded().form
         usable = [spec for spec in self.host.specs(BackendSpec) if any(p.accepts(form) for p in spec.accepts)]
         own = [spec for spec in usable if spec.runs == form.format] or usable

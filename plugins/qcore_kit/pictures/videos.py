@@ -54,7 +54,7 @@ class Frame:
 
 
 class Video:
-    """A video file or a camera; iterating reads it from the start. See `qcore.protocols.Recording`."""
+    """A video file or a camera; iterating reads it from the start. See `qcore_kit.recordings`."""
 
     def __init__(self, source: Path | int) -> None:
         self.source = source

@@ -12,7 +12,8 @@ from qcore_plugins.commands.export import tell
 
 def show(options: argparse.Namespace, output: Output, host: Host) -> int:
     """`qcore contract show`."""
-    from qcore.plugin import no_contract, open_file
+    from qcore.plugin import open_file
+    from qcore_kit.uncontracted import no_contract
 
     opened = open_file(options.model, host)
     contract = opened.contract if opened.spec.suffix else None

@@ -9,7 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from qcore.plugin import Recording, UsageError, replacing
+from qcore.plugin import UsageError, replacing
+from qcore_kit.recordings import Recording
 from qcore_kit.results import Films, Results
 
 

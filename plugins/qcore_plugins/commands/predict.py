@@ -10,8 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qcore.plugin import FileError, Host, Output, Recording, UsageError, batch_size, output_directory
-from qcore_kit import commandline
+from qcore.plugin import FileError, Host, Output, UsageError, batch_size, output_directory
+from qcore_kit import commandline, recordings
+from qcore_kit.recordings import Recording
 from qcore_kit.results import Results, Writers, json_array, results_of
 from qcore_plugins.commands.drawings import Drawings
 
@@ -31,7 +32,7 @@ def predict(options: argparse.Namespace, output: Output, run: Run) -> int:
     predictor = run.predictor()
     results, suffix = results_of(predictor.contract, run.host)
     _set_batch(predictor, options.batch_size)
-    parts = [part for source in options.inputs for part in predictor.parts(source)]
+    parts = [part for source in options.inputs for part in recordings.parts(predictor.preprocessor, source)]
     _protect(options, parts)
     documents: list[dict[str, Any]] = []
     seen = read = written = 0
@@ -39,7 +40,7 @@ def predict(options: argparse.Namespace, output: Output, run: Run) -> int:
     def skip(item: Any, error: FileError) -> None:
         output.warn(error.message if isinstance(item, Recording) else f"skipped: {error.message}")
 
-    items = predictor.unrolled(parts, skip, limit=options.limit, stride=options.stride)
+    items = recordings.items(parts, skip, limit=options.limit, stride=options.stride)
     done = predictor.run(items, on_error=skip)
     with ExitStack() as stack:
         drawings = (

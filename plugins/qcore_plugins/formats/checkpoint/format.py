@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from qcore.plugin import Contract, Form, Model, Tensor
+from qcore.plugin import Contract, FileError, Form, Model, Tensor
 
 
 class CheckpointFormat:
@@ -36,17 +37,15 @@ class CheckpointFormat:
         """None: what a checkpoint means, its loader knows."""
         return None
 
-    def about(self, content: Any) -> str:
-        """What is inside, in a few words, for errors about files that no loader takes."""
-        from qcore_plugins.formats.checkpoint.advice import about
+    def unrecognised(self, path: Path, content: Any, loaders: Sequence[str]) -> FileError:
+        """The error for a checkpoint of no family, with what is inside."""
+        from qcore_plugins.formats.checkpoint.advice import about, advice
 
-        return about(content)
-
-    def advice(self, content: Any) -> str | None:
-        """What to do with such a file, or None."""
-        from qcore_plugins.formats.checkpoint.advice import advice
-
-        return advice(content)
+        names = ", ".join(sorted(loaders)) or "none"
+        return FileError(
+            f"{path}: no loader recognises this checkpoint file (installed loaders: {names}), {about(content)}",
+            hint=advice(content) or "qcore list-plugins shows the loaders; a plugin can add one",
+        )
 
     def form(self, content: Any) -> Form:  # noqa: ARG002
         """Data for a loader, not a model yet."""

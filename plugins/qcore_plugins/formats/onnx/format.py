@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qcore.plugin import KEY, Contract, FileError, Form, Model, Tensor
 from qcore_kit.onnxfile.metadata import with_contract
+from qcore_kit.uncontracted import no_contract
 
 if TYPE_CHECKING:
     import onnx
@@ -53,6 +54,10 @@ class OnnxFormat:
         from qcore_kit.onnxfile.normal import is_normal, normalised
 
         return content if self.form(content).encoding != "float" or is_normal(content) else normalised(content)
+
+    def unrecognised(self, path: Path, content: Any, loaders: Sequence[str]) -> FileError:  # noqa: ARG002
+        """The error for a file without a contract."""
+        return no_contract(path, loaders)
 
     def contract(self, content: onnx.ModelProto) -> Contract | None:
         """The contract in the metadata, if any."""

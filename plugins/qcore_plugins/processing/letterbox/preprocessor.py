@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from qcore.plugin import Prepared, UsageError
+from qcore.plugin import OnError, Prepared, UsageError
+from qcore_kit import recordings
 from qcore_kit.pictures import files as pictures
 from qcore_kit.pictures.videos import Video, recording
 from qcore_kit.scripts import template
@@ -47,6 +48,10 @@ class Letterbox(Fitting):
             MissingDevice: There is no such camera.
         """
         return recording(source)
+
+    def items(self, source: Any, on_error: OnError | None = None) -> Iterator[Any]:
+        """The pictures of a source one after another, those of videos too; see `recordings.unrolled`."""
+        return recordings.unrolled(self, source, on_error)
 
     def read(self, item: Any) -> np.ndarray:
         """One picture, `[H, W, 3]` uint8 in BGR order, EXIF orientation applied; arrays are taken as they are.

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qcore.plugin import KEY, Contract, FileError, Form, Model, Tensor
+from qcore_kit.uncontracted import no_contract
 
 if TYPE_CHECKING:
     import openvino
@@ -54,6 +55,10 @@ class OpenVinoFormat:
         manager.register_pass(ConstantFolding())
         manager.run_passes(made)
         return made
+
+    def unrecognised(self, path: Path, content: Any, loaders: Sequence[str]) -> FileError:  # noqa: ARG002
+        """The error for a file without a contract."""
+        return no_contract(path, loaders)
 
     def contract(self, content: openvino.Model) -> Contract | None:
         """The contract in rt_info, if any."""

@@ -104,7 +104,7 @@ class _Subject:
         run = recipe(job.file).start(host=plugins)
         form = run.model("loaded").form
         seconds = time.perf_counter() - begin
-        backend = plugins.get(BackendSpec, job.backend) if job.backend else run.default_backend()
+        backend = plugins.get(BackendSpec, job.backend) if job.backend else run.backend
         backend.load()
         known = {option.name for option in backend.options}
         options = {name: value for name, value in job.options.items() if name in known}

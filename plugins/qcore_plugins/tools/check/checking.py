@@ -19,13 +19,13 @@ from qcore.plugin import (
     QcoreError,
     UsageError,
     bundled,
-    no_contract,
     open_file,
 )
 from qcore_kit import machine
 from qcore_kit.checks import SEVERITIES, Finding, Rule, Subject
 from qcore_kit.kinds import LinterSpec
 from qcore_kit.samples import read_samples
+from qcore_kit.uncontracted import no_contract
 
 T = TypeVar("T")
 

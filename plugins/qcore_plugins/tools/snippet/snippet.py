@@ -48,7 +48,7 @@ def snippet(file: str, plugins: Host) -> str:
     spec, _ = recognise(file, plugins)
     if not spec.suffix:
         raise UsageError(f"{file}: no script runs a {spec.name} file", hint=f"qcore export {file} --to onnx -o DIR")
-    backend = run.default_backend()
+    backend = run.backend
     if backend.snippet is None:
         raise _nothing(backend)
     contract = model.contract
