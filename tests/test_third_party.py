@@ -98,11 +98,10 @@ from pathlib import Path
 
 from acme.kinds import PackagerSpec
 from qcore_kit.checks import Finding
-from qcore_kit.commandline import add_report
 from qcore_kit.quantization.profiles import Profile
 from qcore_kit.quantization.qdq import QdqConverter
 from qcore_kit.reports import Report
-from qcore_kit.reports.writing import write
+from qcore_kit.reports.command import add_observers, begun
 
 
 class Session:
@@ -140,14 +139,14 @@ class Pack:
     def arguments(self, parser, host):
         parser.add_argument("file", type=Path)
         parser.add_argument("--as", dest="packager", choices=[spec.name for spec in host.specs(PackagerSpec)])
-        add_report(parser)
+        add_observers(parser, host)
 
     def run(self, options, output, host):
         spec = host.get(PackagerSpec, options.packager)
         package = options.file.with_suffix(spec.suffix)
         spec.create().pack(options.file, package)
-        if options.report:
-            write(Report(f"pack: {options.file.name}", "pass", "packed", (), {}), options.report, host)
+        observers = begun(options, host)
+        observers.tell(Report(f"pack: {options.file.name}", "pass", "packed", (), {}), output)
         output.say(str(package))
 
 

@@ -14,7 +14,6 @@ with int8.start() as run:
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from qcore.contract import Contract, Step, Tensor
@@ -84,13 +83,7 @@ def predictor(
 
 
 def evaluate(
-    file: str | os.PathLike[str],
-    data: Any,
-    backend: Any = None,
-    *,
-    protocol: str | None = None,
-    images: Any = None,
-    classes: Mapping[str, str] | None = None,
+    file: str | os.PathLike[str], data: Any, backend: Any = None, *, protocol: str | None = None, **options: Any
 ) -> Evaluation:
     """Measure a model on labelled data.
 
@@ -99,8 +92,7 @@ def evaluate(
         data: What the evaluator of the model's task reads.
         backend: Name or object; by default the one that runs the file as it is.
         protocol: Of the contract, to follow instead of its own parameters.
-        images: Where the inputs lie, if not beside the data.
-        classes: Class of the model -> class of the data, where the names differ.
+        **options: Of the evaluator, e.g. where the inputs lie.
 
     Raises:
         FileError: The file or the data is absent or damaged.
@@ -110,7 +102,7 @@ def evaluate(
 
     begun = recipe(file)
     run = (begun if backend is None else begun.with_backend(backend)).start()
-    return run.evaluate(data, protocol=protocol, images=images, classes=classes)
+    return run.evaluate(data, protocol=protocol, **options)
 
 
 _LATER = {

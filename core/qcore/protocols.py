@@ -268,16 +268,13 @@ class Evaluator(Protocol):
 
     figure: str
 
-    def open(
-        self, contract: Contract, data: Any, *, images: Any, classes: Mapping[str, str] | None, progress: Progress
-    ) -> Tally:
+    def open(self, contract: Contract, data: Any, *, options: Mapping[str, Any], progress: Progress) -> Tally:
         """Begin to measure a model of that contract.
 
         Args:
             contract: As the model runs.
             data: Labelled data.
-            images: Where the inputs lie, if not beside it.
-            classes: Class of the model -> class of the data, where the names differ.
+            options: Its own, such as where the inputs lie.
             progress: Told what is odd.
 
         Raises:

@@ -20,6 +20,7 @@ from qcore.plugin import (
     Contract,
     EvaluatorSpec,
     FileError,
+    Option,
     PostprocessorSpec,
     Prepared,
     PreprocessorSpec,
@@ -111,9 +112,9 @@ class Accuracy:
 
     figure = "accuracy"
 
-    def open(self, contract, data, *, images, classes, progress):
+    def open(self, contract, data, *, options, progress):
         labels = json.loads(Path(data).read_text())
-        return Counting(Path(images or Path(data).parent / "clouds"), labels)
+        return Counting(Path(options.get("clouds") or Path(data).parent / "clouds"), labels)
 
     def agreement(self, pairs, *, contract=None, against="reference"):
         same = [one[0] == other[0] for one, other in pairs]
@@ -139,7 +140,13 @@ def qcore_results():
 
 @hookimpl
 def qcore_evaluators():
-    yield EvaluatorSpec(name="shapes", summary="Accuracy of classes", factory=Accuracy, task="shape")
+    yield EvaluatorSpec(
+        name="shapes",
+        summary="Accuracy of classes",
+        factory=Accuracy,
+        task="shape",
+        options=(Option("clouds", "directory of the clouds (default: clouds/ beside the labels)", None, Path),),
+    )
 
 
 CONTRACT = Contract(

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from qcore.plugin import Arrays, CalibrationData, Contract, Model, Progress, Session
+
+if TYPE_CHECKING:
+    from qcore.plugin import Host, Judge, Output, Run
+    from qcore_kit.reports import Report
+    from qcore_kit.tuning.target import Target, Tuned
 
 
 class Analyzer(Protocol):
@@ -21,7 +26,6 @@ class Analyzer(Protocol):
         Where `share` is among its keys, the part of the whole cost that is this layer's, accuracy budgets even the
         noise of their measurements out with it.
         """
-        ...
 
 
 class Reporter(Protocol):
@@ -29,7 +33,37 @@ class Reporter(Protocol):
 
     def write(self, report: Any, path: Path) -> None:
         """Write one file that stands for itself; names and captions come from files and are not to be trusted."""
-        ...
+
+
+class Tuner(Protocol):
+    """Changes what is quantized until something holds."""
+
+    def tune(
+        self, run: Run, target: Target, judge: Judge, *, options: Mapping[str, Any], folder: Path, output: Output
+    ) -> Tuned:
+        """The run that gives one file as it should be.
+
+        Args:
+            run: Of the recipe that quantizes; its calibration is shared by all that `vary` gives.
+            target: The file, and what will run it.
+            judge: Measures on the labelled data.
+            options: Its own.
+            folder: Of the results; what has to outlive an interruption can lie there.
+            output: Where to tell what was tried.
+
+        Raises:
+            CheckFailed: It cannot be made to hold.
+        """
+
+
+class Observer(Protocol):
+    """Is told what a command found."""
+
+    def begin(self, options: Mapping[str, Any], host: Host) -> None:
+        """Get ready, before the long work; raises a QcoreError where `finished` could only fail."""
+
+    def finished(self, report: Report) -> Sequence[Path]:
+        """Take what was found, a check that failed too; gives the files that it wrote."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +91,6 @@ class HasReady(Protocol):
 
     def ready(self, options: Any) -> None:
         """Raise MissingDevice where this machine has nothing that it runs on, so that no model is made in vain."""
-        ...
 
 
 @runtime_checkable
@@ -66,7 +99,6 @@ class HasExecuted(Protocol):
 
     def executed(self) -> Executed | None:
         """What the compiled model, not the file, computes in integers; None where that cannot be told."""
-        ...
 
 
 @runtime_checkable
@@ -82,7 +114,6 @@ class HasFiles(Protocol):
 
     def files(self, path: Path) -> Sequence[Path]:
         """Every file that belongs to a main file."""
-        ...
 
 
 @runtime_checkable
@@ -91,7 +122,6 @@ class HasExample(Protocol):
 
     def example(self) -> Any:
         """An input as `read` gives it, always the same, of the size that the contract's tensor has."""
-        ...
 
 
 @runtime_checkable
@@ -105,7 +135,6 @@ class HasSource(Protocol):
 
     def source(self) -> str:
         """The text of a module."""
-        ...
 
 
 @runtime_checkable
@@ -114,7 +143,6 @@ class HasExplanation(Protocol):
 
     def explain(self, raw: Any, tensor: Any) -> Iterable[tuple[str, str]]:
         """How somebody else's tensor of an input differs: (name, line about it)."""
-        ...
 
 
 @runtime_checkable
@@ -123,7 +151,6 @@ class HasVariants(Protocol):
 
     def variants(self, raw: Any) -> Iterable[tuple[str, str, Any]]:
         """What they would make of an input: (name, line about it, tensor)."""
-        ...
 
 
 @runtime_checkable
@@ -132,7 +159,6 @@ class HasQuantities(Protocol):
 
     def quantities(self, outputs: Arrays, inputs: Arrays) -> Mapping[str, tuple[Any, Callable[[tuple[int, ...]], str]]]:
         """Of one input: name -> (array, what to call the place of an index)."""
-        ...
 
 
 @runtime_checkable
@@ -159,7 +185,6 @@ class HasAgreement(Protocol):
             Figures by name, among them `agree`, the verdict, and `summary`, one line for people. Optional: `enough`,
             whether the pairs show enough for that to prove anything, and `faults`, one line for each that was found.
         """
-        ...
 
 
 @runtime_checkable
@@ -168,7 +193,6 @@ class HasReference(Protocol):
 
     def source(self, model: Model) -> Session:
         """A session of the model."""
-        ...
 
 
 @runtime_checkable
@@ -177,7 +201,6 @@ class LeavesFloat(Protocol):
 
     def leaving_float(self, model: Model, layers: Sequence[str]) -> Model:
         """The quantized model with further layers float; names as in `Model.layers`."""
-        ...
 
 
 @runtime_checkable
@@ -186,7 +209,6 @@ class HasSaturation(Protocol):
 
     def saturation(self, inputs: Sequence[Arrays], backend: str) -> Mapping[str, float]:
         """Integer layers that can saturate on x86 CPUs without VNNI -> signal-to-noise ratio of their sums in dB."""
-        ...
 
 
 @runtime_checkable
@@ -207,4 +229,3 @@ class HasComparison(Protocol):
 
         The main figure may be lower by `max_drop`, however certain that is.
         """
-        ...

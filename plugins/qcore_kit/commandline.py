@@ -6,35 +6,84 @@ import argparse
 import ast
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from qcore.plugin import Host, Output, Plan, UsageError
+from qcore.plugin import Host, Output, Plan, Spec, UsageError
 from qcore_kit.machine import CPUS, THIS
 
 if TYPE_CHECKING:
     from qcore.plugin import Recipe, Run
 
+SpecT = TypeVar("SpecT", bound=Spec[Any])
 PRECISIONS = {"fp32": "f32", "fp16": "f16"}
 """Words of the command line -> words of forms."""
-_CONVERSION = "converter:"
 
 
-def add_conversion(parser: argparse.ArgumentParser, plugins: Host) -> None:
-    """Add the options of all installed converters as flags.
+def add_options(parser: argparse.ArgumentParser, host: Host, kind: type[Spec[Any]]) -> None:
+    """Add the options of all installed components of a kind as flags; `given` reads them back.
 
     A name that several have is one flag for all where type and choices agree, `--COMPONENT.NAME` for those that differ.
     """
     from qcore.plugin import ConverterSpec, shared_options
 
-    group = parser.add_argument_group("conversion")
-    for name, (option, owners) in shared_options(plugins.specs(ConverterSpec)).items():
-        settings: dict[str, Any] = {"metavar": option.name.rpartition("_")[2].upper(), "default": None}
-        if option.type is bool:
-            settings = {"action": "store_true", "default": None}
+    group = parser.add_argument_group("conversion") if kind is ConverterSpec else parser
+    for name, (option, owners) in shared_options(host.specs(kind)).items():
         flag = f"--{name.replace('_', '-')}"
-        if flag not in parser._option_string_actions:  # a command's own flag goes before a plugin's
-            told = f"{option.help} ({', '.join(owners)})".replace("%", "%%")
-            group.add_argument(flag, dest=f"{_CONVERSION}{name}", help=told, **settings)
+        if flag in parser._option_string_actions:  # a command's own flag goes before a plugin's
+            continue
+        told = f"{option.help} ({', '.join(owners)})" if kind is ConverterSpec else option.help
+        settings: dict[str, Any] = {"metavar": "DIR" if option.type is Path else option.name.rpartition("_")[2].upper()}
+        if option.type is bool:
+            settings = {"action": "store_true"}
+        elif option.type is dict:
+            settings, told = {"action": "append", "metavar": "MODEL=DATA"}, f"{told} (repeatable)"
+        group.add_argument(flag, dest=f"{kind.kind}:{name}", default=None, help=told.replace("%", "%%"), **settings)
+
+
+def given(options: argparse.Namespace, kind: type[Spec[Any]]) -> dict[str, Any]:
+    """The options of components of a kind that were given as flags."""
+    prefix = f"{kind.kind}:"
+    texts = {name.removeprefix(prefix): value for name, value in vars(options).items() if name.startswith(prefix)}
+    return {
+        name: pairs(value, f"--{name.replace('_', '-')}") if isinstance(value, list) else value
+        for name, value in texts.items()
+        if value is not None
+    }
+
+
+def taking_part(host: Host, kind: type[SpecT], options: Mapping[str, Any]) -> list[tuple[SpecT, Any]]:
+    """The components of which an option was given, each with its settings.
+
+    Args:
+        host: Where they come from.
+        kind: Theirs.
+        options: By the names of `shared_options`.
+
+    Raises:
+        UsageError: A bad value.
+    """
+    from qcore.plugin import shared_options
+
+    shared = shared_options(host.specs(kind))
+    chosen = []
+    for spec in host.specs(kind):
+        own = {
+            option.name: value
+            for name, value in options.items()
+            for option in spec.options
+            if name in shared and spec.name in shared[name][1] and name in (option.name, f"{spec.name}.{option.name}")
+        }
+        if own:
+            chosen.append((spec, spec.typed(spec.settings(own))))
+    return chosen
+
+
+def add_conversion(parser: argparse.ArgumentParser, host: Host) -> None:
+    """Add the options of all installed converters as flags."""
+    from qcore.plugin import ConverterSpec
+
+    add_options(parser, host, ConverterSpec)
 
 
 def refuse_unused(conversion: Mapping[str, Any], plans: Iterable[Plan]) -> None:
@@ -57,20 +106,11 @@ def add_cpu(parser: argparse.ArgumentParser, told: str) -> None:
     )
 
 
-def add_report(parser: argparse.ArgumentParser) -> None:
-    """Add the flag `--report DIR`; `qcore_kit.reports.command` does what it says."""
-    parser.add_argument(
-        "--report", metavar="DIR", help="write report.html (one self-contained page) and report.json to this directory"
-    )
-
-
 def conversion(options: argparse.Namespace) -> dict[str, Any]:
     """The converters' options that were given."""
-    return {
-        name.removeprefix(_CONVERSION): value
-        for name, value in vars(options).items()
-        if name.startswith(_CONVERSION) and value is not None
-    }
+    from qcore.plugin import ConverterSpec
+
+    return given(options, ConverterSpec)
 
 
 def pairs(texts: Sequence[str], flag: str) -> dict[str, Any]:
@@ -189,18 +229,18 @@ def add_calibration(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_labels(parser: argparse.ArgumentParser) -> None:
-    """Add where the inputs of labelled data lie, and whose classes they are."""
-    parser.add_argument(
-        "--images", metavar="DIR", help="directory of the images that --data refers to (default: as the data file says)"
-    )
-    parser.add_argument(
-        "--classes",
-        action="append",
-        default=[],
-        metavar="MODEL=DATA",
-        help="map a class of the model to a differently named class of the data (repeatable)",
-    )
+def add_labels(parser: argparse.ArgumentParser, host: Host) -> None:
+    """Add the options of all installed evaluators as flags, e.g. where the inputs of labelled data lie."""
+    from qcore.plugin import EvaluatorSpec
+
+    add_options(parser, host, EvaluatorSpec)
+
+
+def labels(options: argparse.Namespace) -> dict[str, Any]:
+    """The evaluators' options that were given."""
+    from qcore.plugin import EvaluatorSpec
+
+    return given(options, EvaluatorSpec)
 
 
 def add_out(parser: argparse.ArgumentParser, *, required: bool = True) -> None:

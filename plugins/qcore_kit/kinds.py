@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from qcore.plugin import ConverterSpec, Form, Spec
 
 if TYPE_CHECKING:
-    from qcore_kit.abilities import Analyzer, Reporter  # noqa: F401 - named in the bases of the classes below
+    from qcore_kit.abilities import Analyzer, Observer, Reporter, Tuner  # noqa: F401 - bases of the classes below
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,12 +255,76 @@ class LayoutSpec(Spec[Any]):
     several: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class TunerSpec(Spec["Tuner"]):
+    """Changes what is quantized, file by file, until something holds. It takes part where its option is given.
+
+    ```python
+    from qcore.plugin import Option, hookimpl
+    from qcore_kit.kinds import TunerSpec
+    from qcore_kit.tuning.target import Tuned
+
+
+    class Sparing:
+        def tune(self, run, target, judge, *, options, folder, output):
+            kept = tuple(row["layer"] for row in run.model("quantizer").layers[: options["spare"]])
+            return Tuned(run.vary(run.recipe.exclude_layers(*kept)), kept, {"spared": len(kept)})
+
+
+    @hookimpl
+    def qcore_tuners():
+        yield TunerSpec(
+            name="sparing", summary="Leaves the first layers float", factory=Sparing,
+            options=(Option("spare", "keep so many of the first layers in float", None, int),),
+        )
+    ```
+    """
+
+    kind: ClassVar[str] = "tuner"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObserverSpec(Spec["Observer"]):
+    """Is told what a command found. It takes part where its option is given.
+
+    ```python
+    from pathlib import Path
+
+    from qcore.plugin import Option, hookimpl
+    from qcore_kit.kinds import ObserverSpec
+
+
+    class Log:
+        def begin(self, options, host):
+            self.path = options["log"]
+            self.path.touch()
+
+        def finished(self, report):
+            with self.path.open("a") as log:
+                print(report.title, report.verdict, file=log)
+            return [self.path]
+
+
+    @hookimpl
+    def qcore_observers():
+        yield ObserverSpec(
+            name="log", summary="A line for each command", factory=Log,
+            options=(Option("log", "add a line about this command to a file", None, Path),),
+        )
+    ```
+    """
+
+    kind: ClassVar[str] = "observer"
+
+
 KINDS: tuple[type[Spec[Any]], ...] = (
     AnalyzerSpec,
     LayoutSpec,
     LinterSpec,
+    ObserverSpec,
     ProbeSpec,
     ProfileSpec,
     ReporterSpec,
     ResultSpec,
+    TunerSpec,
 )

@@ -35,6 +35,8 @@ VERSION: Literal[1] = 1
 KEY = "made_by"
 """Of the recipe in the provenance of a contract."""
 ALL: Literal["all"] = "all"
+_LABELS = ("images", "classes")
+"""Options of evaluators that stand beside `file`; others stand in a table of their own."""
 
 
 class _Part(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -58,6 +60,7 @@ class _Data(_Part):
     file: str
     images: str | None = None
     classes: dict[str, str] = {}
+    options: dict[str, Any] = {}
 
 
 class _Parameters(_Part):
@@ -109,8 +112,11 @@ def document(recipe: Recipe) -> dict[str, Any]:
             _plain(wanted.options, "quantizer.options"),
         )
     if deciding:
-        images = None if deciding.images is None else _path(deciding.images, "data.images")
-        made.data = _Data(_path(deciding.data, "data.file"), images, dict(deciding.classes or {}))
+        options = dict(deciding.options)
+        images = None if options.get("images") is None else _path(options["images"], "data.images")
+        classes = dict(options.get("classes") or {})
+        more = {name: value for name, value in options.items() if name not in _LABELS}
+        made.data = _Data(_path(deciding.data, "data.file"), images, classes, _plain(more, "data.options"))
     if recipe.backend is not None:
         options = _plain(recipe.backend_options, "backend.options")
         made.backend = _Backend(_named(recipe.backend, "backend") or "", options)
@@ -152,7 +158,7 @@ def recipe_of(plain: Mapping[str, Any], where: str) -> Recipe:
         loader_options=_tuples(said.options),
         preprocess=_tuples(said.preprocess),
         quantizing=quantizing or None,
-        deciding=Labelled(data.file, data.images, data.classes or None) if data else None,
+        deciding=_labelled(data) if data else None,
         backend=backend.name if backend else None,
         backend_options=_tuples(backend.options) if backend else {},
         profile=said.profile,
@@ -162,6 +168,11 @@ def recipe_of(plain: Mapping[str, Any], where: str) -> Recipe:
         protocol=said.protocol,
         parameters={name: _tuples(each) for name, each in parameters.items() if each},
     )
+
+
+def _labelled(data: _Data) -> Labelled:
+    given = {"images": data.images, "classes": data.classes or None, **_tuples(data.options)}
+    return Labelled(data.file, {name: value for name, value in given.items() if value is not None})
 
 
 def write(recipe: Recipe, path: str | os.PathLike[str]) -> Path:

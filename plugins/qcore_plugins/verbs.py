@@ -15,7 +15,6 @@ print(found.failed.name if found.failed else "matches the checkpoint")
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -58,6 +57,7 @@ def quantize(
     backends: Sequence[str] = (),
     profile: str | None = None,
     max_drop: float | None = None,
+    report: File | None = None,
     cpu: str = THIS,
     host: Host | None = None,
 ) -> dict[str, Any]:
@@ -70,6 +70,7 @@ def quantize(
         backends: Where the files will run; by default the recipe's, or every installed one that the quantizer serves.
         profile: To write for instead of the backends' own.
         max_drop: Leave layers float until the main figure on the labelled data drops by no more than that.
+        report: Folder for a page about it, as of `--report`.
         cpu: Kind of CPU that the check runs the files as, one of `qcore_kit.machine.CPUS`.
         host: Where components of a recipe come from; the process's own by default.
 
@@ -80,26 +81,25 @@ def quantize(
         CheckFailed: A file gives something else than the network; nothing of it is written.
         UsageError: The recipe quantizes nothing, or there is no data to decide `max_drop` on.
     """
-    from qcore_plugins.commands.quantize import written
+    from qcore_kit.reports.command import observing
+    from qcore_plugins.commands.quantize import Job, written
 
     run = model if isinstance(model, Run) else model.start(host=host)
-    said = run.recipe
-    if said.quantizing is None:
+    recipe = run.recipe
+    if recipe.quantizing is None:
         raise UsageError("this recipe quantizes nothing", hint="with_quantizer(...) says with what")
-    if max_drop is not None and said.deciding is None:
+    tuning = {"max_drop": max_drop} if max_drop is not None else {}
+    if tuning and recipe.deciding is None:
         raise UsageError("max_drop needs labelled data", hint="with_data(...) says which")
-    asked = list(backends) or ([said.backend] if said.backend else [])
-    options = argparse.Namespace(
-        out=os.fspath(folder),
-        cpu=cpu,
-        max_drop=max_drop,
-        data=said.deciding and said.deciding.data,
-        explain=False,
-        write_recipe=None,
-        report=None,
-        argv=(),
+    job = Job(
+        Path(folder),
+        backends or ([recipe.backend] if recipe.backend else []),
+        profile or recipe.profile,
+        cpu,
+        tuning=tuning,
+        observers=observing(run.host, {} if report is None else {"report": report}),
     )
-    return written(run, options, Output(json=True, quiet=True), backends=asked, profile=profile or said.profile)
+    return written(run, job, Output(json=True, quiet=True))
 
 
 def evaluate_part(
@@ -124,7 +124,7 @@ def evaluate_part(
     if not 1 <= place <= count:
         raise UsageError(f"place {place}: there are parts 1 to {count}")
     run = _recipe(model).start(host=host)
-    return partial.evaluated(run, Judge(run.host, data, **labels), place, count, file)
+    return partial.evaluated(run, Judge(run.host, data, labels), place, count, file)
 
 
 def merge_parts(
@@ -138,7 +138,7 @@ def merge_parts(
     from qcore_plugins.commands import partial
 
     run = _recipe(model).start(host=host)
-    return partial.merged(run, Judge(run.host, data, **labels), [os.fspath(file) for file in files], sections=False)
+    return partial.merged(run, Judge(run.host, data, labels), [os.fspath(file) for file in files], sections=False)
 
 
 def compare(

@@ -4,19 +4,18 @@ import base64
 import importlib.util
 import json
 import shutil
-from argparse import Namespace
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 import qcore
-from qcore.cli.console import Output
 from qcore.plugin import PluginError, UsageError, hookimpl
 from qcore_kit.kinds import ReporterSpec
-from qcore_kit.reports import Bars, Picture, Pictures, Ranges, Report, Section, Table, Text
+from qcore_kit.reports import Bars, Picture, Pictures, Report, Section
 from qcore_kit.reports import writing as reporting
 from qcore_kit.reports.about import about
-from qcore_kit.reports.command import commands, show
+from qcore_kit.reports.command import Observers
 from qcore_plugins.commands.quantize_page import Page, Written
 
 ONNXRUNTIME = ("--quantizer", "onnxruntime", "--backend", "onnxruntime")
@@ -220,31 +219,6 @@ def test_report_json_is_json_whatever_the_figures_are():
     assert told["result"] == {"array": [0, 1]}
 
 
-def test_the_terminal_shows_figures_but_no_listings(capsys):
-    listing = Table(("n",), [(str(number),) for number in range(500)], folded=True)
-    shown = [
-        Table(("name", "value"), [("AP", 0.25), ("AP50", None)], verdicts=("pass", "fail")),
-        Bars(["worst", "best"], [10.0, 20.0], "dB", "noise", limit=15),
-        Ranges({"inference": (1.0, 2.0, 3.0)}, "ms"),
-        Pictures([("street.jpg: 2 missed", [Picture(b"", "labels")])]),
-        Text("a remark"),
-        listing,
-    ]
-    show(
-        Report("title", "fail", "Something is wrong.", [Section("One", shown), Section("Two", [listing])], {}), Output()
-    )
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "FAIL: Something is wrong."
-    assert len(lines) < 25
-    words = [line.split() for line in lines]
-    assert ["ok", "AP", "0.25"] in words
-    assert ["FAIL", "AP50"] in words
-    assert ["worst", "█" * 15, "10", "!"] in words
-    assert ["inference", "2", "[1,", "3]"] in words
-    assert "street.jpg: 2 missed (labels)" in lines
-    assert "Two" not in lines
-
-
 def test_contracts_of_several_files_stand_side_by_side_where_they_differ(exported, int8):
     contracts = {"float": qcore.load(exported).contract, "int8": qcore.load(int8).contract}
     contract, recipe = about(contracts)
@@ -261,7 +235,7 @@ def test_the_command_that_a_contract_tells_of_names_the_layers_left_float(int8):
     contract = qcore.load(int8).contract
     said = {**contract.provenance["quantization"], "left_float": ["model.1.conv", "model.2.conv"]}
     contract = replace(contract, provenance={**contract.provenance, "quantization": said})
-    typed, told = commands(Namespace(argv=("eval", "my model.onnx")), {"my model.onnx": contract})
+    typed, told = Observers((), ("eval", "my model.onnx")).commands({"my model.onnx": contract})
     assert typed == "qcore eval 'my model.onnx'"
     assert "-q exclude=model.1.conv,model.2.conv" in told
     assert ("left float", "model.1.conv, model.2.conv") in about(contract)[1].blocks[0].rows
@@ -274,7 +248,7 @@ def test_an_accuracy_budget_is_shown_with_its_trials_and_layers(int8):
     report = {"file": str(int8), "parity": parity, "budget": budget}
     ranked = [{"layer": "b", "own_db": 9.0}, {"layer": "a", "own_db": 20.0}]
     one = Written("onnxruntime", report, qcore.load(int8).contract, [int8], ranked)
-    made = Page(Namespace(argv=()), Namespace(weights="w.pt")).made([one], report)
+    made = Page(Path("w.pt")).made([one], report)
     assert made.verdict == "pass"
     assert "AP 0.4900 against 0.5000 in float, 1 layer left float" in made.summary
     sections = {section.title: section.blocks for section in made.sections}
@@ -285,7 +259,7 @@ def test_an_accuracy_budget_is_shown_with_its_trials_and_layers(int8):
     assert left.text == "b"
     assert (sections["Sensitivity"][0].labels, sections["Sensitivity"][0].limit) == (["b", "a"], 20.0)
     unchecked = replace(one, report={key: value for key, value in report.items() if key != "parity"})
-    assert Page(Namespace(argv=()), Namespace(weights="w.pt")).made([unchecked], report).verdict == "note"
+    assert Page(Path("w.pt")).made([unchecked], report).verdict == "note"
 
 
 def test_a_page_of_an_empty_run_is_a_page(run, int8, pictures, tmp_path):

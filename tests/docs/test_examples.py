@@ -65,9 +65,7 @@ def test_their_components_do_what_they_say(example, tmp_path, capsys):
     written = create["format"]().write(text_model(), tmp_path / "a.tiny")
     assert create["format"]().sniff(written[0])
     assert create["format"]().open(written[0]) == "ab abc"
-    tally = create["evaluator"]().open(
-        None, {1: False, 2: True, 3: False}, images=None, classes=None, progress=Silent()
-    )
+    tally = create["evaluator"]().open(None, {1: False, 2: True, 3: False}, options={}, progress=Silent())
     for place, item in enumerate(tally.items):
         tally.add(place, item, item > 1)
     assert tally.figures() == {"accuracy": 2 / 3}
@@ -79,6 +77,14 @@ def test_their_components_do_what_they_say(example, tmp_path, capsys):
     create["reporter"]().write(SimpleNamespace(title="a", verdict="pass", summary="b"), tmp_path / "a.txt")
     assert (tmp_path / "a.txt").read_text() == "a: pass. b"
     assert create["profile"]().profile.name == "tiny"
+    observer = create["observer"]()
+    observer.begin({"log": tmp_path / "log"}, qcore.plugins)
+    assert observer.finished(SimpleNamespace(title="a", verdict="pass")) == [tmp_path / "log"]
+    assert (tmp_path / "log").read_text() == "a pass\n"
+    run = SimpleNamespace(recipe=qcore.recipe("a").with_quantizer("q", calibration=()), vary=lambda recipe: recipe)
+    run.model = lambda _: SimpleNamespace(layers=({"layer": "one"}, {"layer": "two"}))
+    tuned = create["tuner"]().tune(run, None, None, options={"spare": 1}, folder=tmp_path, output=None)
+    assert (tuned.left_float, tuned.run.quantizing.options) == (("one",), {"exclude": ("one",)})
     create["result"]().draw(None, 2.5, tmp_path / "depth.txt")
     assert create["result"]().records(2.5) == [{"depth": 2.5}]
     assert (tmp_path / "depth.txt").read_text() == "2.5 m"

@@ -198,14 +198,12 @@ class LoaderSpec(Spec["Loader"]):
     ```python
     from qcore.plugin import Form, LoaderSpec, Model, Option, hookimpl
 
-
     class MyNet:
         def matches(self, content):
             return "MyNet" if "mynet" in content else None
 
         def load(self, content, *, options):
             return Model(Form("text"), content["mynet"][: options["words"]], contract=None)
-
 
     @hookimpl
     def qcore_loaders():
@@ -234,12 +232,10 @@ class QuantizerSpec(Spec["Quantizer"]):
     ```python
     from qcore.plugin import Form, QuantizerSpec, hookimpl
 
-
     class Rounding:
         def quantize(self, model, *, calibration, options, progress):
             step = max(max(batch["x"]) for batch in calibration) / 127
             return model.evolve(form=Form("text", encoding="native"), module=[round(x / step) for x in model.module])
-
 
     @hookimpl
     def qcore_quantizers():
@@ -263,11 +259,9 @@ class ConverterSpec(Spec["Converter"]):
     ```python
     from qcore.plugin import ConverterSpec, Form, hookimpl
 
-
     class Upper:
         def convert(self, model, *, options, progress):
             return model.evolve(form=Form("capitals"), module=model.module.upper())
-
 
     @hookimpl
     def qcore_converters():
@@ -295,7 +289,6 @@ class BackendSpec(Spec["Backend"]):
     ```python
     from qcore.plugin import BackendSpec, Form, hookimpl
 
-
     class Session:
         executed_precision = "f32"
 
@@ -305,11 +298,9 @@ class BackendSpec(Spec["Backend"]):
         def run(self, inputs):
             return {"y": self.factor * inputs["x"]}
 
-
     class Tiny:
         def compile(self, model, *, options):
             return Session(model.module)
-
 
     @hookimpl
     def qcore_backends():
@@ -333,7 +324,6 @@ class FormatSpec(Spec["Format"]):
     ```python
     from qcore.plugin import Form, FormatSpec, hookimpl
 
-
     class Text:
         def sniff(self, path):
             return path.read_bytes()[:5] == b"tiny "
@@ -354,7 +344,6 @@ class FormatSpec(Spec["Format"]):
             path.write_text(f"tiny {model.module}")
             return [path]
 
-
     @hookimpl
     def qcore_formats():
         yield FormatSpec(name="tiny", summary="Tiny files", factory=Text, suffix=".tiny")
@@ -373,7 +362,6 @@ class PreprocessorSpec(Spec["Preprocessor"]):
     import numpy as np
     from qcore.plugin import Prepared, PreprocessorSpec, hookimpl
 
-
     class Columns:
         def __init__(self, params, inputs):
             self.scale, self.name = params.get("scale", 1.0), inputs[0].name
@@ -386,7 +374,6 @@ class PreprocessorSpec(Spec["Preprocessor"]):
 
         def prepare(self, raw):
             return Prepared({self.name: raw[None] * self.scale}, len(raw))
-
 
     @hookimpl
     def qcore_preprocessors():
@@ -411,14 +398,12 @@ class PostprocessorSpec(Spec["Postprocessor"]):
     ```python
     from qcore.plugin import PostprocessorSpec, hookimpl
 
-
     class Largest:
         def __init__(self, params, outputs, classes):
             self.name, self.classes = outputs[0].name, classes
 
         def __call__(self, outputs, contexts):
             return [self.classes[row.argmax()] for row in outputs[self.name]]
-
 
     @hookimpl
     def qcore_postprocessors():
@@ -443,7 +428,6 @@ class EvaluatorSpec(Spec["Evaluator"]):
     ```python
     from qcore.plugin import EvaluatorSpec, hookimpl
 
-
     class Counting:
         def __init__(self, labels):
             self.items, self.labels, self.right = list(labels), list(labels.values()), []
@@ -454,13 +438,11 @@ class EvaluatorSpec(Spec["Evaluator"]):
         def figures(self):
             return {"accuracy": sum(self.right) / len(self.right)}
 
-
     class Accuracy:
         figure = "accuracy"
 
-        def open(self, contract, data, *, images, classes, progress):
+        def open(self, contract, data, *, options, progress):
             return Counting(data)
-
 
     @hookimpl
     def qcore_evaluators():
@@ -479,12 +461,10 @@ class VerifierSpec(Spec["Verifier"]):
     ```python
     from qcore.plugin import CheckFailed, VerifierSpec, hookimpl
 
-
     class SameLength:
         def check(self, step, before, after, *, options, host, progress):
             if len(before.module) != len(after.module):
                 raise CheckFailed(f"converter {step.name} loses something")
-
 
     @hookimpl
     def qcore_verifiers():
@@ -502,7 +482,6 @@ class CommandSpec(Spec["Command"]):
     ```python
     from qcore.plugin import CommandSpec, hookimpl
 
-
     class Greet:
         example = "qcore greet world"
 
@@ -512,7 +491,6 @@ class CommandSpec(Spec["Command"]):
         def run(self, options, output, host):
             output.say(f"Hello, {options.whom}: {len(host.plugins())} plugins are here.")
             return 0
-
 
     @hookimpl
     def qcore_commands():

@@ -61,15 +61,13 @@ class Judge:
     Attributes:
         plugins: Where components come from.
         data: What the evaluator reads.
-        images: Where the inputs lie, if not beside it.
-        classes: Class of the model -> class of the data, where the names differ.
+        options: Of the evaluator.
         progress: Shown over the data.
     """
 
     plugins: Host
     data: Any
-    images: Any = None
-    classes: Mapping[str, str] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
     progress: Progress = field(default_factory=Silent)
 
     def protocol(self, contract: Contract) -> str | None:
@@ -79,8 +77,8 @@ class Judge:
     def open(self, contract: Contract) -> Tally:
         """A tally for a model of that contract; errors as in `protocols.Evaluator.open`."""
         spec = evaluator(contract.task, self.plugins)
-        settings = {"images": self.images, "classes": self.classes, "progress": self.progress}
-        return guarded(spec, spec.create().open(contract, self.data, **settings))
+        options = spec.typed(spec.settings(self.options))
+        return guarded(spec, spec.create().open(contract, self.data, options=options, progress=self.progress))
 
     def fill(self, tally: Tally, predictor: Predictor, places: Sequence[int] | None = None) -> None:
         """Run the inputs at those places, all by default, and add up the results; what cannot be read is skipped."""

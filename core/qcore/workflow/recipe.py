@@ -44,13 +44,11 @@ class Labelled:
 
     Attributes:
         data: What the evaluator reads.
-        images: Where the inputs lie, if not beside it.
-        classes: Class of the model -> class of the data, where the names differ.
+        options: Of the evaluator.
     """
 
     data: Any
-    images: Any = None
-    classes: Mapping[str, str] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -123,9 +121,9 @@ class Recipe:
         """Leave the model as it is."""
         return replace(self, quantizing=None, profile=None)
 
-    def with_data(self, data: Any, *, images: Any = None, classes: Mapping[str, str] | None = None) -> Recipe:
+    def with_data(self, data: Any, **options: Any) -> Recipe:
         """Let quantizers and tuners decide on labelled data; the arguments are those of `Labelled`."""
-        return replace(self, deciding=Labelled(data, images, classes))
+        return replace(self, deciding=Labelled(data, options))
 
     def exclude_layers(self, *patterns: str) -> Recipe:
         """Leave further layers float.

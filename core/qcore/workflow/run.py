@@ -198,28 +198,26 @@ class Run:
         data: Any,
         *,
         protocol: str | None = None,
-        images: Any = None,
-        classes: Mapping[str, str] | None = None,
         sections: bool = False,
+        **options: Any,
     ) -> Evaluation:
         """Measure on labelled data.
 
         Args:
             data: What the evaluator of the model's task reads.
             protocol: Of the contract, instead of the recipe's.
-            images: Where the inputs lie, if not beside it.
-            classes: Class of the model -> class of the data, where the names differ.
             sections: Whether to collect what a report shows.
+            **options: Of the evaluator.
         """
         run = self if protocol is None else self.vary(self.recipe.with_protocol(protocol))
-        judge = Judge(self.host, data, images, classes, self.progress)
+        judge = Judge(self.host, data, options, self.progress)
         return judge.evaluation(run.predictor(), run.recipe.protocol, sections=sections)
 
     @cached_property
     def judge(self) -> Judge | None:
         """Measures on the labelled data that the recipe decides on."""
         given = self.recipe.deciding
-        return Judge(self.host, given.data, given.images, given.classes, self.progress) if given else None
+        return Judge(self.host, given.data, given.options, self.progress) if given else None
 
     def calibration(self) -> Calibration:
         """The inputs that the quantizer is given."""
@@ -365,7 +363,7 @@ class Run:
         if not isinstance(spec, QuantizerSpec):
             return ()
         wanted, deciding = self._wanted, self.recipe.deciding
-        labelled = (deciding.data, deciding.images, deciding.classes) if deciding else ()
+        labelled = (deciding.data, deciding.options) if deciding else ()
         return self._memory.key((wanted.calibration, wanted.limit, wanted.seed, labelled))
 
     @property

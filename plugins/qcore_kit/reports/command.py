@@ -1,53 +1,77 @@
-"""`--report DIR`: a command's findings as a page, as data, and as text on the terminal."""
+"""What commands tell observers, such as the one of `--report`."""
 
 from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import qcore
 from qcore.plugin import Contract, Output, counted
-from qcore_kit import machine
-from qcore_kit.commandline import add_report
-from qcore_kit.reports import Bars, Block, Pictures, Ranges, Report, Table, Text
-from qcore_kit.reports import writing as reporting
+from qcore_kit import commandline, machine
+from qcore_kit.kinds import ObserverSpec
+from qcore_kit.reports import Report
 
-__all__ = ["add_report", "commands", "facts", "keep", "ready", "show"]
+if TYPE_CHECKING:
+    from qcore_kit.abilities import Observer
 
 SIGNS = {"pass": "ok", "note": "note", "fail": "FAIL", "none": ""}
 """What stands before a row or a line that was judged."""
-BARS, WIDTH = 12, 30
-"""Bars that are shown, and the columns that the longest takes."""
 
 
-def ready(options: argparse.Namespace, plugins: qcore.Host) -> bool:
-    """Whether a report is wanted; called before the long work, so that it does not end in an error.
+@dataclass(frozen=True)
+class Observers:
+    """Those that are to be told what a command finds; none is false.
+
+    Attributes:
+        told: Each with its spec.
+        argv: The arguments of the command, for its report; empty from a script.
+    """
+
+    told: Sequence[tuple[ObserverSpec, Observer]] = ()
+    argv: Sequence[str] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.told)
+
+    def tell(self, report: Report, output: Output) -> None:
+        """Give all of them the report, and say which files they wrote."""
+        for spec, observer in self.told:
+            files = observer.finished(report)
+            output.note(f"{spec.name}: {', '.join(map(str, files))}")
+
+    def commands(self, contracts: Mapping[str, Contract]) -> list[str]:
+        """The command line as it was typed, and for each quantized file the one that its contract tells of."""
+        said = ((name, contract.provenance) for name, contract in contracts.items())
+        typed = [shlex.join(["qcore", *self.argv])] if self.argv else []
+        return [*typed, *(_quantize(name, provenance) for name, provenance in said if "quantization" in provenance)]
+
+
+def add_observers(parser: argparse.ArgumentParser, host: qcore.Host) -> None:
+    """Add the options of all installed observers as flags, such as `--report`."""
+    commandline.add_options(parser, host, ObserverSpec)
+
+
+def begun(options: argparse.Namespace, host: qcore.Host) -> Observers:
+    """The observers of a command; see `observing`."""
+    return observing(host, commandline.given(options, ObserverSpec), options.argv)
+
+
+def observing(host: qcore.Host, options: Mapping[str, Any], argv: Sequence[str] = ()) -> Observers:
+    """The observers of which an option is given, ready; called before the long work, so that it does not end in vain.
 
     Raises:
-        QcoreError: As `qcore_kit.reports.writing.ready`.
+        QcoreError: As their `begin`.
     """
-    if options.report is None:
-        return False
-    reporting.ready(options.report, plugins)
-    return True
-
-
-def keep(report: Report, options: argparse.Namespace, output: Output, plugins: qcore.Host) -> None:
-    """Write the report where `--report` says, and tell where it is."""
-    files = reporting.write(report, options.report, plugins)
-    output.note(f"report: {', '.join(map(str, files))}")
-
-
-def commands(options: argparse.Namespace, contracts: Mapping[str, Contract]) -> list[str]:
-    """The command line as it was typed, and for each quantized file the one that its contract tells of."""
-    told = ((name, contract.provenance) for name, contract in contracts.items())
-    return [
-        shlex.join(["qcore", *options.argv]),
-        *(_quantize(name, said) for name, said in told if "quantization" in said),
-    ]
+    told = []
+    for spec, settings in commandline.taking_part(host, ObserverSpec, options):
+        observer = spec.create()
+        observer.begin(settings, host)
+        told.append((spec, observer))
+    return Observers(told, argv)
 
 
 def facts() -> dict[str, str]:
@@ -61,62 +85,6 @@ def facts() -> dict[str, str]:
         "cpu": f"{cpu['model']}{flags}, {cpu['cores']} cores",
         **({"gpu": gpus} if gpus else {}),
     }
-
-
-def show(report: Report, output: Output) -> None:
-    """The report on the terminal: figures as text, folded listings, curves and pictures left to the page."""
-    if output.json:
-        return
-    sign = SIGNS[report.verdict]
-    output.say(f"{sign}: {report.summary}" if sign else report.summary)
-    for section in report.sections:
-        lines = [block for block in section.blocks if _shown(block)]
-        if not lines:
-            continue
-        output.say(f"\n{section.title}")
-        if section.text:
-            output.say(section.text)
-        for block in lines:
-            _print(block, output)
-
-
-def _shown(block: Block) -> bool:
-    return isinstance(block, Table | Bars | Ranges | Pictures | Text) and not getattr(block, "folded", False)
-
-
-def _print(block: Block, output: Output) -> None:
-    if isinstance(block, Table):
-        judged = bool(block.verdicts)
-        rows = [[_cell(cell) for cell in row] for row in block.rows]
-        if judged:
-            rows = [[SIGNS[verdict], *row] for verdict, row in zip(block.verdicts, rows, strict=True)]
-        heads = [column.upper() for column in block.columns]
-        output.table(block.title, ["", *heads] if judged else heads, rows)
-    elif isinstance(block, Bars):
-        output.table(block.title, ("", "", block.unit), list(_bars(block)))
-    elif isinstance(block, Ranges):
-        spreads = [
-            (label, _cell(mid), f"[{_cell(low)}, {_cell(high)}]") for label, (low, mid, high) in block.rows.items()
-        ]
-        output.table(block.title, ("", block.unit, ""), spreads)
-    elif isinstance(block, Pictures):
-        for heading, pictures in block.rows:
-            output.say(f"{heading} ({', '.join(picture.caption for picture in pictures)})")
-    elif isinstance(block, Text):
-        output.say(block.text)
-
-
-def _bars(block: Bars) -> Iterator[tuple[str, str, str]]:
-    longest = max((abs(value) for value in block.values), default=0) or 1
-    for label, value in list(zip(block.labels, block.values, strict=True))[:BARS]:
-        mark = "" if block.limit is None or value >= block.limit else " !"
-        yield label, "█" * max(1, round(WIDTH * abs(value) / longest)), f"{_cell(value)}{mark}"
-    if (more := len(block.labels) - BARS) > 0:
-        yield f"and {more} more", "", ""
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _quantize(name: str, provenance: Mapping[str, Any]) -> str:

@@ -1,8 +1,9 @@
-"""One file that quantization is to write."""
+"""One file that quantization is to write, and what a tuner makes of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,3 +33,20 @@ class Target:
     def recipe(self, recipe: Recipe) -> Recipe:
         """The recipe, ending here."""
         return recipe.with_backend(None if self.goal else self.backend, profile=self.profile)
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a tuner came to.
+
+    Attributes:
+        run: Gives the file.
+        left_float: Layers that it left float, as `Model.layers` names them.
+        report: What is printed of it, as plain data.
+        ranked: All layers with what they cost, the worst first, where it knows.
+    """
+
+    run: Run
+    left_float: tuple[str, ...] = ()
+    report: Mapping[str, Any] = field(default_factory=dict)
+    ranked: Sequence[Mapping[str, Any]] = ()

@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from qcore.plugin import Contract, Host, Judge, Output, UsageError, counted, require
+from qcore.plugin import Contract, Evaluation, Host, Judge, Output, UsageError, counted, require
 from qcore_kit import commandline
-from qcore_kit.commandline import pairs
 from qcore_kit.describing import figures as rows
+from qcore_kit.kinds import ObserverSpec
 from qcore_kit.reports import Report, Section, Table
 from qcore_kit.reports import command as reporting
 from qcore_kit.reports.about import about
@@ -25,10 +25,9 @@ def evaluate(options: argparse.Namespace, output: Output, run: Run) -> int:
     """Measure once, then print or report."""
     share = _share(options)
     require(options.data)
-    wanted = reporting.ready(options, run.host)
+    observers = reporting.begun(options, run.host)
     run = run.vary(run.recipe.with_protocol(options.protocol))
-    classes = pairs(options.classes, "--classes") or None
-    judge = Judge(run.host, options.data, options.images, classes, output.progress)
+    judge = Judge(run.host, options.data, commandline.labels(options), output.progress)
     if share:
         place, count = share
         written = partial.evaluated(run, judge, place, count, options.out)
@@ -36,9 +35,9 @@ def evaluate(options: argparse.Namespace, output: Output, run: Run) -> int:
         output.result({"file": options.out, "part": place, "of": count, "inputs": written}) if output.json else None
         return 0
     found = (
-        partial.merged(run, judge, options.merge, wanted)
+        partial.merged(run, judge, options.merge, bool(observers))
         if options.merge
-        else judge.evaluation(run.predictor(), options.protocol, sections=wanted)
+        else judge.evaluation(run.predictor(), options.protocol, sections=bool(observers))
     )
     contract = found.contract
     said = {
@@ -56,9 +55,9 @@ def evaluate(options: argparse.Namespace, output: Output, run: Run) -> int:
         output.result(said)
     else:
         output.table("", ("", ""), rows(said))
-    if wanted:
-        page = _page(options, said, found.name or "", run.contract(), found.sections)
-        reporting.keep(page, options, output, run.host)
+    if observers:
+        commands = observers.commands({options.model: run.contract()})
+        observers.tell(_page(options.model, said, found, run.contract(), commands), output)
     return 0
 
 
@@ -74,7 +73,7 @@ def _share(options: argparse.Namespace) -> tuple[int, int] | None:
         return None
     if not options.out:
         raise UsageError("--part needs -o FILE: where its results go")
-    if options.report:
+    if commandline.given(options, ObserverSpec):
         raise UsageError("--part has no figures to report", hint="give --report with --merge")
     return partial.share(options.part)
 
@@ -86,27 +85,26 @@ def _sizes(contract: Contract) -> dict[str, Any]:
     return {"inputs": {tensor.name: list(tensor.shape) for tensor in contract.inputs}}
 
 
-def _page(
-    options: argparse.Namespace, said: dict[str, Any], name: str, contract: Contract, sections: Sequence[Section]
-) -> Report:
+def _page(model: str, said: dict[str, Any], found: Evaluation, contract: Contract, commands: Sequence[str]) -> Report:
     told = ("imgsz", "backend", "executed_precision", "protocol", "data")
     run_on = [(key.replace("_", " "), value) for key, value in rows(said) if key in told]
     run_on += [(key, ", ".join(f"{name}={value}" for name, value in said[key].items())) for key in STEPS]
     skipped = len(said.get("skipped", ()))
     left_out = f"; {skipped} inputs could not be read and are left out" if skipped else ""
+    name = found.name or ""
     main = f"{name} {said[name]:.4f} " if isinstance(said.get(name), float) else ""
     return Report(
-        title=f"eval: {options.model}",
+        title=f"eval: {model}",
         verdict="note" if skipped else "none",
-        summary=f"{main}on {options.data}, {said['executed_precision']} on {said['backend']}, "
+        summary=f"{main}on {said['data']}, {said['executed_precision']} on {said['backend']}, "
         f"protocol {said['protocol']}{left_out}.",
         sections=[
             *about(contract),
             Section("Run", [Table(("", ""), run_on)]),
-            *(sections or [Section("Accuracy", [Table(("", ""), rows(said))])]),
+            *(found.sections or [Section("Accuracy", [Table(("", ""), rows(said))])]),
         ],
         document=said,
-        commands=reporting.commands(options, {options.model: contract}),
+        commands=commands,
         facts=reporting.facts(),
     )
 
@@ -122,7 +120,7 @@ class Evaluate:
         parser.add_argument(
             "--data", required=True, metavar="FILE", help="labelled data, e.g. a COCO json or a data.yaml"
         )
-        commandline.add_labels(parser)
+        commandline.add_labels(parser, host)
         parser.add_argument(
             "--protocol",
             metavar="NAME",
@@ -139,7 +137,7 @@ class Evaluate:
         )
         parser.add_argument("-o", "--out", metavar="FILE", help="file for the results of --part")
         commandline.add_runtime(parser)
-        commandline.add_report(parser)
+        reporting.add_observers(parser, host)
         commandline.add_conversion(parser, host)
 
     def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:

@@ -146,6 +146,6 @@ def _identity(run: Run, judge: Judge, tally: Tally) -> dict[str, Any]:
         "model": sha256(run.recipe.file),
         "data": sha256(Path(str(judge.data))),
         "contract": contract.to_json(),
-        "classes": dict(judge.classes or {}),
+        "classes": dict(judge.options.get("classes") or {}),
         "inputs": hashlib.sha256("\n".join(Path(str(item)).name for item in tally.items).encode()).hexdigest(),
     }

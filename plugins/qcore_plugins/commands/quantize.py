@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,10 @@ from qcore.plugin import (
 )
 from qcore_kit import commandline, recipes
 from qcore_kit.commandline import pairs, refuse_unused
+from qcore_kit.kinds import TunerSpec
+from qcore_kit.machine import THIS
 from qcore_kit.reports import command as reporting
-from qcore_kit.tuning.target import Target
+from qcore_kit.tuning.target import Target, Tuned
 from qcore_plugins.commands import proving
 from qcore_plugins.commands.quantize_page import Page, Written
 
@@ -29,71 +32,98 @@ if TYPE_CHECKING:
     from qcore.plugin import Model, Recipe, Run
 
 
+@dataclass(frozen=True)
+class Job:
+    """What is to be written of a recipe that quantizes.
+
+    Attributes:
+        folder: Where the files go.
+        backends: Where they will run; none for every installed one that the quantizer serves.
+        profile: To write for instead of the backends' own.
+        cpu: Kind of CPU that the parity check runs them as, one of `machine.CPUS`.
+        explain: Whether to print what was decided for each layer.
+        recipe_file: Where the recipe goes; None writes none.
+        tuning: Options of tuners, by the names of `shared_options`.
+        observers: Those that are told what came of it.
+    """
+
+    folder: Path
+    backends: Sequence[Any] = ()
+    profile: str | None = None
+    cpu: str = THIS
+    explain: bool = False
+    recipe_file: str | None = None
+    tuning: Mapping[str, Any] = field(default_factory=dict)
+    observers: reporting.Observers = field(default_factory=reporting.Observers)
+
+
 def quantize(options: argparse.Namespace, output: Output, host: Host) -> int:
     """Calibrate or train once, then write, check and report each target's file."""
     limit = options.calib_limit
     if limit is not None and limit < 1:
         raise UsageError(f"--calib-limit {limit} is not a positive number")
-    if options.max_drop is not None and not options.data:
-        raise UsageError("--max-drop needs --data FILE: labelled data to measure on")
+    tuning = commandline.given(options, TunerSpec)
+    if tuning and not options.data:
+        flag = next(iter(tuning)).replace("_", "-")
+        raise UsageError(f"--{flag} needs --data FILE: labelled data to measure on")
     run = _recipe(options, host).start(progress=output.progress, host=host)
-    document = written(run, options, output, backends=options.backend, profile=options.target)
+    job = Job(
+        Path(options.out),
+        options.backend or (),
+        options.target,
+        options.cpu,
+        options.explain,
+        options.write_recipe,
+        tuning,
+        reporting.begun(options, host),
+    )
+    document = written(run, job, output)
     if output.json:
         output.result(document)
     return 0
 
 
-def written(
-    run: Run,
-    options: argparse.Namespace,
-    output: Output,
-    *,
-    backends: Sequence[str] | None,
-    profile: str | None,
-) -> dict[str, Any]:
+def written(run: Run, job: Job, output: Output) -> dict[str, Any]:
     """Quantize; gives what `--json` prints.
 
     Args:
-        run: Of a recipe that quantizes; its backend and profile give way to those of the targets.
-        options: `out`, `cpu`, `max_drop`, `data`, `explain`, `write_recipe`, `report` and `argv`.
+        run: Of a recipe that quantizes; its backend and profile give way to those of the job.
+        job: What is to be written.
         output: Where it is told.
-        backends: Where the files will run; none for every installed one that the quantizer serves.
-        profile: To write for instead of the backends' own.
     """
     run, host = run.vary(run.recipe.with_backend(None)), run.host
-    targets = _targets(run, backends, profile)
-    _require_cpu(options.cpu, targets, host)
+    targets = _targets(run, job.backends, job.profile)
+    _require_cpu(job.cpu, targets, host)
+    tuners = commandline.taking_part(host, TunerSpec, job.tuning)
     plans = [target.of(run).plan(target.goal) for target in targets]
     refuse_unused(run.recipe.conversion, plans)
     for plan in plans:
         plan.require()
-    output_directory(options.out)
-    page = Page(options, run.recipe.file) if reporting.ready(options, host) else None
-    proof = proving.Proof.begun(output, run, options.cpu)
+    output_directory(job.folder)
+    page = Page(run.recipe.file, job.observers.commands({}))
+    proof = proving.Proof.begun(output, run, job.cpu)
     run.model("quantizer")
-    several = len(targets) > 1
     try:
-        done = [_written(options, output, run, target, several, proof) for target in targets]
+        done = [_written(job, output, run, target, tuners, proof, len(targets) > 1) for target in targets]
     except CheckFailed as error:
-        if page:
-            reporting.keep(page.failed(error, run.model("quantizer").contract), options, output, host)
+        if job.observers:
+            job.observers.tell(page.failed(error, run.model("quantizer").contract), output)
         raise
-    kept = _keep_table(options, output, run)
-    if options.write_recipe:
+    kept = _keep_table(job.folder, output, run)
+    if job.recipe_file:
         final = targets[0].recipe(run.recipe) if len(targets) == 1 else run.recipe
-        kept["recipe"] = str(recipes.write(recipes.portable(final), options.write_recipe))
+        kept["recipe"] = str(recipes.write(recipes.portable(final), job.recipe_file))
         output.say(f"{kept['recipe']}: the recipe; qcore run does it again")
     reports = [each.report for each in done]
     document = {**(reports[0] if len(reports) == 1 else {"files": reports}), **kept}
-    if page:
-        reporting.keep(page.made(done, document), options, output, host)
+    if job.observers:
+        job.observers.tell(page.made(done, document), output)
     return document
 
 
 def _require_cpu(cpu: str, targets: Sequence[Target], plugins: Host) -> None:
     """Refuse a kind of CPU that no target's backend computes as."""
     from qcore_kit.comparison.saturation import cannot_run_as, options
-    from qcore_kit.machine import THIS
 
     if cpu != THIS and not any(options(target.backend, cpu) for target in targets):
         names = ", ".join(target.name for target in targets)
@@ -105,9 +135,7 @@ def _recipe(options: argparse.Namespace, host: Host) -> Recipe:
     recipe = commandline.begun(options, host)
     if options.data:
         require(options.data)
-        recipe = recipe.with_data(
-            options.data, images=options.images, classes=pairs(options.classes, "--classes") or None
-        )
+        recipe = recipe.with_data(options.data, **commandline.labels(options))
     return recipe.with_quantizer(
         _quantizer(options, host),
         calibration=options.calib,
@@ -147,7 +175,7 @@ def _settings(options: argparse.Namespace, file: Path) -> dict[str, Any]:
     return settings
 
 
-def _targets(run: Run, asked: Sequence[str] | None, profile: str | None) -> list[Target]:
+def _targets(run: Run, asked: Sequence[Any], profile: str | None) -> list[Target]:
     """The backends asked for, or the profile asked for, or every installed backend that the quantizer serves."""
     from qcore.plugin import bundled
     from qcore_kit.kinds import ProfileSpec
@@ -186,28 +214,29 @@ def _serves(run: Run, backend: BackendSpec) -> bool:
 
 
 def _written(
-    options: argparse.Namespace,
+    job: Job,
     output: Output,
     run: Run,
     target: Target,
-    several: bool,
+    tuners: Sequence[tuple[TunerSpec, Any]],
     proof: proving.Proof,
+    several: bool,
 ) -> Written:
     from qcore.plugin import save_model
 
-    folder = Path(options.out) / target.name if several else Path(options.out)
+    folder = job.folder / target.name if several else job.folder
     report: dict[str, Any] = {}
-    ranked: list[dict[str, Any]] = []
-    ended = target.of(run)
-    if options.max_drop is not None and run.judge is not None:
-        from qcore_kit.tuning.budget import within
-
-        ended, report["budget"], ranked = within(options, output, run, target, run.judge)
-    recipe = ended.recipe.exclude_layers(*report["budget"]["left_float"]) if "budget" in report else ended.recipe
+    tuned = Tuned(target.of(run))
+    for spec, options in tuners:
+        assert run.judge  # noqa: S101 - tuners are refused without labelled data
+        tuned = spec.create().tune(run, target, run.judge, options=options, folder=job.folder, output=output)
+        report[spec.name] = dict(tuned.report)
+    ended = tuned.run
+    recipe = ended.recipe.exclude_layers(*tuned.left_float) if tuned.left_float else ended.recipe
     model: Model = recipes.made_by(recipe, ended.model(target.goal))
     parities = proof.of(ended, target, model)
     files = save_model(model, folder, run.recipe.file.stem, run.host)
-    if options.explain:
+    if job.explain:
         _explain(output, model, report)
     report |= {"file": str(files[-1]), "bytes": sum(file.stat().st_size for file in files)}
     output.say(f"{report['file']} ({report['bytes'] / 1e6:.2f} MB)")
@@ -216,7 +245,7 @@ def _written(
     if parities:
         report["parity"] = {**parities[0].document(), "quantized": proving.promised(model)}
         report["parity"] |= {"also": [each.document() for each in parities[1:]]} if parities[1:] else {}
-    return Written(target.name, report, model.contract, files, ranked)
+    return Written(target.name, report, model.contract, files, tuned.ranked)
 
 
 def _explain(output: Output, model: Model, report: dict[str, Any]) -> None:
@@ -227,7 +256,7 @@ def _explain(output: Output, model: Model, report: dict[str, Any]) -> None:
         output.table("", [column.upper() for column in columns], [[row[key] for key in columns] for row in rows])
 
 
-def _keep_table(options: argparse.Namespace, output: Output, run: Run) -> dict[str, str]:
+def _keep_table(folder: Path, output: Output, run: Run) -> dict[str, str]:
     """Keep what the quantizer found out, where it is something of its own that other files can be made of.
 
     What a backend runs is a file of its own kind already: kept, it would lie where the checked one does.
@@ -239,7 +268,7 @@ def _keep_table(options: argparse.Namespace, output: Output, run: Run) -> dict[s
     taken = {form.format for spec in run.host.specs(BackendSpec) if bundled(spec) for form in spec.accepts}
     if not is_format or model.form.format in taken:
         return {}
-    kept: Sequence[Path] = save_model(model, options.out, run.recipe.file.stem, run.host)
+    kept: Sequence[Path] = save_model(model, folder, run.recipe.file.stem, run.host)
     output.say(f"{kept[-1]}: scale table; qcore export --target PROFILE writes files for other runtimes from it")
     return {"table": str(kept[-1])}
 
@@ -295,21 +324,16 @@ class Quantize:
             help="quantization-aware training: fine-tune by distillation from the float model; needs no labels",
         )
         parser.add_argument("--device", metavar="D", help="where the quantizer computes, e.g. cuda or cpu")
-        parser.add_argument(
-            "--max-drop",
-            type=float,
-            metavar="X",
-            help="keep the most sensitive layers in float until the primary metric on --data drops by at most X",
-        )
+        commandline.add_options(parser, host, TunerSpec)
         parser.add_argument(
             "--data",
             metavar="FILE",
             help="labelled data for --max-drop and for choosing the best --qat state, e.g. COCO JSON",
         )
-        commandline.add_labels(parser)
+        commandline.add_labels(parser, host)
         commandline.add_out(parser)
         parser.add_argument("--write-recipe", metavar="FILE", help="write what was asked for as a recipe (.toml)")
-        commandline.add_report(parser)
+        reporting.add_observers(parser, host)
         commandline.add_conversion(parser, host)
 
     def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ class Written:
         report: What is printed of it.
         contract: Inside.
         files: All that belong to it, the main file last.
-        ranked: Layers as an accuracy budget ranked them; empty without one.
+        ranked: Layers as a tuner ranked them; empty without one.
     """
 
     name: str
@@ -40,8 +39,8 @@ class Written:
 class Page:
     """Makes the report of one call."""
 
-    options: argparse.Namespace
     model: Path
+    commands: Sequence[str] = ()
 
     def made(self, written: Sequence[Written], document: Mapping[str, Any]) -> Report:
         """Of files that were written."""
@@ -85,7 +84,7 @@ class Page:
             summary=summary,
             sections=sections,
             document={**document, "contracts": {name: each.to_dict() for name, each in contracts.items()}},
-            commands=reporting.commands(self.options, {}),
+            commands=self.commands,
             facts=reporting.facts(),
         )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from qcore.plugin import Host, Output, output_directory
 from qcore_kit import commandline
+from qcore_kit.reports import command as reporting
 
 
 class RunRecipe:
@@ -14,7 +15,7 @@ class RunRecipe:
 
     example = "qcore run int8.toml -o out/"
 
-    def arguments(self, parser: argparse.ArgumentParser, host: Host) -> None:  # noqa: ARG002
+    def arguments(self, parser: argparse.ArgumentParser, host: Host) -> None:
         """What it takes."""
         parser.add_argument("recipe", help="a recipe (.toml), or a file that was made by one")
         parser.add_argument("--model", metavar="FILE", help="model to take instead of the recipe's")
@@ -23,7 +24,7 @@ class RunRecipe:
             "--explain", action="store_true", help="show for each layer whether it was quantized, and by which rule"
         )
         commandline.add_out(parser)
-        commandline.add_report(parser)
+        reporting.add_observers(parser, host)
 
     def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:
         """Quantize, or export where the recipe quantizes nothing."""
@@ -39,10 +40,16 @@ class RunRecipe:
             if settings.get("qat"):
                 settings.setdefault("state", str(Path(options.out) / f"{recipe.file.stem}.training"))
                 recipe = recipes.with_options(recipe, settings)
-            options.max_drop = options.write_recipe = None
-            backends = [recipe.backend] if recipe.backend else []
             run = recipe.start(progress=output.progress, host=host)
-            document = quantize.written(run, options, output, backends=backends, profile=recipe.profile)
+            job = quantize.Job(
+                Path(options.out),
+                [recipe.backend] if recipe.backend else (),
+                recipe.profile,
+                options.cpu,
+                options.explain,
+                observers=reporting.begun(options, host),
+            )
+            document = quantize.written(run, job, output)
             if output.json:
                 output.result(document)
             return 0

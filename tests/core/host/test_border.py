@@ -123,7 +123,7 @@ class Tally:
 class Evaluator:
     figure = "sum"
 
-    def open(self, contract, data, *, images, classes, progress):
+    def open(self, contract, data, *, options, progress):
         return Tally()
 
 

@@ -1,8 +1,9 @@
 """Accuracy of detectors on labelled pictures."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
-from qcore.plugin import EvaluatorSpec, Requirement, hookimpl
+from qcore.plugin import EvaluatorSpec, Option, Requirement, hookimpl
 from qcore_kit.kinds import ResultSpec
 
 qcore_api = "1"
@@ -17,6 +18,12 @@ def qcore_evaluators() -> Iterator[EvaluatorSpec]:
         factory="qcore_plugins.tasks.detection.evaluator:DetectionEvaluator",
         requires=(Requirement("faster_coco_eval", "faster-coco-eval"),),
         task="detection",
+        options=(
+            Option(
+                "images", "directory of the images that --data refers to (default: as the data file says)", None, Path
+            ),
+            Option("classes", "map a class of the model to a differently named class of the data", None, dict),
+        ),
     )
 
 

@@ -35,16 +35,13 @@ class DetectionEvaluator:
 
         return DetectionComparison(reference, candidate, data, **options)
 
-    def open(
-        self, contract: Contract, data: Any, *, images: Any, classes: Mapping[str, str] | None, progress: Progress
-    ) -> DetectionTally:
+    def open(self, contract: Contract, data: Any, *, options: Mapping[str, Any], progress: Progress) -> DetectionTally:
         """Begin to measure; the results to be added are `Detections`.
 
         Args:
             contract: Its classes are matched with those of the data.
             data: COCO json or data.yaml.
-            images: Folder of the pictures, if not where the data says.
-            classes: Class of the model -> class of the data, where the names differ.
+            options: `images` and `classes`, as in the spec.
             progress: Told which classes are left out.
 
         Raises:
@@ -53,8 +50,8 @@ class DetectionEvaluator:
         """
         from qcore_plugins.tasks.detection.tally import DetectionTally
 
-        dataset = read(data, images)
-        mapping = match_classes(contract.classes, dataset.names, classes or {})
+        dataset = read(data, options["images"])
+        mapping = match_classes(contract.classes, dataset.names, options["classes"] or {})
         unknown = [name for index, name in enumerate(dataset.names) if index not in mapping.values()]
         if unknown:
             listed = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from qcore.plugin import Host, Output, UsageError
-from qcore_kit import commandline, machine
+from qcore.plugin import Contract, Host, Output, UsageError
+from qcore_kit import machine
 from qcore_kit import reports as page
 from qcore_kit.reports import command as reporting
 from qcore_kit.reports.about import about, inside
@@ -27,7 +27,7 @@ def run(options: argparse.Namespace, output: Output, plugins: Host) -> int:
         if (given := getattr(options, name)) is not None and given < 1:
             raise UsageError(f"--{name} {given} is not a positive number")
     requests = (options.requests or machine.cores()) if options.mode == "throughput" else None
-    wanted = reporting.ready(options, plugins)
+    observers = reporting.begun(options, plugins)
     report = benchmarking.benchmark(
         options.files,
         backends=options.backend,
@@ -45,8 +45,9 @@ def run(options: argparse.Namespace, output: Output, plugins: Host) -> int:
         output.result(report.document())
     else:
         _show(report, output)
-    if wanted:
-        reporting.keep(_page(report, options, plugins), options, output, plugins)
+    if observers:
+        contracts = inside(dict.fromkeys(one.file for one in report.files), plugins)
+        observers.tell(_page(report, contracts, observers.commands(contracts)), output)
     return 0
 
 
@@ -67,9 +68,8 @@ def _show(report: Report, output: Output) -> None:
         output.note(line)
 
 
-def _page(report: Report, options: argparse.Namespace, plugins: Host) -> page.Report:
+def _page(report: Report, contracts: Mapping[str, Contract], commands: Sequence[str]) -> page.Report:
     """The measurement as a report."""
-    contracts = inside(dict.fromkeys(one.file for one in report.files), plugins)
     remarks = [*_remarks(report)]
     noisy = any(ratio.noise for one in report.files for ratio in one.ratios.values())
     latency: list[page.Block] = [*_ranges(report), page.Table(*_table(report)), *(page.Text(line) for line in remarks)]
@@ -79,7 +79,7 @@ def _page(report: Report, options: argparse.Namespace, plugins: Host) -> page.Re
         summary="; ".join(_conclusions(report, [one.file for one in report.files])) or _alone(report.files[0]),
         sections=[*about(contracts), page.Section("Latency", latency, f"{_machine(report)}; {_how(report)}.")],
         document=report.document(),
-        commands=reporting.commands(options, contracts),
+        commands=commands,
         facts=reporting.facts(),
     )
 
@@ -184,7 +184,7 @@ class Benchmark:
 
     example = "qcore benchmark float/yolov5n.xml int8/yolov5n.xml --data images/"
 
-    def arguments(self, parser: argparse.ArgumentParser, host: Host) -> None:  # noqa: ARG002
+    def arguments(self, parser: argparse.ArgumentParser, host: Host) -> None:
         """What it takes."""
         parser.add_argument(
             "files", nargs="+", metavar="FILE", help="model files; the others are compared with the first"
@@ -238,7 +238,7 @@ class Benchmark:
             metavar="S",
             help="random seed for the order of files, the choice of inputs and the bootstrap (default: 0)",
         )
-        commandline.add_report(parser)
+        reporting.add_observers(parser, host)
 
     def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:
         """Measure."""

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qcore.plugin import Host, Output, UsageError, counted
 from qcore_kit import commandline
-from qcore_kit.commandline import add_cpu, pairs
+from qcore_kit.commandline import add_cpu
 from qcore_kit.reports import Report, Section, Table, Verdict
 from qcore_kit.reports import command as reporting
 from qcore_kit.reports.about import about
 
 if TYPE_CHECKING:
-    from qcore.plugin import Run
+    from qcore.plugin import Contract, Run
     from qcore_kit.comparison.rung import Cause, Rung
     from qcore_plugins.tools.compare.ladder import Compared
     from qcore_plugins.tools.compare.side import Side
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace, output: Output, host: Host) -> int:
         raise UsageError(f"--max-drop {options.max_drop:g} is not between 0 and 1")
     if len(options.backend) > 2:
         raise UsageError(f"{len(options.backend)} backends for two files", hint="give one for both, or one for each")
-    keep = reporting.ready(options, host)
+    observers = reporting.begun(options, host)
     own, most = foreign(options.preprocess_from) if options.preprocess_from else (None, None)
     limit = min(filter(None, (options.limit, most)), default=None)
     one = _begin(options, output, host, options.model, options.candidate, 0)
@@ -84,8 +84,7 @@ def run(options: argparse.Namespace, output: Output, host: Host) -> int:
             (options.model, one),
             (options.candidate, other),
             options.data,
-            images=options.images,
-            classes=pairs(options.classes, "--classes") or None,
+            **commandline.labels(options),
             protocol=options.protocol,
             limit=limit,
             accept=options.accept,
@@ -94,13 +93,13 @@ def run(options: argparse.Namespace, output: Output, host: Host) -> int:
             cpu=options.cpu,
             progress=output.progress,
         )
-    report = made(found, options)
+    contracts = {side.name: side.contract for side in (found.reference, found.candidate) if side}
+    report = made(found, str(options.data), contracts, observers.commands(contracts))
     if output.json:
         output.result(report.document)
     else:
         _show(found, report, output)
-    if keep:
-        reporting.keep(report, options, output, host)
+    observers.tell(report, output)
     return 1 if found.failed else 0
 
 
@@ -132,17 +131,16 @@ def input_size(file: str, plugins: Any) -> list[int] | None:
     return [size for size in sizes if isinstance(size, int)] if len(sizes) == 2 else None
 
 
-def made(found: Compared, options: argparse.Namespace) -> Report:
+def made(found: Compared, data: str, contracts: Mapping[str, Contract], commands: Sequence[str]) -> Report:
     """The report of a comparison."""
     sides = {"REF": found.reference, "CANDIDATE": found.candidate}
     failed = found.failed
     summary = _summary(failed, found.cause) if failed else _passed(found.rungs)
     verdict: Verdict = "fail" if failed else "note" if any(r.verdict == "note" for r in found.rungs) else "pass"
-    contracts = {side.name: side.contract for side in sides.values() if side}
     document = {
         "reference": _facts(sides["REF"]),
         "candidate": _facts(sides["CANDIDATE"]),
-        "data": str(options.data),
+        "data": data,
         "inputs": found.inputs,
         "skipped": list(found.skipped),
         "protocol": found.protocol,
@@ -157,7 +155,7 @@ def made(found: Compared, options: argparse.Namespace) -> Report:
         summary,
         [*_sections(found), *about(contracts)],
         document,
-        reporting.commands(options, contracts),
+        commands,
         {**{name: _line(side) for name, side in sides.items() if side}, **reporting.facts()},
     )
 
@@ -234,8 +232,8 @@ class Compare:
         """What it takes."""
         commandline.add_model(parser, "reference: a checkpoint or an exported file")
         add(parser)
-        commandline.add_labels(parser)
-        commandline.add_report(parser)
+        commandline.add_labels(parser, host)
+        reporting.add_observers(parser, host)
         commandline.add_conversion(parser, host)
 
     def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:

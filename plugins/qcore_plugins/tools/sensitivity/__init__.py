@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from qcore.plugin import CommandSpec, Form, Option, Requirement, hookimpl
-from qcore_kit.kinds import AnalyzerSpec
+from qcore_kit.kinds import AnalyzerSpec, TunerSpec
 
 qcore_api = "1"
 
@@ -21,6 +21,18 @@ def qcore_analyzers() -> Iterator[AnalyzerSpec]:
         ),
         accepts=(Form("onnx", encoding="float"),),
         options=(Option("inputs", "how many inputs to measure with, after the ranges are known", 32, int),),
+    )
+
+
+@hookimpl
+def qcore_tuners() -> Iterator[TunerSpec]:
+    """The tuner of `--max-drop`."""
+    told = "keep the most sensitive layers in float until the primary metric on --data drops by at most this"
+    yield TunerSpec(
+        name="budget",
+        summary="Leaves the layers float that cost most, until a drop in accuracy is small enough",
+        factory="qcore_plugins.tools.sensitivity.budget:Budget",
+        options=(Option("max_drop", told, None, float),),
     )
 
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qcore.plugin import Host, Output, UsageError, output_directory, replacing, require
 from qcore_kit import commandline
-from qcore_kit.commandline import pairs
-from qcore_kit.tuning.budget import ranking
+from qcore_kit.tuning.ranking import leaving, ranking
 
 if TYPE_CHECKING:
     from qcore.plugin import Run
@@ -45,11 +44,9 @@ def rank(options: argparse.Namespace, output: Output, run: Run) -> int:
 def _confirmed(options: argparse.Namespace, output: Output, run: Run, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """The main figure with each of the worst layers left float, beside that of none; added to the rows."""
     from qcore.plugin import Judge
-    from qcore_kit.tuning.budget import leaving
 
     require(options.data)
-    classes = pairs(options.classes, "--classes") or None
-    judge = Judge(run.host, options.data, options.images, classes, output.progress)
+    judge = Judge(run.host, options.data, commandline.labels(options), output.progress)
     contract = run.model("quantizer").contract
     protocol = judge.protocol(contract)
 
@@ -76,7 +73,7 @@ class Sensitivity:
 
     example = "qcore sensitivity yolov5n.pt --calib images/ -o out/"
 
-    def arguments(self, parser: argparse.ArgumentParser, host: Host) -> None:  # noqa: ARG002
+    def arguments(self, parser: argparse.ArgumentParser, host: Host) -> None:
         """What it takes."""
         commandline.add_model(parser)
         parser.add_argument(
@@ -96,7 +93,7 @@ class Sensitivity:
         parser.add_argument("--quantizer", metavar="Q", help="quantizer to confirm with")
         parser.add_argument("--backend", metavar="B", help="runtime to confirm on")
         parser.add_argument("--data", metavar="FILE", help="labelled data to confirm with")
-        commandline.add_labels(parser)
+        commandline.add_labels(parser, host)
         commandline.add_out(parser)
 
     def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:

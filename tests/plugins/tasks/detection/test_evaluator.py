@@ -71,7 +71,7 @@ def evaluate(predictor, path, **options):
 
 
 def tallied(predictor, path, *, places=None, images=None, classes=None, progress=None):
-    judge = Judge(qcore.plugins, path, images, classes, progress or Silent())
+    judge = Judge(qcore.plugins, path, {"images": images, "classes": classes}, progress or Silent())
     tally = judge.open(predictor.contract)
     judge.fill(tally, predictor, places)
     return tally
