@@ -11,13 +11,13 @@ CORE, KIT, PLUGINS, CONTRIB = (
     ROOT / part for part in ("core", "plugins/qcore_kit", "plugins/qcore_plugins", "contrib")
 )
 
-LINES = 4881
-"""Of core/qcore, without `testing`. The goal is 4,500."""
+LINES = 4500
+"""Of core/qcore, without `testing`."""
 CIRCLES = 0
 """Groups of modules that import one another."""
 PRIVATE = 0
 """Imports of the core's private modules by the kit, plugins and contrib."""
-SPECIFIC = 34
+SPECIFIC = 13
 """Lines of core that name a framework, a runtime, a family, or what a picture has."""
 BETWEEN = 0
 """Imports of one plugin by another."""

@@ -105,15 +105,8 @@ def evaluate(
     return run.evaluate(data, protocol=protocol, **options)
 
 
-_LATER = {
-    "Evaluation": "evaluating",
-    "Judge": "evaluating",
-    "Plan": "planner",
-    "Predictor": "predictor",
-    "Recipe": "recipe",
-    "Run": "run",
-    "recipe": "recipe",
-}
+_LATER = {"Evaluation": "evaluating", "Judge": "evaluating", "Plan": "planner", "Predictor": "predictor",
+          "Recipe": "recipe", "Run": "run", "recipe": "recipe"}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -126,30 +119,7 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "AssumptionWarning",
-    "CheckFailed",
-    "Contract",
-    "Evaluation",
-    "FileError",
-    "Form",
-    "Host",
-    "Judge",
-    "MissingDependency",
-    "MissingDevice",
-    "Model",
-    "NoRoute",
-    "Plan",
-    "PluginError",
-    "Predictor",
-    "QcoreError",
-    "Recipe",
-    "Run",
-    "Step",
-    "Tensor",
-    "UsageError",
-    "evaluate",
-    "load",
-    "plugins",
-    "predictor",
-    "recipe",
-]
+    "AssumptionWarning", "CheckFailed", "Contract", "Evaluation", "FileError", "Form", "Host", "Judge",
+    "MissingDependency", "MissingDevice", "Model", "NoRoute", "Plan", "PluginError", "Predictor", "QcoreError",
+    "Recipe", "Run", "Step", "Tensor", "UsageError", "evaluate", "load", "plugins", "predictor", "recipe",
+]  # fmt: skip

@@ -59,16 +59,9 @@ class Tensor:
             not isinstance(batch, int) or isinstance(batch, bool) or not 0 <= batch < max(len(shape), 1)
         ):
             raise ValueError(f"batch of {data['name']} is {batch!r}, not an axis of {list(shape)}")
-        return cls(
-            name=str(data["name"]),
-            dtype=str(data["dtype"]),
-            shape=shape,
-            layout=data.get("layout"),
-            meaning=data.get("meaning"),
-            stage=data.get("stage"),
-            attributes={key: value for key, value in data.items() if key not in known},
-            batch=batch,
-        )
+        said = {key: data.get(key) for key in ("layout", "meaning", "stage")}
+        attributes = {key: value for key, value in data.items() if key not in known}
+        return cls(str(data["name"]), str(data["dtype"]), shape, **said, attributes=attributes, batch=batch)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""

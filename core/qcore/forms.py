@@ -31,15 +31,7 @@ class Form:
 
     def accepts(self, other: Form) -> bool:
         """Whether `other` fits this form read as a pattern."""
-        return not self.conflicts(other)
-
-    def conflicts(self, other: Form) -> list[str]:
-        """Names of the fields in which `other` does not fit this pattern."""
-        return [
-            field.name
-            for field in fields(self)
-            if getattr(self, field.name) is not None and getattr(self, field.name) != getattr(other, field.name)
-        ]
+        return all(getattr(self, field.name) in (None, getattr(other, field.name)) for field in fields(self))
 
     def __str__(self) -> str:
         words = [

@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from qcore.cli.console import Output as Output
     from qcore.cli.frame import add_common as add_common
     from qcore.files import (
-        output_directory as output_directory, publish as publish, read_text as read_text,
-        replacing as replacing, require as require, sha256 as sha256,
+        output_directory as output_directory, publish as publish, read_text as read_text, replacing as replacing,
+        require as require, sha256 as sha256,
     )
     from qcore.host.border import called as called
     from qcore.host.choice import bundled as bundled, only as only, shared_options as shared_options
@@ -57,28 +57,25 @@ if TYPE_CHECKING:
     from qcore.progress import Silent as Silent, Skipping as Skipping
     from qcore.protocols import (
         AnyShape as AnyShape, Arrays as Arrays, Backend as Backend, CalibrationData as CalibrationData,
-        Converter as Converter, Evaluator as Evaluator, Format as Format, Loader as Loader,
-        Postprocessor as Postprocessor, Preprocessor as Preprocessor, Progress as Progress, Quantizer as Quantizer,
-        HasAdvice as HasAdvice, HasPrepared as HasPrepared,
-        HasItems as HasItems, HasSections as HasSections, Merges as Merges,
-        Session as Session, Tally as Tally,
+        Converter as Converter, Digests as Digests, Evaluator as Evaluator, Format as Format, HasAdvice as HasAdvice,
+        HasItems as HasItems, HasPrepared as HasPrepared, HasSections as HasSections, LIMIT as LIMIT, Loader as Loader,
+        OnError as OnError, Postprocessor as Postprocessor, Prepared as Prepared, Preprocessor as Preprocessor,
+        Progress as Progress, Quantizer as Quantizer, Session as Session, Tally as Tally,
     )
     from qcore.words import counted as counted, meant as meant, plain as plain
-    from qcore.workflow.evaluating import Evaluation as Evaluation, Judge as Judge, evaluator as evaluator
-    from qcore.workflow.inputs import Calibration as Calibration
+    from qcore.workflow.evaluating import Evaluation as Evaluation, evaluator as evaluator, Judge as Judge
+    from qcore.workflow.inputs import (
+        batch_size as batch_size, Calibration as Calibration, cut as cut, split as split, stack as stack,
+    )
     from qcore.workflow.opening import (
-        Opened as Opened, choose_loader as choose_loader, format_for as format_for,
-        open_file as open_file, recognise as recognise,
+        choose_loader as choose_loader, format_for as format_for, open_file as open_file, Opened as Opened,
+        recognise as recognise,
     )
     from qcore.workflow.planner import Plan as Plan
-    from qcore.workflow.predictor import Predictor as Predictor, assembled as assembled
-    from qcore.workflow.recipe import (
-        Labelled as Labelled, Quantizing as Quantizing, Recipe as Recipe, recipe as recipe,
-    )
+    from qcore.workflow.predictor import assembled as assembled, Predictor as Predictor
+    from qcore.workflow.recipe import Labelled as Labelled, Quantizing as Quantizing, Recipe as Recipe, recipe as recipe
     from qcore.workflow.run import Run as Run
     from qcore.workflow.sessions import compiled as compiled
-    from qcore.workflow.inputs import batch_size as batch_size, stack as stack, split as split, cut as cut
-    from qcore.protocols import LIMIT as LIMIT, Prepared as Prepared, Digests as Digests, OnError as OnError
 # fmt: on
 
 _LATER = {
@@ -87,10 +84,8 @@ _LATER = {
     "progress": "Silent Skipping",
     "words": "counted meant plain",
     "protocols": (
-        "LIMIT Prepared Digests OnError "
-        "AnyShape Arrays Backend CalibrationData Converter Evaluator Format "
-        "Loader Postprocessor Preprocessor Progress Quantizer "
-        "HasAdvice HasPrepared HasItems HasSections Merges Session Tally "
+        "AnyShape Arrays Backend CalibrationData Converter Digests Evaluator Format HasAdvice HasItems HasPrepared "
+        "HasSections LIMIT Loader OnError Postprocessor Prepared Preprocessor Progress Quantizer Session Tally"
     ),
     "host.border": "called",
     "host.requirements": "DISTRIBUTION",
@@ -107,8 +102,7 @@ _LATER = {
     "workflow.inputs": "batch_size stack split cut Calibration",
     "workflow.opening": (
         "Opened open_file recognise format_for choose_loader "
-        "load_opened=loaded prepared_content=prepared "
-        "save_model=save load_model=load "
+        "load_opened=loaded prepared_content=prepared save_model=save load_model=load"
     ),
 }
 """Module -> names of it, `public=own` where they differ, that are imported when they are asked for: listing plugins

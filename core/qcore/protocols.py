@@ -116,8 +116,8 @@ class HasPrepared(Protocol):
 class HasAdvice(Protocol):
     """A format that knows more of what no loader recognises."""
 
-    def unrecognised(self, path: Path, content: Any, loaders: Sequence[str]) -> FileError:
-        """The error that says what is inside, and what to do with it; `loaders` are those of the format."""
+    def unrecognised(self, opened: Any, loaders: Sequence[Any]) -> FileError:
+        """The error that says what is inside an `Opened`, and what to do; `loaders` are the specs of the format's."""
 
 
 class Loader(Protocol):
@@ -237,21 +237,6 @@ class Tally(Protocol):
 
 
 @runtime_checkable
-class Merges(Protocol):
-    """A tally whose inputs can be divided among processes or machines."""
-
-    def state(self) -> Any:
-        """What was added, as plain data that JSON can hold."""
-
-    def merge(self, state: Any) -> None:
-        """Add what another tally of the same data was given.
-
-        Raises:
-            FileError: It is no such state, or an input is in both.
-        """
-
-
-@runtime_checkable
 class HasSections(Protocol):
     """A tally that shows how its figures came about."""
 
@@ -289,15 +274,10 @@ class Verifier(Protocol):
     def check(
         self, step: Any, before: Model, after: Model, *, options: Mapping[str, Any], host: Any, progress: Progress
     ) -> None:
-        """Compare what both give.
+        """Compare what a converter was given with what it made of it.
 
-        Args:
-            step: Spec of the converter.
-            before: What it was given.
-            after: What it made of it.
-            options: It ran with these.
-            host: Where components come from.
-            progress: Told what could not be verified.
+        `step` is its spec, `options` are its own, `host` is where components come from; `progress` is told what could
+        not be verified.
 
         Raises:
             CheckFailed: They differ by more than the converter may change.

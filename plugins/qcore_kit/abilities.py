@@ -229,3 +229,18 @@ class HasComparison(Protocol):
 
         The main figure may be lower by `max_drop`, however certain that is.
         """
+
+
+@runtime_checkable
+class Merges(Protocol):
+    """A tally whose inputs can be divided among processes or machines."""
+
+    def state(self) -> Any:
+        """What was added, as plain data that JSON can hold."""
+
+    def merge(self, state: Any) -> None:
+        """Add what another tally of the same data was given.
+
+        Raises:
+            FileError: It is no such state, or an input is in both.
+        """

@@ -240,7 +240,7 @@ def with_options(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
 
 
 def save(run: Run, folder: str | os.PathLike[str], *, to: str | Form | None = None) -> list[Path]:
-    """As `Run.save_all`, with the recipe in the contract of what is written."""
+    """As `Run.save`, with all files and the recipe in the contract of what is written."""
     model = made_by(run.recipe, run.model(to, verify=True))
     files: list[Path] = save_model(model, folder, run.recipe.file.stem, run.host)
     return files

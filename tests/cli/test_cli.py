@@ -12,8 +12,7 @@ import pytest
 
 import qcore
 from qcore.cli import main
-from qcore.cli.frame import EXAMPLES
-from qcore.plugin import FileError
+from qcore.plugin import CommandSpec, FileError
 
 HEAVY = ("torch", "onnx", "onnxruntime", "openvino", "nncf", "cv2", "numpy", "rich")
 KEYS = {"kind", "name", "plugin", "version", "distribution", "status", "hint"}
@@ -358,7 +357,7 @@ def test_flags_are_taken_in_full_only(run):
 
 
 def test_every_command_has_an_example_in_its_help(run):
-    for name in [*EXAMPLES, "demo"]:
+    for name in ["list-plugins", *(spec.name for spec in qcore.plugins.specs(CommandSpec))]:
         code, out, _ = run(name, "--help")
         assert code == 0
         assert "example: qcore " in out

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from qcore.cli.console import Output, Silenced
+from qcore.cli.console import Output
 from qcore.errors import AssumptionWarning, QcoreError
 
 __all__ = ["main"]
@@ -35,9 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from qcore.cli.frame import parse
 
     arguments = list(sys.argv[1:] if argv is None else argv)
-    output = Output(json="--json" in arguments, quiet="--quiet" in arguments, debug="--debug" in arguments)
-    if os.environ.get("RANK", "0") != "0":  # torchrun starts the command several times over: the first one speaks
-        output = Silenced(debug=output.debug)
+    silent = os.environ.get("RANK", "0") != "0"  # torchrun starts the command several times over: the first one speaks
+    output = Output("--json" in arguments, silent or "--quiet" in arguments, "--debug" in arguments, silent)
     try:
         options = parse(arguments)
         with _ending(), _told(output):

@@ -23,11 +23,19 @@ WIDE = 240
 
 @dataclass
 class Output:
-    """Where a command's words go. With `--json`, standard output is one JSON document and nothing else."""
+    """Where a command's words go. With `--json`, standard output is one JSON document and nothing else.
+
+    Attributes:
+        json: Whether it is.
+        quiet: Whether progress and remarks are hidden.
+        debug: Whether errors end in a traceback.
+        silent: Whether nothing but errors is said.
+    """
 
     json: bool = False
     quiet: bool = False
     debug: bool = False
+    silent: bool = False
 
     def console(self, *, error: bool = False) -> Console:
         """A rich console on standard output, or on standard error."""
@@ -40,7 +48,7 @@ class Output:
         """Print the JSON document of `--json`."""
         from qcore.words import plain
 
-        sys.stdout.write(jsonlib.dumps(plain(document), indent=2, ensure_ascii=False) + "\n")
+        self._print(jsonlib.dumps(plain(document), indent=2, ensure_ascii=False))
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Print a table."""
@@ -63,12 +71,16 @@ class Output:
         console = self.console()
         with console.capture() as captured:
             console.print(table)
-        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+        self._print("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
     def say(self, message: str) -> None:
         """A line of the result; silent under `--json`."""
         if not self.json:
-            sys.stdout.write(message + "\n")
+            self._print(message)
+
+    def _print(self, text: str) -> None:
+        if not self.silent:
+            sys.stdout.write(text + "\n")
 
     def note(self, message: str) -> None:
         """A remark on standard error; silent under `--quiet`."""
@@ -91,22 +103,6 @@ class Output:
         return Bars(self)
 
 
-@dataclass
-class Silenced(Output):
-    """Says nothing but errors."""
-
-    quiet: bool = True
-
-    def result(self, document: Any) -> None:
-        """Nothing."""
-
-    def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Nothing."""
-
-    def say(self, message: str) -> None:
-        """Nothing."""
-
-
 class Bars:
     """A `Progress` drawn by rich on a terminal; without one, only what is said is printed."""
 
@@ -120,16 +116,11 @@ class Bars:
             return
         from rich import progress
 
-        columns = (
-            progress.TextColumn("{task.description}"),
-            progress.BarColumn(),
-            progress.MofNCompleteColumn(),
-            _rate(),
-            progress.TimeRemainingColumn(),
-        )
+        count = progress.MofNCompleteColumn(), _rate(), progress.TimeRemainingColumn()
         # rich would send what is printed meanwhile to the bar's console: wrong where standard output is a file
         settings: dict[str, Any] = {"transient": True, "redirect_stdout": sys.stdout.isatty()}
-        with progress.Progress(*columns, console=self._output.console(error=True), **settings) as bar:
+        console = self._output.console(error=True)
+        with progress.Progress("{task.description}", progress.BarColumn(), *count, console=console, **settings) as bar:
             yield from bar.track(items, total=total, description=description)
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""The parser: what every command has, the commands of the core, and those that plugins bring."""
+"""The parser: what every command has, `list-plugins`, and the commands that plugins bring."""
 
 from __future__ import annotations
 
@@ -8,16 +8,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
+from qcore.cli.listing import ListPlugins
 from qcore.errors import UsageError
+from qcore.host.choice import as_spec
 from qcore.host.plugins import Host
 from qcore.host.specs import CommandSpec
 from qcore.words import meant
-
-EXAMPLES = {"list-plugins": "qcore list-plugins --json"}
-SUMMARIES = {
-    "list-plugins": "list all components, the plugin each one comes from, and missing packages",
-}
-"""The commands of the core; every other one is a component."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -27,15 +23,8 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(**{**settings, "allow_abbrev": False})
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(message, hint=f"{self.prog} --help")
-
-
-class _Version(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        from qcore import __version__
-
-        sys.stdout.write(f"qcore {__version__}\n")
-        parser.exit(0)
+        more = "; qcore list-plugins shows whose flags are disabled or missing" if "unrecognized" in message else ""
+        raise UsageError(message, hint=f"{self.prog} --help{more}")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -60,13 +49,14 @@ def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="qcore", description="Quantize trained models to INT8 and verify the result.", formatter_class=style
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    parser.add_argument("--version", action="version", version=f"qcore {qcore.__version__}", help="print the version")
     host = Host(entry_points=False) if "--no-plugins" in argv else qcore.plugins
-    commands = dict(SUMMARIES)
+    own = as_spec(ListPlugins, CommandSpec)
+    commands = {own.name: own}
     called = argv[0] if argv else None
-    if called not in SUMMARIES:
+    if called not in commands:
         for spec in host.specs(CommandSpec):  # qcore's own first
-            commands.setdefault(spec.name, spec.summary)
+            commands.setdefault(spec.name, spec)
         if called and not called.startswith("-") and called not in commands:
             left_out = "--no-plugins leaves those of plugins out, " if "--no-plugins" in argv else ""
             raise UsageError(
@@ -74,41 +64,23 @@ def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
                 hint=f"{left_out}qcore --help shows all, qcore list-plugins what is disabled or broken",
             )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
-    for name in sorted(commands):
-        summary = commands[name]
+    for name, spec in sorted(commands.items()):
         added: argparse.ArgumentParser = subparsers.add_parser(
-            name, help=summary.replace("%", "%%"), description=_verbatim(summary), formatter_class=style
+            name, help=spec.summary.replace("%", "%%"), description=_verbatim(spec.summary), formatter_class=style
         )
         if name == called:
-            _called(added, name, host)
+            command = spec.create()
+            command.arguments(added, host)
+            added.set_defaults(run=partial(_run, command.run, host))
+            added.epilog = f"example: {getattr(command, 'example', f'qcore {name}')}"
+            if not getattr(command, "actions", False):
+                add_common(added)
     return parser
 
 
 def _verbatim(text: str) -> str:
     """As a description: argparse fills in `%` only where the program's name is asked for."""
     return text.replace("%", "%%") if "%(prog)" in text else text
-
-
-def _called(parser: argparse.ArgumentParser, name: str, host: Host) -> None:
-    """Give the command that is called its arguments."""
-    example = EXAMPLES.get(name, "")
-    run: Callable[..., Any]
-    if name == "list-plugins":
-        from qcore.cli import listing
-
-        listing.arguments(parser)
-        run = listing.run
-    else:
-        made = host.get(CommandSpec, name).create()
-        made.arguments(parser, host)
-        run, example = made.run, getattr(made, "example", f"qcore {name}")
-        if getattr(made, "actions", False):
-            parser.set_defaults(run=partial(_run, run, host))
-            parser.epilog = f"example: {example}"
-            return
-    parser.set_defaults(run=partial(_run, run, host))
-    parser.epilog = f"example: {example}"
-    add_common(parser)
 
 
 def _run(run: Callable[..., Any], host: Host, options: argparse.Namespace, output: Any) -> Any:

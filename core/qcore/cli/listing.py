@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from qcore.cli.console import Output
 from qcore.host.plugins import Host
+from qcore.host.specs import CommandSpec
 
 COLUMNS = ("kind", "name", "plugin", "version", "distribution", "api", "status", "hint")
 NARROW = 20
@@ -16,19 +17,26 @@ NARROW = 20
 _COLOURS = {"missing": "33", "conflict": "33", "broken": "31", "incompatible": "31", "disabled": "2"}
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """The kind."""
-    parser.add_argument("--kind", help="only components of this kind")
+class ListPlugins:
+    """Lists components and plugins."""
 
+    spec = CommandSpec(
+        name="list-plugins", summary="list all components, the plugin each one comes from, and missing packages"
+    )
+    example = "qcore list-plugins --json"
 
-def run(options: argparse.Namespace, output: Output, host: Host) -> int:
-    """`qcore list-plugins`."""
-    rows = [row for row in host.rows() if options.kind in (None, row["kind"])]
-    if output.json:
-        output.result(rows)
-    else:
-        output.say(render(rows, [kind.kind for kind in host.kinds()]))
-    return 0
+    def arguments(self, parser: argparse.ArgumentParser, host: Host) -> None:  # noqa: ARG002
+        """The kind."""
+        parser.add_argument("--kind", help="only components of this kind")
+
+    def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:
+        """All, or those of a kind."""
+        rows = [row for row in host.rows() if options.kind in (None, row["kind"])]
+        if output.json:
+            output.result(rows)
+        else:
+            output.say(render(rows, [kind.kind for kind in host.kinds()]))
+        return 0
 
 
 def render(rows: Sequence[dict[str, str]], kinds: Sequence[str]) -> str:

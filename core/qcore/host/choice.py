@@ -6,8 +6,7 @@ only one of qcore's own distribution. Else nothing is chosen, and the error name
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -15,14 +14,23 @@ from qcore.errors import UsageError
 from qcore.host.options import Option
 from qcore.host.requirements import DISTRIBUTION
 from qcore.host.specs import Spec
+from qcore.words import meant
 
 SpecT = TypeVar("SpecT", bound=Spec[Any])
+T = TypeVar("T")
 LEFT_OUT = "leave one of the plugins out with QCORE_DISABLE_PLUGINS"
 
 
 def bundled(spec: Spec[Any]) -> bool:
     """Whether a component comes with qcore itself."""
     return spec.distribution == DISTRIBUTION
+
+
+def own_first(entries: Sequence[T], own: Callable[[T], bool], fits: Callable[[T], object]) -> list[T]:
+    """Those of qcore's own that fit; a guest is asked only where none does."""
+    return [entry for entry in entries if own(entry) and fits(entry)] or [
+        entry for entry in entries if not own(entry) and fits(entry)
+    ]
 
 
 def only(specs: Iterable[SpecT], *, what: str, hint: str = LEFT_OUT) -> SpecT | None:
@@ -47,12 +55,7 @@ def only(specs: Iterable[SpecT], *, what: str, hint: str = LEFT_OUT) -> SpecT | 
 
 
 def named(specs: Sequence[SpecT], kind: type[SpecT], wanted: Any) -> SpecT:
-    """The component of a kind by name, by `plugin:name`, or from an object.
-
-    Args:
-        specs: All of the kind.
-        kind: The kind.
-        wanted: A name, a spec, or an object whose attribute `spec` is one.
+    """The component of a kind by name, by `plugin:name`, or from an object as in `as_spec`.
 
     Raises:
         UsageError: No component of that name, or more than one of which not just one is qcore's own.
@@ -71,19 +74,14 @@ def named(specs: Sequence[SpecT], kind: type[SpecT], wanted: Any) -> SpecT:
             hint=f"use a qualified name: {' or '.join(spec.qualified for spec in same)}",
         )
     names = sorted({spec.name for spec in specs})
-    near = difflib.get_close_matches(wanted, names, n=1)
     raise UsageError(
-        f"unknown {kind.kind} {wanted!r}" + (f"; did you mean {near[0]}?" if near else ""),
+        f"unknown {kind.kind} {wanted!r}{meant(wanted, names)}",
         hint=f"available: {', '.join(names) or 'none'}; run qcore list-plugins for details",
     )
 
 
 def as_spec(thing: Any, kind: type[SpecT]) -> SpecT:
-    """The spec of an object given where a name could stand.
-
-    Args:
-        thing: A spec, or an object whose attribute `spec` is one; the object then is what the spec makes.
-        kind: The kind that is wanted.
+    """The spec that something is or has as its attribute `spec`, whose component it then is.
 
     Raises:
         UsageError: Neither, or a spec of another kind.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import metadata
@@ -52,12 +51,15 @@ class Plugin:
     problem: str = ""
     api: str = "unknown"
 
+    def __str__(self) -> str:
+        return f"{self.name} ({self.distribution} {self.version})" if self.distribution else self.name
+
 
 @dataclass
 class Host:
     """All plugins and the components they register.
 
-    Host of the entry-point group `qcore` are loaded at the first question; `register` adds more.
+    Those of the entry-point group `qcore` are loaded at the first question; `register` adds more.
     """
 
     entry_points: bool = True
@@ -131,25 +133,18 @@ class Host:
 
     def rows(self) -> list[dict[str, str]]:
         """One row a component and one a plugin that cannot be used, for `qcore list-plugins`."""
-        rows = []
         known = {plugin.name: plugin for plugin in reversed(self.plugins())}
-        versions = {name: plugin.version for name, plugin in known.items()}
+        rows = []
         for spec in self.components():
-            problems = spec.problems()
             status, hint = "ok", ""
-            if (rivals := self.rivals(spec)) and not _preferred(spec, rivals):
-                status = "conflict"
-                hint = f"also in {', '.join(_owner(other, versions) for other in rivals)}; say {spec.qualified}"
-            if problems:
-                status = "missing"
-                hint = " && ".join(dict.fromkeys(install for _, install in problems))
+            if (rivals := self.rivals(spec)) and not (bundled(spec) and not any(map(bundled, rivals))):
+                owners = [f"{known[other.plugin]}" for other in rivals]
+                status, hint = "conflict", f"also in {', '.join(owners)}; say {spec.qualified}"
+            if problems := spec.problems():
+                status, hint = "missing", " && ".join(dict.fromkeys(install for _, install in problems))
             rows.append(_row(spec.kind, spec.name, known[spec.plugin], status, hint, spec.summary))
-        rows += [
-            _row("plugin", plugin.name, plugin, plugin.status, plugin.problem, "")
-            for plugin in self._plugins
-            if plugin.status != "ok"
-        ]
-        return rows
+        unusable = [plugin for plugin in self._plugins if plugin.status != "ok"]
+        return rows + [_row("plugin", each.name, each, each.status, each.problem, "") for each in unusable]
 
     def _load(self) -> None:
         if self._loaded:
@@ -227,7 +222,8 @@ class Host:
             return
         for caller in self._host.get_hookcallers(module) or ():
             if not caller.has_spec():
-                yield _with(plugin, "broken", _mistyped(caller.name, self._kinds))
+                hooks = [f"qcore_{kind.kind}s" for kind in self._kinds]
+                yield _with(plugin, "broken", f"unknown hook {caller.name}{meant(caller.name, hooks)}")
                 continue
             kind = next(kind for kind in self._kinds if caller.name == f"qcore_{kind.kind}s")
             for impl in caller.get_hookimpls():
@@ -256,12 +252,7 @@ class Host:
 
 
 def imported(path: Path) -> ModuleType:
-    """The module in a file, under the name of the file unless another module has it.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        Exception: Whatever it raises.
-    """
+    """The module in a file, under the name of the file unless another has it; raises whatever it raises."""
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file")
     name = path.stem if path.stem not in sys.modules and not find_spec(path.stem) else f"qcore_plugin_{path.stem}"
@@ -282,23 +273,8 @@ def _first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {words[0]}" if words else type(error).__name__
 
 
-def _mistyped(hook: str, kinds: Iterable[type[Spec[Any]]]) -> str:
-    names = [f"qcore_{kind.kind}s" for kind in kinds]
-    near = difflib.get_close_matches(hook, names, n=1)
-    return f"unknown hook {hook}" + (f", did you mean {near[0]}?" if near else "")
-
-
-def _owner(spec: Spec[Any], versions: Mapping[str, str]) -> str:
-    return f"{spec.plugin} ({spec.distribution} {versions[spec.plugin]})" if spec.distribution else spec.plugin
-
-
 def _same(one: Spec[Any], other: Spec[Any]) -> bool:
     return type(one) is type(other) and one.name == other.name
-
-
-def _preferred(spec: Spec[Any], rivals: Sequence[Spec[Any]]) -> bool:
-    """Whether the bare name stands for this one."""
-    return bundled(spec) and not any(map(bundled, rivals))
 
 
 def _with(plugin: Plugin, status: str, problem: str) -> Plugin:
@@ -306,17 +282,9 @@ def _with(plugin: Plugin, status: str, problem: str) -> Plugin:
 
 
 def _row(kind: str, name: str, plugin: Plugin, status: str, hint: str, summary: str) -> dict[str, str]:
-    return {
-        "kind": kind,
-        "name": name,
-        "plugin": plugin.name,
-        "version": plugin.version,
-        "distribution": plugin.distribution,
-        "api": plugin.api,
-        "status": status,
-        "hint": hint,
-        "summary": summary,
-    }
+    of_plugin = {"plugin": plugin.name, "version": plugin.version, "distribution": plugin.distribution}
+    said = {"api": plugin.api, "status": status, "hint": hint, "summary": summary}
+    return {"kind": kind, "name": name, **of_plugin, **said}
 
 
 installed = Host()

@@ -199,9 +199,7 @@ class LoaderSpec(Spec["Loader"]):
     from qcore.plugin import Form, LoaderSpec, Model, Option, hookimpl
 
     class MyNet:
-        def matches(self, content):
-            return "MyNet" if "mynet" in content else None
-
+        def matches(self, content): return "MyNet" if "mynet" in content else None
         def load(self, content, *, options):
             return Model(Form("text"), content["mynet"][: options["words"]], contract=None)
 
@@ -292,15 +290,11 @@ class BackendSpec(Spec["Backend"]):
     class Session:
         executed_precision = "f32"
 
-        def __init__(self, factor):
-            self.factor = factor
-
-        def run(self, inputs):
-            return {"y": self.factor * inputs["x"]}
+        def __init__(self, factor): self.factor = factor
+        def run(self, inputs): return {"y": self.factor * inputs["x"]}
 
     class Tiny:
-        def compile(self, model, *, options):
-            return Session(model.module)
+        def compile(self, model, *, options): return Session(model.module)
 
     @hookimpl
     def qcore_backends():
@@ -325,21 +319,11 @@ class FormatSpec(Spec["Format"]):
     from qcore.plugin import Form, FormatSpec, hookimpl
 
     class Text:
-        def sniff(self, path):
-            return path.read_bytes()[:5] == b"tiny "
-
-        def open(self, path):
-            return path.read_text()[5:]
-
-        def contract(self, content):
-            return None
-
-        def form(self, content):
-            return Form("tiny")
-
-        def signature(self, content):
-            return (), ()
-
+        def sniff(self, path): return path.read_bytes()[:5] == b"tiny "
+        def open(self, path): return path.read_text()[5:]
+        def contract(self, content): return None
+        def form(self, content): return Form("tiny")
+        def signature(self, content): return (), ()
         def write(self, model, path):
             path.write_text(f"tiny {model.module}")
             return [path]
@@ -363,17 +347,10 @@ class PreprocessorSpec(Spec["Preprocessor"]):
     from qcore.plugin import Prepared, PreprocessorSpec, hookimpl
 
     class Columns:
-        def __init__(self, params, inputs):
-            self.scale, self.name = params.get("scale", 1.0), inputs[0].name
-
-        def expand(self, source):
-            return [source]
-
-        def read(self, item):
-            return np.loadtxt(item, dtype=np.float32, ndmin=2)
-
-        def prepare(self, raw):
-            return Prepared({self.name: raw[None] * self.scale}, len(raw))
+        def __init__(self, params, inputs): self.scale, self.name = params.get("scale", 1.0), inputs[0].name
+        def expand(self, source): return [source]
+        def read(self, item): return np.loadtxt(item, dtype=np.float32, ndmin=2)
+        def prepare(self, raw): return Prepared({self.name: raw[None] * self.scale}, len(raw))
 
     @hookimpl
     def qcore_preprocessors():
@@ -399,11 +376,8 @@ class PostprocessorSpec(Spec["Postprocessor"]):
     from qcore.plugin import PostprocessorSpec, hookimpl
 
     class Largest:
-        def __init__(self, params, outputs, classes):
-            self.name, self.classes = outputs[0].name, classes
-
-        def __call__(self, outputs, contexts):
-            return [self.classes[row.argmax()] for row in outputs[self.name]]
+        def __init__(self, params, outputs, classes): self.name, self.classes = outputs[0].name, classes
+        def __call__(self, outputs, contexts): return [self.classes[row.argmax()] for row in outputs[self.name]]
 
     @hookimpl
     def qcore_postprocessors():
@@ -429,20 +403,14 @@ class EvaluatorSpec(Spec["Evaluator"]):
     from qcore.plugin import EvaluatorSpec, hookimpl
 
     class Counting:
-        def __init__(self, labels):
-            self.items, self.labels, self.right = list(labels), list(labels.values()), []
-
-        def add(self, place, raw, result):
-            self.right.append(result == self.labels[place])
-
-        def figures(self):
-            return {"accuracy": sum(self.right) / len(self.right)}
+        def __init__(self, labels): self.items, self.labels, self.right = list(labels), list(labels.values()), []
+        def add(self, place, raw, result): self.right.append(result == self.labels[place])
+        def figures(self): return {"accuracy": sum(self.right) / len(self.right)}
 
     class Accuracy:
         figure = "accuracy"
 
-        def open(self, contract, data, *, options, progress):
-            return Counting(data)
+        def open(self, contract, data, *, options, progress): return Counting(data)
 
     @hookimpl
     def qcore_evaluators():
@@ -485,9 +453,7 @@ class CommandSpec(Spec["Command"]):
     class Greet:
         example = "qcore greet world"
 
-        def arguments(self, parser, host):
-            parser.add_argument("whom")
-
+        def arguments(self, parser, host): parser.add_argument("whom")
         def run(self, options, output, host):
             output.say(f"Hello, {options.whom}: {len(host.plugins())} plugins are here.")
             return 0

@@ -128,17 +128,13 @@ class Judge:
         return getattr(evaluator(contract.task, self.plugins).create(), "figure", None)
 
     def name(self, contract: Contract) -> str:
-        """The same.
-
-        Raises:
-            UsageError: The evaluator has none.
-        """
-        spec, figure = evaluator(contract.task, self.plugins), self.named(contract)
-        if figure is None:
-            raise UsageError(
-                f"evaluator {spec.name} defines no primary metric", hint="a plugin can set its attribute `figure`"
-            )
-        return figure
+        """The same; UsageError where the evaluator has none."""
+        if figure := self.named(contract):
+            return figure
+        raise UsageError(
+            f"the evaluator of the task {contract.task} defines no primary metric",
+            hint="a plugin can set its attribute `figure`",
+        )
 
     def __call__(self, predictor: Predictor) -> float:
         """The main figure of a predictor."""

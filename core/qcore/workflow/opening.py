@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from qcore.contract import Contract
-from qcore.errors import AssumptionWarning, FileError, PluginError, QcoreError, UsageError
+from qcore.errors import AssumptionWarning, FileError, PluginError, UsageError
 from qcore.files import publish, require
 from qcore.forms import Form
-from qcore.host.choice import LEFT_OUT, bundled, only
+from qcore.host.choice import LEFT_OUT, bundled, only, own_first
 from qcore.host.plugins import Host
 from qcore.host.specs import FormatSpec, LoaderSpec
 from qcore.model import Model
@@ -46,14 +46,10 @@ def recognise(path: str | os.PathLike[str], plugins: Host) -> tuple[FormatSpec, 
     """
     found = require(path)
     formats = list(_formats(plugins))
-    matching: list[tuple[FormatSpec, Format]] = []
-    for own in (True, False):  # a guest is asked only where none of qcore's own formats fits
-        matching = [(spec, made) for spec, made in formats if bundled(spec) == own and made.sniff(found)]
-        if len(matching) > 1:
-            suffixed = [entry for entry in matching if entry[0].suffix == found.suffix]
-            matching = suffixed if len(suffixed) == 1 else matching
-        if matching:
-            break
+    matching = own_first(formats, lambda entry: bundled(entry[0]), lambda entry: entry[1].sniff(found))
+    if len(matching) > 1:
+        suffixed = [entry for entry in matching if entry[0].suffix == found.suffix]
+        matching = suffixed if len(suffixed) == 1 else matching
     if not matching:
         raise FileError(
             f"{found}: not a model file of a known format ({', '.join(spec.name for spec, _ in formats) or 'none'})",
@@ -83,11 +79,7 @@ def open_file(path: str | os.PathLike[str], plugins: Host) -> Opened:
 
 
 def load(
-    path: str | os.PathLike[str],
-    *,
-    plugins: Host,
-    loader: Any = None,
-    options: Mapping[str, Any] | None = None,
+    path: str | os.PathLike[str], *, plugins: Host, loader: Any = None, options: Mapping[str, Any] | None = None
 ) -> Model:
     """The model in a file, with its contract.
 
@@ -159,41 +151,18 @@ def choose_loader(opened: Opened, plugins: Host, loader: Any = None) -> LoaderSp
         return spec
     candidates = [spec for spec in plugins.specs(LoaderSpec) if spec.format == opened.spec.name]
     installed = [spec for spec in candidates if not spec.problems()]
-    for own in (True, False):  # a guest is asked only where none of qcore's own loaders recognises it
-        matching = [spec for spec in installed if bundled(spec) == own and spec.create().matches(opened.content)]
-        if chosen := only(matching, what=f"recognise {opened.path}", hint="choose one with --loader NAME"):
-            return chosen
+    matching = own_first(installed, bundled, lambda spec: spec.create().matches(opened.content))
+    if chosen := only(matching, what=f"recognise {opened.path}", hint="choose one with --loader NAME"):
+        return chosen
     if missing := [spec for spec in candidates if spec.problems()]:
         missing[0].load()
-    if opened.spec.suffix:
-        _refused_by_name(opened, installed)
     if isinstance(opened.format, HasAdvice):
-        raise opened.format.unrecognised(opened.path, opened.content, [spec.name for spec in installed])
+        raise opened.format.unrecognised(opened, installed)
     names = ", ".join(sorted(spec.name for spec in candidates)) or "none"
     raise FileError(
         f"{opened.path}: no loader recognises this {opened.spec.name} file (installed loaders: {names})",
         hint="qcore list-plugins shows the loaders; a plugin can add one",
     )
-
-
-def _refused_by_name(opened: Opened, loaders: Sequence[LoaderSpec]) -> None:
-    """Raise what a loader says of a file that it could not read either; nothing where some could.
-
-    Raises:
-        FileError: No detector, or none that is read: a contract would not help.
-    """
-    refusals = []
-    for spec in loaders:
-        try:
-            loaded(opened, spec, spec.settings({}))
-        except FileError as error:
-            refusals.append(error)
-        except QcoreError:
-            return
-        else:
-            return
-    if refusals:
-        raise refusals[0]
 
 
 def format_for(form: Form, plugins: Host) -> FormatSpec:
@@ -211,14 +180,11 @@ def format_for(form: Form, plugins: Host) -> FormatSpec:
 
 
 def save(model: Model, directory: str | os.PathLike[str], stem: str, plugins: Host) -> list[Path]:
-    """Write a model and its side files into a directory, all or nothing.
-
-    Returns:
-        The files written, the main one last.
+    """Write a model and its side files into a directory, all or nothing; gives them, the main one last.
 
     Raises:
-        UsageError: The result would overwrite the file that the model came from.
         FileError: The directory cannot be written to.
+        UsageError: The result would overwrite the file that the model came from.
     """
     spec = format_for(model.form, plugins)
     target = Path(directory) / f"{stem}{spec.suffix}"

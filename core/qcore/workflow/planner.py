@@ -112,12 +112,12 @@ def find(
     Args:
         start: Form of the loaded model.
         converters: Everything that can be used on the way.
-        quantizer: A quantizer that has to be passed once.
-        backend: What has to accept the result.
-        goal: Or a form that has to be reached, e.g. `Form("onnx")`, without a backend.
-        through: Name of a profile that the quantized graph has to be written for.
-        head: Head that the result has to have.
-        precision: Type that what is not quantized has to have in the result, as in `Form.precision`.
+        quantizer: Has to be passed once.
+        backend: Has to accept the result; or `goal` has to, without a backend.
+        goal: Such a form, e.g. `Form("onnx")`.
+        through: Profile that the quantized graph has to be written for.
+        head: Of the result.
+        precision: Of what is not quantized in the result, as in `Form.precision`.
 
     Raises:
         NoRoute: There is none; says what can be reached and what would be accepted.

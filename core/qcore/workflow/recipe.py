@@ -101,10 +101,8 @@ class Recipe:
         self, *, preprocess: Mapping[str, Any] | None = None, postprocess: Mapping[str, Any] | None = None
     ) -> Recipe:
         """Change parameters of the pre- or postprocessor in this run; what is written stays as it is."""
-        merged = {
-            "preprocess": {**self.parameters.get("preprocess", {}), **(preprocess or {})},
-            "postprocess": {**self.parameters.get("postprocess", {}), **(postprocess or {})},
-        }
+        given = {"preprocess": preprocess or {}, "postprocess": postprocess or {}}
+        merged = {name: {**self.parameters.get(name, {}), **params} for name, params in given.items()}
         return replace(self, parameters={name: params for name, params in merged.items() if params})
 
     def with_protocol(self, protocol: str | None) -> Recipe:

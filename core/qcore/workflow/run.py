@@ -168,11 +168,7 @@ class Run:
         Raises:
             CheckFailed: A converter's result differs from what it was given.
         """
-        return self.save_all(folder, to=to)[-1]
-
-    def save_all(self, folder: str | os.PathLike[str], *, to: str | Form | None = None) -> list[Path]:
-        """Like `save`; gives every file that was written, the main one last."""
-        return opening.save(self.model(to, verify=True), folder, self.recipe.file.stem, self.host)
+        return opening.save(self.model(to, verify=True), folder, self.recipe.file.stem, self.host)[-1]
 
     def predictor(self) -> Predictor:
         """The result compiled on the backend, ready to be called.
@@ -193,14 +189,7 @@ class Run:
                 overrides=self.recipe.parameters,
             )
 
-    def evaluate(
-        self,
-        data: Any,
-        *,
-        protocol: str | None = None,
-        sections: bool = False,
-        **options: Any,
-    ) -> Evaluation:
+    def evaluate(self, data: Any, *, protocol: str | None = None, sections: bool = False, **options: Any) -> Evaluation:
         """Measure on labelled data.
 
         Args:

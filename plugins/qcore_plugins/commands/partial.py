@@ -16,7 +16,6 @@ from qcore.plugin import (
     Evaluation,
     FileError,
     Judge,
-    Merges,
     Run,
     Tally,
     UsageError,
@@ -24,6 +23,7 @@ from qcore.plugin import (
     replacing,
     sha256,
 )
+from qcore_kit.abilities import Merges
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

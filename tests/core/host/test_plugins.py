@@ -60,7 +60,7 @@ def test_an_object_is_as_good_as_a_name(plugins):
 
 
 def test_a_mistyped_hook_is_named_with_the_right_one(plugins):
-    with pytest.raises(PluginError, match="unknown hook qcore_backend, did you mean qcore_backends"):
+    with pytest.raises(PluginError, match="unknown hook qcore_backend; did you mean qcore_backends"):
         plugins.register(plugin(qcore_backend=lambda: ()), name="script")
     assert [(row["kind"], row["name"], row["status"]) for row in plugins.rows()] == [("plugin", "script", "broken")]
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qcore.plugin import Contract, FileError, Form, Model, Tensor
+
+if TYPE_CHECKING:
+    from qcore.plugin import LoaderSpec, Opened
 
 
 class CheckpointFormat:
@@ -37,14 +40,14 @@ class CheckpointFormat:
         """None: what a checkpoint means, its loader knows."""
         return None
 
-    def unrecognised(self, path: Path, content: Any, loaders: Sequence[str]) -> FileError:
+    def unrecognised(self, opened: Opened, loaders: Sequence[LoaderSpec]) -> FileError:
         """The error for a checkpoint of no family, with what is inside."""
         from qcore_plugins.formats.checkpoint.advice import about, advice
 
-        names = ", ".join(sorted(loaders)) or "none"
+        found, names = about(opened.content), ", ".join(sorted(spec.name for spec in loaders)) or "none"
         return FileError(
-            f"{path}: no loader recognises this checkpoint file (installed loaders: {names}), {about(content)}",
-            hint=advice(content) or "qcore list-plugins shows the loaders; a plugin can add one",
+            f"{opened.path}: no loader recognises this checkpoint file (installed loaders: {names}), {found}",
+            hint=advice(opened.content) or "qcore list-plugins shows the loaders; a plugin can add one",
         )
 
     def form(self, content: Any) -> Form:  # noqa: ARG002

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from qcore.plugin import KEY, Contract, FileError, Form, Model, Tensor
 from qcore_kit.onnxfile.metadata import with_contract
-from qcore_kit.uncontracted import no_contract
+from qcore_kit.uncontracted import unrecognised
 
 if TYPE_CHECKING:
     import onnx
+
+    from qcore.plugin import LoaderSpec, Opened
 
 _PROTOBUF_IR_VERSION = 0x08  # field 1, varint: the first byte of every ModelProto that writers in use emit
 
@@ -55,9 +57,9 @@ class OnnxFormat:
 
         return content if self.form(content).encoding != "float" or is_normal(content) else normalised(content)
 
-    def unrecognised(self, path: Path, content: Any, loaders: Sequence[str]) -> FileError:  # noqa: ARG002
+    def unrecognised(self, opened: Opened, loaders: Sequence[LoaderSpec]) -> FileError:
         """The error for a file without a contract."""
-        return no_contract(path, loaders)
+        return unrecognised(opened, loaders)
 
     def contract(self, content: onnx.ModelProto) -> Contract | None:
         """The contract in the metadata, if any."""

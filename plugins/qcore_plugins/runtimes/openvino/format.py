@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qcore.plugin import KEY, Contract, FileError, Form, Model, Tensor
-from qcore_kit.uncontracted import no_contract
+from qcore_kit.uncontracted import unrecognised
 
 if TYPE_CHECKING:
     import openvino
+
+    from qcore.plugin import LoaderSpec, Opened
 
 
 class OpenVinoFormat:
@@ -56,9 +58,9 @@ class OpenVinoFormat:
         manager.run_passes(made)
         return made
 
-    def unrecognised(self, path: Path, content: Any, loaders: Sequence[str]) -> FileError:  # noqa: ARG002
+    def unrecognised(self, opened: Opened, loaders: Sequence[LoaderSpec]) -> FileError:
         """The error for a file without a contract."""
-        return no_contract(path, loaders)
+        return unrecognised(opened, loaders)
 
     def contract(self, content: openvino.Model) -> Contract | None:
         """The contract in rt_info, if any."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import qcore
 from qcore.plugin import Judge, Predictor, Recipe, Run
+from qcore_kit import recipes
 from qcore_kit.results import results_of
 from qcore_kit.timing import interleaved
 
@@ -81,7 +82,7 @@ class Demo:
     def _measured(self, run: Run, quantizer: str | None, backend: str, out: Path, labels: Path, output: Any) -> _Result:
         output.note(f"{quantizer or 'float'} on {backend}: exporting and evaluating")
         made = run.vary(self._continued(run.recipe, quantizer, backend, out))
-        files = made.save_all(out / f"{quantizer or 'float'}-{backend}")
+        files = recipes.save(made, out / f"{quantizer or 'float'}-{backend}")
         predictor = qcore.predictor(files[-1], backend, protocol="upstream")
         figures = Judge(run.host, labels, progress=output.progress).figures(predictor)
         return _Result(quantizer, backend, predictor, files, figures)
