@@ -204,6 +204,19 @@ class LeavesFloat(Protocol):
 
 
 @runtime_checkable
+class ObservesInputs(Protocol):
+    """A quantizer whose calibration can be divided among processes or machines.
+
+    It has an option `observed`: files with what `observe` gave for each part, instead of running all inputs.
+    """
+
+    def observe(
+        self, model: Model, *, calibration: CalibrationData, options: Mapping[str, Any], progress: Progress
+    ) -> Any:
+        """What the inputs of a part show, as plain data that JSON can hold."""
+
+
+@runtime_checkable
 class HasSaturation(Protocol):
     """An opened model whose integer sums can be asked for."""
 

@@ -35,6 +35,8 @@ VERSION: Literal[1] = 1
 KEY = "made_by"
 """Of the recipe in the provenance of a contract."""
 ALL: Literal["all"] = "all"
+LOCAL = {"state", "observed"}
+"""Options of quantizers that name files of this machine."""
 _LABELS = ("images", "classes")
 """Options of evaluators that stand beside `file`; others stand in a table of their own."""
 
@@ -225,11 +227,11 @@ def made_by(recipe: Recipe, model: Model) -> Model:
 
 
 def portable(recipe: Recipe) -> Recipe:
-    """Without what only this run needs: where a training keeps its state."""
+    """Without what only this machine has: where a training keeps its state, what parts of a calibration saw."""
     wanted = recipe.quantizing
-    if wanted is None or "state" not in wanted.options:
+    if wanted is None or not set(wanted.options) & LOCAL:
         return recipe
-    return with_options(recipe, {name: value for name, value in wanted.options.items() if name != "state"})
+    return with_options(recipe, {name: value for name, value in wanted.options.items() if name not in LOCAL})
 
 
 def with_options(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:

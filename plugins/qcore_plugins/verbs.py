@@ -121,8 +121,6 @@ def evaluate_part(
     """
     from qcore_plugins.commands import partial
 
-    if not 1 <= place <= count:
-        raise UsageError(f"place {place}: there are parts 1 to {count}")
     run = _recipe(model).start(host=host)
     return partial.evaluated(run, Judge(run.host, data, labels), place, count, file)
 
@@ -141,8 +139,35 @@ def merge_parts(
     return partial.merged(run, Judge(run.host, data, labels), [os.fspath(file) for file in files], sections=False)
 
 
+def calibrate_part(model: Recipe | Run, place: int, count: int, folder: File, *, host: Host | None = None) -> Path:
+    """Calibrate with one part of the inputs and write what it saw; gives the file.
+
+    `with_quantizer(..., observed=FILES)` then takes the ranges from the files of all parts.
+
+    Args:
+        model: A recipe with a quantizer, or a run of one.
+        place: Which part, from 1.
+        count: How many there are.
+        folder: Where the file goes.
+        host: Where components come from; the process's own by default.
+
+    Raises:
+        UsageError: The quantizer looks at all inputs at once.
+    """
+    from qcore_plugins.commands import calibrating
+
+    run = model if isinstance(model, Run) else model.start(host=host)
+    return calibrating.observe(run, place, count, Path(folder))
+
+
 def compare(
-    reference: File | Recipe, candidate: File | Recipe, data: Any, *, host: Host | None = None, **options: Any
+    reference: File | Recipe,
+    candidate: File | Recipe,
+    data: Any,
+    *,
+    parts: Sequence[File] = (),
+    host: Host | None = None,
+    **options: Any,
 ) -> Compared:
     """Climb the ladder of `qcore compare`.
 
@@ -152,17 +177,47 @@ def compare(
         reference: The model that is right: a file, or a recipe where more is to be said.
         candidate: The one in question.
         data: Inputs, or labelled data.
+        parts: Files of `compare_part`, of all parts; only the first inputs are run then.
         host: Where components come from; the process's own by default.
         **options: As of `qcore_plugins.tools.compare.ladder.compare`: `protocol`, `limit`, `accept`, `max_drop`, ...
 
     Returns:
         The steps; `failed` is the first that fails, `cause` the likeliest cause.
     """
-    from qcore_plugins.tools.compare import ladder
+    from qcore_plugins.tools.compare import dividing, ladder
 
-    where = host or qcore.plugins
-    one, other = _beside(reference, candidate, where), _beside(candidate, reference, where)
-    return ladder.compare((str(one.recipe.file), one), (str(other.recipe.file), other), data, **options)
+    climbing = {name: options.pop(name) for name in ("foreign", "progress") if name in options}
+    begun = ladder.begin(*_both(reference, candidate, host), data, **options)
+    known = dividing.read(begun, data, [os.fspath(file) for file in parts]) if parts else {}
+    return ladder.climb(begun, accept=options.get("accept", ()), known=known, **climbing)
+
+
+def compare_part(
+    reference: File | Recipe,
+    candidate: File | Recipe,
+    data: Any,
+    place: int,
+    count: int,
+    file: File,
+    *,
+    host: Host | None = None,
+    **options: Any,
+) -> int:
+    """Run one part of the inputs through both models and write the results, for `compare`; gives their number.
+
+    Args:
+        reference: As of `compare`, as `candidate`, `data`, `host` and the options are.
+        candidate: Likewise.
+        data: Likewise.
+        place: Which part, from 1.
+        count: How many there are.
+        file: To write.
+        host: Likewise.
+        **options: Likewise.
+    """
+    from qcore_plugins.tools.compare import dividing, ladder
+
+    return dividing.write(ladder.begin(*_both(reference, candidate, host), data, **options), data, place, count, file)
 
 
 def check(file: File, target: str, *, host: Host | None = None, **options: Any) -> Checked:
@@ -188,6 +243,15 @@ def snippet(file: File, *, host: Host | None = None) -> str:
 
 def _recipe(model: File | Recipe) -> Recipe:
     return model if isinstance(model, Recipe) else recipe(model)
+
+
+def _both(
+    reference: File | Recipe, candidate: File | Recipe, host: Host | None
+) -> tuple[tuple[str, Run], tuple[str, Run]]:
+    """Name and run of both."""
+    where = host or qcore.plugins
+    one, other = _beside(reference, candidate, where), _beside(candidate, reference, where)
+    return (str(one.recipe.file), one), (str(other.recipe.file), other)
 
 
 def _beside(model: File | Recipe, other: File | Recipe, host: Host) -> Run:

@@ -449,9 +449,9 @@ def test_an_evaluation_in_parts_is_the_same(run, int8, pictures, parts):
     ("arguments", "said"),
     [
         (["--merge", "1.json"], "part 2 of 2 is missing"),
-        (["--merge", "1.json", "2.json", "1.json"], "was evaluated already"),
+        (["--merge", "1.json", "2.json", "1.json"], "1.json: is named twice"),
         (["--merge", "bad.json", "2.json"], "bad.json: not the results of a part"),
-        (["--merge", "1.json", "2.json", "--confidence", "0.5"], "made with another contract"),
+        (["--merge", "1.json", "2.json", "--confidence", "0.5"], "made under other conditions (contract)"),
         (["--part", "3/2", "-o", "a.json"], "--part 3/2: expected K/N"),
         (["--part", "1/2"], "--part needs -o FILE"),
         (["--part", "1/2", "-o", "a.json", "--report", "page"], "--part has no figures to report"),

@@ -14,13 +14,14 @@ from qcore.words import meant
 
 @dataclass(frozen=True)
 class Option:
-    """A named setting of a component: `--option NAME=VALUE`, or a keyword in Python."""
+    """A named setting of a component; one that is `local` says where something lies here, and is not recorded."""
 
     name: str
     help: str
     default: Any = None
     type: type = str
     choices: tuple[Any, ...] = ()
+    local: bool = False
 
     def parse(self, value: Any) -> Any:
         """The value in the option's type.

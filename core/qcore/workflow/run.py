@@ -392,7 +392,9 @@ class Run:
             **done.contract.provenance,
             "quantization": {
                 "quantizer": spec.name,
-                "recipe": dict(self.quantizer_options),
+                "recipe": {
+                    option.name: self.quantizer_options[option.name] for option in spec.options if not option.local
+                },
                 **dict(done.contract.provenance.get("quantization", {})),
             },
             "calibration": data.provenance(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from qcore.plugin import Arrays, Model
 from qcore_kit.comparison.rung import Rung
@@ -44,11 +44,9 @@ class Inside(Protocol):
 
     def run(self, inputs: Arrays, names: Sequence[str]) -> Arrays:
         """The tensors of those names, for one inference."""
-        ...
 
     def quantized(self, layer: str) -> Sequence[Quantized]:
         """How what a layer reads and makes is rounded, where that is constant."""
-        ...
 
 
 class Probe(Protocol):
@@ -56,7 +54,6 @@ class Probe(Protocol):
 
     def open(self, model: Model) -> Inside:
         """The model, ready to be asked."""
-        ...
 
 
 class Comparison(Protocol):
@@ -74,8 +71,17 @@ class Comparison(Protocol):
 
     def add(self, place: int, item: Any, raw: Any, reference: Any, candidate: Any) -> None:
         """The results of one input: its place among the items, the item, as it was read, both results."""
-        ...
 
     def rungs(self) -> Iterable[Rung]:
         """What the ladder of `qcore compare` says of them: one step or more."""
-        ...
+
+
+@runtime_checkable
+class Packs(Protocol):
+    """A comparison whose inputs can be divided among processes or machines."""
+
+    def packed(self, result: Any) -> Any:
+        """A result as plain data that JSON can hold."""
+
+    def unpacked(self, state: Any) -> Any:
+        """The inverse; raises ValueError, TypeError, KeyError or IndexError where it is no such data."""

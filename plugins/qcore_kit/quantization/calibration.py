@@ -16,13 +16,22 @@ from qcore_kit.quantization.table import Range
 
 
 def ranges(proto: onnx.ModelProto, graph: Graph, batches: Iterable[Mapping[str, Any]], method: str) -> dict[str, Range]:
-    """The range of every tensor that some profile may quantize, in one pass over the inputs.
+    """The range of every tensor that some profile may quantize; arguments as of `seen` and `Histogram.range`."""
+    return ranges_of(graph, seen(proto, graph, batches), method)
+
+
+def ranges_of(graph: Graph, found: Mapping[str, Histogram], method: str) -> dict[str, Range]:
+    """The ranges that follow from what was seen."""
+    return completed(graph, {name: each.range(method) for name, each in found.items() if each.lows})
+
+
+def seen(proto: onnx.ModelProto, graph: Graph, batches: Iterable[Mapping[str, Any]]) -> dict[str, Histogram]:
+    """The values of every tensor that some profile may quantize, in one pass over the inputs.
 
     Args:
         proto: The float graph.
         graph: The same, as placement sees it.
         batches: Inputs by name.
-        method: See `Histogram.range`.
     """
     found = {name: Histogram() for name in watched(graph)}
     session = onnxruntime.InferenceSession(_watching(proto, graph, found).SerializeToString(), _settings())
@@ -31,7 +40,7 @@ def ranges(proto: onnx.ModelProto, graph: Graph, batches: Iterable[Mapping[str, 
         for name, values in (*zip(made, session.run(made, dict(batch)), strict=True), *batch.items()):
             if name in found:
                 found[name].add(values)
-    return completed(graph, {name: seen.range(method) for name, seen in found.items() if seen.lows})
+    return found
 
 
 def _watching(proto: onnx.ModelProto, graph: Graph, watched: Iterable[str]) -> onnx.ModelProto:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import math
+import zlib
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
+from qcore.plugin import FileError
 from qcore_kit.quantization.table import Range
 
 HALF = 4096
@@ -58,11 +62,46 @@ class Histogram:
         bins = np.floor(sampled * (1 / self.width)).astype(np.int32) + HALF
         self.counts += np.bincount(np.clip(bins, 0, 2 * HALF - 1), minlength=2 * HALF)
 
+    def merge(self, other: Histogram) -> None:
+        """Add what another saw: the same as if this one had seen all of it, in whatever order."""
+        self.lows += other.lows
+        self.highs += other.highs
+        if other.width:
+            self.width = self.width or other.width
+            counts, width = other.counts, other.width
+            while self.width < width:
+                self._widen()
+            while width < self.width:
+                counts, width = _widened(counts), 2 * width
+            self.counts = self.counts + counts
+
+    def state(self) -> dict[str, Any]:
+        """As plain data that JSON can hold."""
+        counts = base64.b64encode(zlib.compress(self.counts.astype("<i8").tobytes())).decode()
+        return {"width": self.width, "lows": self.lows, "highs": self.highs, "counts": counts}
+
+    @classmethod
+    def of(cls, state: Any) -> Histogram:
+        """The inverse of `state`.
+
+        Raises:
+            FileError: It is no such state.
+        """
+        made, size = cls(), 8 * 2 * HALF
+        try:
+            packed = zlib.decompressobj().decompress(base64.b64decode(state["counts"], validate=True), size)
+            made.width, made.counts = float(state["width"]), np.frombuffer(packed, "<i8").astype(np.int64)
+            made.lows, made.highs = ([float(end) for end in state[key]] for key in ("lows", "highs"))
+            exponent = math.frexp(made.width)[0]  # a power of two, or 0
+            right = made.counts.shape == (2 * HALF,) and exponent in (0, 0.5) and len(made.lows) == len(made.highs)
+        except (KeyError, TypeError, ValueError, zlib.error, OverflowError) as error:
+            raise FileError("not what calibration sees of a tensor") from error
+        if not right or (made.counts < 0).any():
+            raise FileError("not what calibration sees of a tensor")
+        return made
+
     def _widen(self) -> None:
-        pairs = self.counts.reshape(-1, 2).sum(1)
-        self.counts = np.zeros_like(self.counts)
-        self.counts[HALF // 2 : HALF + HALF // 2] = pairs
-        self.width *= 2
+        self.counts, self.width = _widened(self.counts), 2 * self.width
 
     def range(self, method: str) -> Range:
         """The range of the tensor.
@@ -75,10 +114,17 @@ class Histogram:
             return Range(math.nan, math.nan, method)
         low, high = min(self.lows), max(self.highs)
         if method == "moving-average":
-            low, high = sum(self.lows) / len(self.lows), sum(self.highs) / len(self.highs)
+            low, high = (math.fsum(ends) / len(ends) for ends in (self.lows, self.highs))  # in whatever order
         elif method == "percentile" and self.counts.any():
             total = self.counts.cumsum()
             outside = total[-1] * (1 - PERCENTILE / 100)
             first, last = np.searchsorted(total, [outside, total[-1] - outside])
             low, high = max(low, (first - HALF) * self.width), min(high, (last + 1 - HALF) * self.width)
         return Range(float(low), float(high), method)
+
+
+def _widened(counts: np.ndarray) -> np.ndarray:
+    """The counts in bins of twice the width."""
+    wide = np.zeros_like(counts)
+    wide[HALF // 2 : HALF + HALF // 2] = counts.reshape(-1, 2).sum(1)
+    return wide

@@ -37,6 +37,14 @@ def leave_float(model: Model, layers: Sequence[str]) -> Model:
     return model.evolve(module=table.excluding(matching(from_onnx(table.graph), layers)))
 
 
+OBSERVED = Option(
+    "observed",
+    "files of calibration parts to take ranges from, instead of running all inputs",
+    (),
+    tuple,
+    local=True,
+)
+
 SATURATION = Option(
     "saturation",
     "for CPUs without VNNI, keep weights within +-64: of the layers that saturate, of all (less accurate), or of none",
@@ -57,6 +65,6 @@ TRAINING = (
     Option("rate", "learning rate at the start; falls to 0 as a cosine", 5e-6, float),
     Option("seed", "of the order of the inputs and their flips", 0, int),
     Option("scales", "ranges of activations while training", "fixed", str, ("fixed", "learned")),
-    Option("state", "training checkpoint, used to resume an interrupted run", None, str),
+    Option("state", "training checkpoint, used to resume an interrupted run", None, str, local=True),
     Option("device", "where PyTorch computes; auto takes a GPU where there is one", "auto", str),
 )

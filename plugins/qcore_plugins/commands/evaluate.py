@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from qcore.plugin import Contract, Evaluation, Host, Judge, Output, UsageError, counted, require
-from qcore_kit import commandline
+from qcore_kit import commandline, parts
 from qcore_kit.describing import figures as rows
 from qcore_kit.kinds import ObserverSpec
 from qcore_kit.reports import Report, Section, Table
@@ -75,7 +75,7 @@ def _share(options: argparse.Namespace) -> tuple[int, int] | None:
         raise UsageError("--part needs -o FILE: where its results go")
     if commandline.given(options, ObserverSpec):
         raise UsageError("--part has no figures to report", hint="give --report with --merge")
-    return partial.share(options.part)
+    return parts.share(options.part)
 
 
 def _sizes(contract: Contract) -> dict[str, Any]:

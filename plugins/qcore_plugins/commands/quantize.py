@@ -19,13 +19,13 @@ from qcore.plugin import (
     output_directory,
     require,
 )
-from qcore_kit import commandline, recipes
+from qcore_kit import commandline, parts, recipes
 from qcore_kit.commandline import pairs, refuse_unused
 from qcore_kit.kinds import TunerSpec
 from qcore_kit.machine import THIS
 from qcore_kit.reports import command as reporting
 from qcore_kit.tuning.target import Target, Tuned
-from qcore_plugins.commands import proving
+from qcore_plugins.commands import calibrating, proving
 from qcore_plugins.commands.quantize_page import Page, Written
 
 if TYPE_CHECKING:
@@ -67,6 +67,14 @@ def quantize(options: argparse.Namespace, output: Output, host: Host) -> int:
         flag = next(iter(tuning)).replace("_", "-")
         raise UsageError(f"--{flag} needs --data FILE: labelled data to measure on")
     run = _recipe(options, host).start(progress=output.progress, host=host)
+    if options.part:
+        place, count = parts.share(options.part)
+        file = calibrating.observe(run, place, count, Path(options.out))
+        output.say(f"{file}: part {place} of {count}; --merge with all parts quantizes")
+        output.result({"file": str(file), "part": place, "of": count}) if output.json else None
+        return 0
+    if options.merge:
+        calibrating.require_parts(run, options.merge)
     job = Job(
         Path(options.out),
         options.backend or (),
@@ -167,6 +175,8 @@ def _settings(options: argparse.Namespace, file: Path) -> dict[str, Any]:
         settings["exclude"] = tuple(options.exclude)
     if options.no_last_layer:
         settings["last_layer"] = False
+    if options.merge:
+        settings["observed"] = tuple(options.merge)
     if options.device:
         settings["device"] = options.device
     if options.qat:
@@ -332,6 +342,18 @@ class Quantize:
         )
         commandline.add_labels(parser, host)
         commandline.add_out(parser)
+        shared = parser.add_mutually_exclusive_group()
+        shared.add_argument(
+            "--part",
+            metavar="K/N",
+            help="calibrate only with the K-th of N parts of the inputs and write what it saw",
+        )
+        shared.add_argument(
+            "--merge",
+            nargs="+",
+            metavar="FILE",
+            help="take the ranges from the files of all parts instead of the inputs",
+        )
         parser.add_argument("--write-recipe", metavar="FILE", help="write what was asked for as a recipe (.toml)")
         reporting.add_observers(parser, host)
         commandline.add_conversion(parser, host)

@@ -14,7 +14,9 @@ import torch
 from torch import nn
 
 from qcore.plugin import CalibrationData, CheckFailed, Form, Model, Progress, UsageError
+from qcore_kit.quantization import observed
 from qcore_kit.quantization.graph import Node, from_onnx
+from qcore_kit.quantization.histogram import Histogram
 from qcore_kit.quantization.narrowing import narrowed
 from qcore_kit.quantization.operations import COUNTING_PADS, ROUNDING_UP, STACKED, WITHOUT_BIAS
 from qcore_kit.quantization.options import leave_float, left_float
@@ -114,7 +116,8 @@ class TorchQuantizer:
             exported = export_both(model.module, model.contract)
         graph = from_onnx(exported.proto)
         weights = weight_scales(graph, exported.proto)
-        found = self.ranges(exported, calibration, options, progress, device)
+        whole = observed.read(options["observed"]) if options["observed"] else None
+        found = self.ranges(exported, calibration, options, progress, device, whole)
         table = ScaleTable.make(
             exported.proto,
             found,
@@ -141,6 +144,15 @@ class TorchQuantizer:
             contract=replace(model.contract, provenance=provenance),
         )
 
+    def observe(
+        self, model: Model, *, calibration: CalibrationData, options: Mapping[str, Any], progress: Progress
+    ) -> Any:
+        """What the inputs show of every tensor, for the option `observed`."""
+        with progress.step("exporting for quantization"):
+            exported = export_both(model.module, model.contract)
+        calibrators = self._collected(exported, calibration, progress, torch_device(options["device"]))
+        return observed.state({name: calibrator.seen for name, calibrator in calibrators.items()})
+
     def ranges(
         self,
         exported: Exported,
@@ -148,8 +160,27 @@ class TorchQuantizer:
         options: Mapping[str, Any],
         progress: Progress,
         device: torch.device,
+        whole: Mapping[str, Histogram] | None = None,
     ) -> dict[str, Range]:
-        """The range of every tensor that some profile may quantize, in one pass over the inputs."""
+        """The range of every tensor that some profile may quantize, from one pass over the inputs or what was seen."""
+        if whole is None:
+            calibrators = self._collected(exported, calibration, progress, device)
+        else:
+            calibrators = {name: self.kit.calibrator() for name in whole}
+            for name, calibrator in calibrators.items():
+                calibrator.seen = whole[name]
+        method = options["method"]
+        settings = {"percentile": options["percentile"]} if method == "percentile" else SETTINGS.get(method, {})
+        found = {}
+        for name, calibrator in progress.track(calibrators.items(), "ranges", len(calibrators)):
+            if (seen := calibrator.compute_range(method, **settings)) is not None:
+                found[name] = seen
+        return completed(from_onnx(exported.proto), found)
+
+    def _collected(
+        self, exported: Exported, calibration: CalibrationData, progress: Progress, device: torch.device
+    ) -> dict[str, Any]:
+        """A calibrator for every watched tensor, which has seen the inputs."""
         network = Network.of(exported)
         calibrators = {name: self.kit.calibrator() for name in watched(network.graph)}
         everywhere = Placement({name: name for name in calibrators}, ())
@@ -158,13 +189,7 @@ class TorchQuantizer:
         with torch.inference_mode():
             for batch in progress.track(calibration, "calibrating (PyTorch)", len(calibration)):
                 network.module(*(torch.from_numpy(batch[name]).to(device) for name in network.graph.inputs))
-        method = options["method"]
-        settings = {"percentile": options["percentile"]} if method == "percentile" else SETTINGS.get(method, {})
-        found = {}
-        for name, calibrator in progress.track(calibrators.items(), "ranges", len(calibrators)):
-            if (seen := calibrator.compute_range(method, **settings)) is not None:
-                found[name] = seen
-        return completed(network.graph, found)
+        return calibrators
 
     def fake_quantized(
         self,

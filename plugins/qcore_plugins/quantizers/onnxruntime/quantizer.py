@@ -10,8 +10,10 @@ import onnxruntime
 
 from qcore.plugin import CalibrationData, Form, Model, Progress
 from qcore_kit.onnxfile.opset import raised
-from qcore_kit.quantization.calibration import ranges
+from qcore_kit.quantization import observed
+from qcore_kit.quantization.calibration import ranges_of, seen
 from qcore_kit.quantization.graph import from_onnx
+from qcore_kit.quantization.histogram import Histogram
 from qcore_kit.quantization.narrowing import narrowed
 from qcore_kit.quantization.options import leave_float, left_float
 from qcore_kit.quantization.placement import candidates
@@ -35,8 +37,8 @@ class OnnxRuntimeQuantizer:
         model = model.evolve(module=raised(model.module))
         graph = from_onnx(model.module)
         tensors = candidates(graph)
-        batches = progress.track(calibration, "calibrating (onnxruntime)", len(calibration))
-        found = ranges(model.module, graph, batches, options["method"])
+        whole = observed.read(options["observed"]) if options["observed"] else _seen(model, calibration, progress)
+        found = ranges_of(graph, whole, options["method"])
         table = ScaleTable.make(
             model.module, found, weight_scales(graph, model.module), needed=tensors, excluded=left_float(graph, options)
         )
@@ -48,3 +50,19 @@ class OnnxRuntimeQuantizer:
             module=table,
             contract=contract,
         )
+
+    def observe(
+        self,
+        model: Model,
+        *,
+        calibration: CalibrationData,
+        options: Mapping[str, Any],  # noqa: ARG002
+        progress: Progress,
+    ) -> Any:
+        """What the inputs show of every tensor, for the option `observed`."""
+        return observed.state(_seen(model.evolve(module=raised(model.module)), calibration, progress))
+
+
+def _seen(model: Model, calibration: CalibrationData, progress: Progress) -> dict[str, Histogram]:
+    batches = progress.track(calibration, "calibrating (onnxruntime)", len(calibration))
+    return seen(model.module, from_onnx(model.module), batches)

@@ -19,6 +19,7 @@ from qcore_plugins.tasks.detection.chance import beyond, error
 from qcore_plugins.tasks.detection.classes import match_classes
 from qcore_plugins.tasks.detection.dataset import Labels, read
 from qcore_plugins.tasks.detection.pairing import CONFIDENCE, MARGIN, NEAR, Pairing, above, chosen, pair
+from qcore_plugins.tasks.detection.tally import packed, unpacked
 from qcore_plugins.tasks.detection.worst import Worst
 
 OVERLAPS = (NEAR, 0.75, 0.9)
@@ -34,6 +35,8 @@ class DetectionComparison:
     """Collects detections of a reference and a candidate; of a picture only counts, and the worst few, are kept."""
 
     steps = ("detections", "accuracy")
+    packed = staticmethod(packed)
+    unpacked = staticmethod(unpacked)
 
     def __init__(
         self,

@@ -52,8 +52,7 @@ class DetectionTally:
     def state(self) -> dict[str, Any]:
         """What was added: `{"unread": [place], "pictures": [[place, [height, width], xyxy, confidence, class]]}`."""
         pictures = [
-            [place, list(map(int, size)), found.xyxy.tolist(), found.confidence.tolist(), found.class_id.tolist()]
-            for place, (found, _, size) in sorted(self._taken.items())
+            [place, list(map(int, size)), *packed(found)] for place, (found, _, size) in sorted(self._taken.items())
         ]
         return {"unread": sorted(self._unread), "pictures": pictures}
 
@@ -66,7 +65,7 @@ class DetectionTally:
         try:
             unread = [int(place) for place in state["unread"]]
             pictures = [
-                (int(place), _detections(boxes, confidence, kinds), (int(size[0]), int(size[1])))
+                (int(place), unpacked((boxes, confidence, kinds)), (int(size[0]), int(size[1])))
                 for place, size, boxes, confidence, kinds in state["pictures"]
             ]
         except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
@@ -117,7 +116,18 @@ class DetectionTally:
         return collected
 
 
-def _detections(boxes: Any, confidence: Any, kinds: Any) -> Detections:
+def packed(found: Detections) -> list[Any]:
+    """Detections as plain data: boxes, confidences, classes."""
+    return [found.xyxy.tolist(), found.confidence.tolist(), found.class_id.tolist()]
+
+
+def unpacked(state: Any) -> Detections:
+    """The inverse.
+
+    Raises:
+        TypeError, ValueError: It is no such data.
+    """
+    boxes, confidence, kinds = state
     xyxy = np.array(boxes, np.float32).reshape(-1, 4)
     found = Detections(xyxy, np.array(confidence, np.float32), np.array(kinds, np.int64))
     if not len(found.xyxy) == len(found.confidence) == len(found.class_id):

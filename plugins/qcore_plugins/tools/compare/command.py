@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qcore.plugin import Host, Output, UsageError, counted
-from qcore_kit import commandline
+from qcore_kit import commandline, parts
 from qcore_kit.commandline import add_cpu
+from qcore_kit.kinds import ObserverSpec
 from qcore_kit.reports import Report, Section, Table, Verdict
 from qcore_kit.reports import command as reporting
 from qcore_kit.reports.about import about
@@ -61,7 +62,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output, host: Host) -> int:
     """Climb the ladder; exit code 1 where a step fails."""
-    from qcore_plugins.tools.compare import ladder
+    from qcore_plugins.tools.compare import dividing, ladder
     from qcore_plugins.tools.compare.own_preprocessing import foreign
 
     if options.limit is not None and options.limit < 1:
@@ -70,6 +71,7 @@ def run(options: argparse.Namespace, output: Output, host: Host) -> int:
         raise UsageError(f"--max-drop {options.max_drop:g} is not between 0 and 1")
     if len(options.backend) > 2:
         raise UsageError(f"{len(options.backend)} backends for two files", hint="give one for both, or one for each")
+    share = _share(options)
     observers = reporting.begun(options, host)
     own, most = foreign(options.preprocess_from) if options.preprocess_from else (None, None)
     limit = min(filter(None, (options.limit, most)), default=None)
@@ -80,19 +82,24 @@ def run(options: argparse.Namespace, output: Output, host: Host) -> int:
         found = ladder.preprocessing_only((options.model, one), options.data, own, limit=limit)
     else:
         other = _begin(options, output, host, options.candidate, options.model, 1)
-        found = ladder.compare(
-            (options.model, one),
-            (options.candidate, other),
-            options.data,
+        both = (options.model, one), (options.candidate, other)
+        settings: dict[str, Any] = {
             **commandline.labels(options),
-            protocol=options.protocol,
-            limit=limit,
-            accept=options.accept,
-            max_drop=options.max_drop,
-            foreign=own,
-            cpu=options.cpu,
-            progress=output.progress,
-        )
+            "protocol": options.protocol,
+            "limit": limit,
+            "accept": options.accept,
+            "max_drop": options.max_drop,
+            "cpu": options.cpu,
+        }
+        begun = ladder.begin(*both, options.data, **settings)
+        if share:
+            written = dividing.write(begun, options.data, *share, options.out, output.progress)
+            output.say(f"{options.out}: part {share[0]} of {share[1]}, {counted(written, 'input')}")
+            said = {"file": options.out, "part": share[0], "of": share[1], "inputs": written}
+            output.result(said) if output.json else None
+            return 0
+        known = dividing.read(begun, options.data, options.merge) if options.merge else {}
+        found = ladder.climb(begun, accept=options.accept, foreign=own, progress=output.progress, known=known)
     contracts = {side.name: side.contract for side in (found.reference, found.candidate) if side}
     report = made(found, str(options.data), contracts, observers.commands(contracts))
     if output.json:
@@ -101,6 +108,23 @@ def run(options: argparse.Namespace, output: Output, host: Host) -> int:
         _show(found, report, output)
     observers.tell(report, output)
     return 1 if found.failed else 0
+
+
+def _share(options: argparse.Namespace) -> tuple[int, int] | None:
+    """Which part of how many; None for all.
+
+    Raises:
+        UsageError: It is no such thing, or it does not go with the other flags.
+    """
+    if not options.part:
+        if options.out:
+            raise UsageError("-o goes with --part K/N", hint="--report DIR writes a page of the whole")
+        return None
+    if not options.out:
+        raise UsageError("--part needs -o FILE: where its results go")
+    if options.candidate is None or options.preprocess_from or commandline.given(options, ObserverSpec):
+        raise UsageError("--part compares REF and CANDIDATE and nothing else", hint="give the rest with --merge")
+    return parts.share(options.part)
 
 
 def _begin(options: argparse.Namespace, output: Output, host: Host, model: str, beside: str | None, place: int) -> Run:
@@ -232,6 +256,17 @@ class Compare:
         """What it takes."""
         commandline.add_model(parser, "reference: a checkpoint or an exported file")
         add(parser)
+        shared = parser.add_mutually_exclusive_group()
+        shared.add_argument(
+            "--part", metavar="K/N", help="run only the K-th of N parts of the inputs and write the results to -o FILE"
+        )
+        shared.add_argument(
+            "--merge",
+            nargs="+",
+            metavar="FILE",
+            help="take the results from the files of all parts; only the first inputs are run",
+        )
+        parser.add_argument("-o", "--out", metavar="FILE", help="file for the results of --part")
         commandline.add_labels(parser, host)
         reporting.add_observers(parser, host)
         commandline.add_conversion(parser, host)

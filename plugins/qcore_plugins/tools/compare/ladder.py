@@ -76,6 +76,56 @@ class Compared:
         return next((cause for rung in self.rungs if rung.verdict == "fail" for cause in rung.causes), None)
 
 
+@dataclass(frozen=True)
+class Begun:
+    """Both models compiled, and the inputs that they are compared on.
+
+    Attributes:
+        one: The reference.
+        other: The candidate.
+        task: What collects the results of both; None where nothing compares those.
+        items: The inputs.
+        protocol: That both run under.
+    """
+
+    one: Side
+    other: Side
+    task: Comparison | None
+    items: Sequence[Any]
+    protocol: str | None
+
+
+def begin(
+    reference: tuple[str, Run],
+    candidate: tuple[str, Run],
+    data: Any,
+    *,
+    images: Any = None,
+    classes: Mapping[str, str] | None = None,
+    protocol: str | None = None,
+    limit: int | None = None,
+    accept: Sequence[str] = (),
+    max_drop: float = MAX_DROP,
+    cpu: str = machine.THIS,
+) -> Begun:
+    """Load and compile both; arguments and errors as of `compare`."""
+    both, host = (reference, candidate), reference[1].host
+    contracts_ = [run.contract() for _, run in both]
+    settings: dict[str, Any] = {"images": images, "classes": classes, "max_drop": max_drop}
+    task = _results(contracts_, host, data, settings)
+    steps = (*STEPS, *(task.steps if task else (RESULTS,)))
+    if unknown := [name for name in accept if name not in steps]:
+        raise UsageError(f"no step is called {unknown[0]!r}", hint=f"there are: {', '.join(steps)}")
+    if task is not None and task.labelled and protocol is None:
+        protocol = _shared_protocol(contracts_)
+    one, other = (Side.build(name, run.vary(run.recipe.with_protocol(protocol)), cpu) for name, run in both)
+    if cpu != machine.THIS and not any("cpu" in side.run.backend_options for side in (one, other)):
+        names = " and ".join(dict.fromkeys(side.predictor.backend for side in (one, other)))
+        raise saturation.cannot_run_as(cpu, names, host)
+    items: Sequence[Any] = task.items if task and task.labelled else one.predictor.preprocessor.expand(data)
+    return Begun(one, other, task, items if limit is None else list(islice(items, limit)), protocol)
+
+
 def compare(
     reference: tuple[str, Run],
     candidate: tuple[str, Run],
@@ -113,23 +163,33 @@ def compare(
             as another CPU.
         FileError: No input can be read.
     """
+    settings: dict[str, Any] = {"images": images, "classes": classes, "protocol": protocol, "limit": limit}
+    begun = begin(reference, candidate, data, **settings, accept=accept, max_drop=max_drop, cpu=cpu)
+    return climb(begun, accept=accept, foreign=foreign, progress=progress)
+
+
+def climb(
+    begun: Begun,
+    *,
+    accept: Sequence[str] = (),
+    foreign: Callable[[Any, Any], Any] | None = None,
+    progress: Progress | None = None,
+    known: Mapping[int, tuple[Any, Any]] | None = None,
+) -> Compared:
+    """The ladder of two models that are compiled.
+
+    Args:
+        begun: Both, and the inputs.
+        accept: As of `compare`, as `foreign` and `progress` are.
+        foreign: Likewise.
+        progress: Likewise.
+        known: Place -> results of both models, for inputs that need not be run but for a look at their tensors.
+
+    Raises:
+        FileError: No input can be read.
+    """
     shown = progress or Silent()
-    both, host = (reference, candidate), reference[1].host
-    contracts_ = [run.contract() for _, run in both]
-    settings: dict[str, Any] = {"images": images, "classes": classes, "max_drop": max_drop}
-    task = _results(contracts_, host, data, settings)
-    steps = (*STEPS, *(task.steps if task else (RESULTS,)))
-    if unknown := [name for name in accept if name not in steps]:
-        raise UsageError(f"no step is called {unknown[0]!r}", hint=f"there are: {', '.join(steps)}")
-    if task is not None and task.labelled and protocol is None:
-        protocol = _shared_protocol(contracts_)
-    one, other = (Side.build(name, run.vary(run.recipe.with_protocol(protocol)), cpu) for name, run in both)
-    if cpu != machine.THIS and not any("cpu" in side.run.backend_options for side in (one, other)):
-        names = " and ".join(dict.fromkeys(side.predictor.backend for side in (one, other)))
-        raise saturation.cannot_run_as(cpu, names, host)
-    items: Sequence[Any] = task.items if task and task.labelled else one.predictor.preprocessor.expand(data)
-    if limit is not None:
-        items = list(islice(items, limit))
+    one, other, items = begun.one, begun.other, begun.items
     skipped: list[str] = []
     pictures = _Inputs(one, other, items, skipped, shown)
     first = list(pictures.first(LOOKED))
@@ -139,9 +199,9 @@ def compare(
         contracts.rung(one, other),
         preprocessing.rung(own, theirs, first, OWN if foreign else "CANDIDATE"),
     ]
-    rungs += _run(one, other, task, pictures, len(items), shown)
+    rungs += _run(begun, pictures, known or {}, shown)
     done = [_accepted(rung) if rung.name in accept and rung.verdict == "fail" else rung for rung in rungs]
-    return Compared(done, one, other, len(items) - len(skipped), skipped, protocol)
+    return Compared(done, one, other, len(items) - len(skipped), skipped, begun.protocol)
 
 
 def preprocessing_only(
@@ -242,14 +302,28 @@ class _Inputs:
             yield batch
 
 
-def _run(
-    one: Side, other: Side, task: Comparison | None, inputs: _Inputs, count: int, progress: Progress
-) -> list[Rung]:
+def results(begun: Begun, places: Sequence[int], progress: Progress) -> Iterator[tuple[int, Any, Any]]:
+    """(place, result of the reference, result of the candidate) of the inputs at those places that can be read."""
+    size = max(batch_size(side.contract.inputs) for side in (begun.one, begun.other))
+    chosen = _Inputs(begun.one, begun.other, [begun.items[place] for place in places], [], progress)
+    for batch in chosen.batches(size):
+        raws = [raw for _, _, raw in batch]
+        for (number, _, _), left, right in zip(batch, begun.one.seen(raws), begun.other.seen(raws), strict=True):
+            yield places[number], left.result, right.result
+
+
+def _run(begun: Begun, inputs: _Inputs, known: Mapping[int, tuple[Any, Any]], progress: Progress) -> list[Rung]:
+    """The steps that need results; `known` as in `climb`."""
+    one, other, task = begun.one, begun.other, begun.task
     size = max(batch_size(side.contract.inputs) for side in (one, other))
     raw_tensors = Tensors(one, other)
     kept: list[Any] = []
     looked = 0
     for batch in inputs.batches(size):
+        if looked >= LOOKED and task is not None and all(place in known for place, _, _ in batch):
+            for place, item, raw in batch:
+                task.add(place, item, raw, *known[place])
+            continue
         raws = [raw for _, _, raw in batch]
         for (place, item, raw), left, right in zip(batch, one.seen(raws), other.seen(raws), strict=True):
             if looked < LOOKED:
@@ -263,7 +337,8 @@ def _run(
     sources = [each.cause for each in contracts.provenance(one.contract, other.contract)]
     rungs = [_explained(raw_tensors.rung(), within, sources), within]
     if task is None:
-        rungs.append(Rung(RESULTS, "none", f"no evaluator compares results of {count} inputs of these tasks"))
+        told = f"no evaluator compares results of {len(begun.items)} inputs of these tasks"
+        rungs.append(Rung(RESULTS, "none", told))
     else:
         with progress.step("comparing results"):
             rungs += task.rungs()

@@ -1,0 +1,85 @@
+"""Calibrating in parts: what the inputs of each show in a file, the ranges from all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qcore.plugin import UsageError, batch_size, output_directory, replacing, sha256
+from qcore_kit import parts
+from qcore_kit.abilities import ObservesInputs
+
+if TYPE_CHECKING:
+    from qcore.plugin import Calibration, QuantizerSpec, Run
+
+
+def observe(run: Run, place: int, count: int, folder: Path) -> Path:
+    """Run the inputs of one part and write what they show; gives the file.
+
+    Args:
+        run: Of a recipe that quantizes.
+        place: Which part, from 1.
+        count: How many there are.
+        folder: Where the file goes.
+
+    Raises:
+        UsageError: The quantizer looks at all inputs at once, or the model takes several at a time.
+    """
+    parts.require(place, count)
+    spec, observer = _observer(run)
+    output_directory(folder)
+    model = run.vary(run.recipe.float_model()).model(spec.accepts[0])
+    if batch_size(model.contract.inputs) > 1:
+        raise UsageError("a model that takes several inputs at a time is calibrated as a whole", hint="--batch 1")
+    whole = run.calibration()
+    own = _chosen(whole, place, count)
+    options = spec.typed(run.quantizer_options)
+    state = observer.observe(model, calibration=own, options=options, progress=run.progress)
+    part = parts.Part(parts.VERSION, place, count, _identity(run, spec, whole), "", "", state, "calibration")
+    file = folder / f"{run.recipe.file.stem}.{place}-of-{count}.calibration"
+    with replacing(file) as temporary:
+        temporary.write_bytes(parts.encoded(part))
+    return file
+
+
+def require_parts(run: Run, files: Sequence[str]) -> None:
+    """Refuse parts that are not all of this calibration, before anything is run.
+
+    Raises:
+        FileError: As `parts.read`.
+        UsageError: The quantizer looks at all inputs at once.
+    """
+    spec, _ = _observer(run)
+    parts.read(files, "calibration", _identity(run, spec, run.calibration()))
+
+
+def _observer(run: Run) -> tuple[QuantizerSpec, ObservesInputs]:
+    spec = run.quantizer
+    made: Any = spec.create() if spec else None
+    if spec is None or not isinstance(made, ObservesInputs):
+        name = spec.name if spec else "none"
+        raise UsageError(f"quantizer {name} cannot calibrate in parts", hint="quantize without --part and --merge")
+    return spec, made
+
+
+def _chosen(whole: Calibration, place: int, count: int) -> Calibration:
+    """Every so many inputs."""
+    from qcore.plugin import Calibration
+
+    items = whole.items[place - 1 :: count]
+    return Calibration(whole.source, items, whole.preprocessor, whole.contract, whole.progress)
+
+
+def _identity(run: Run, spec: QuantizerSpec, whole: Calibration) -> dict[str, Any]:
+    local = {option.name for option in spec.options if option.local}
+    options = {name: str(value) for name, value in sorted(run.quantizer_options.items()) if name not in local}
+    contract = replace(run.contract(), provenance={}, classes=(), protocols={}, extensions={})
+    return {
+        "model": sha256(run.recipe.file),
+        "quantizer": spec.qualified,
+        "options": options,
+        "contract": contract.to_json(),
+        "inputs": parts.names(whole.items),
+    }
