@@ -155,7 +155,7 @@ class Mentions:
 
     Why: unsigned files are refused.
 
-    Mend: sign it.
+    Fix: sign it.
     """
 
     id, severity, targets, summary = "ACME001", "error", ("acme",), "A file that is not signed"

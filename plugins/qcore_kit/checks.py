@@ -81,7 +81,7 @@ class Subject:
 
 
 class Rule(Protocol):
-    """Looks for one thing. Its docstring is its page: what it is, why it matters (`Why:`), what to do (`Mend:`).
+    """Looks for one thing. Its docstring is its page: what it is, why it matters (`Why:`), what to do (`Fix:`).
 
     The four properties may be attributes of the class.
     """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from qcore.plugin import Recipe, Run
 
 SpecT = TypeVar("SpecT", bound=Spec[Any])
-PRECISIONS = {"fp32": "f32", "fp16": "f16"}
+PRECISIONS = {"f32": "f32", "f16": "f16", "fp32": "f32", "fp16": "f16"}
 """Words of the command line -> words of forms."""
 
 
@@ -96,7 +96,9 @@ def refuse_unused(conversion: Mapping[str, Any], plans: Iterable[Plan]) -> None:
     taken = {name for spec in steps for option in spec.options for name in (option.name, f"{spec.name}.{option.name}")}
     if strange := sorted(set(conversion) - taken):
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in strange)
-        raise UsageError(f"{flags}: no step on the way takes it", hint="qcore plan shows the steps")
+        raise UsageError(
+            f"{flags}: not used by any step of this conversion", hint="remove it, or run qcore plan to see the steps"
+        )
 
 
 def add_cpu(parser: argparse.ArgumentParser, told: str) -> None:
@@ -213,6 +215,11 @@ def add_model(parser: argparse.ArgumentParser, told: str = "a checkpoint or an e
         help="override a preprocessing parameter of the contract, for a model trained with different preprocessing "
         "(repeatable)",
     )
+
+
+def add_profile(parser: argparse.ArgumentParser, told: str) -> None:
+    """Add the profile that a quantized graph is written for; `--target` is what it was called before."""
+    parser.add_argument("--profile", "--target", dest="profile", metavar="PROFILE", help=told)
 
 
 def add_calibration(parser: argparse.ArgumentParser) -> None:

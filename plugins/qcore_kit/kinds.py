@@ -58,7 +58,7 @@ class LinterSpec(Spec[Any]):
 
         Why: the device has no more memory.
 
-        Mend: quantize it.
+        Fix: quantize it.
         '''
 
         id, severity, targets, summary = "MINE001", "error", ("tiny",), "A file of more than 100 MB"
@@ -154,8 +154,8 @@ class ReporterSpec(Spec["Reporter"]):
 class ProfileSpec(ConverterSpec):
     """How a runtime wants a quantized graph: a converter that writes scale tables so.
 
-    Its name is what `--target` takes, and the profile of the form that it gives. The target has an attribute `profile`,
-    a `qcore_kit.quantization.profiles.Profile`; `qcore_kit.quantization.qdq.QdqConverter` is made from one.
+    Its name is what `--profile` takes, and the profile of the form that it gives. What it makes has an attribute
+    `profile`, a `qcore_kit.quantization.profiles.Profile`; `qcore_kit.quantization.qdq.QdqConverter` is made from one.
 
     ```python
     from qcore.plugin import Form, hookimpl

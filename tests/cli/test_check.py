@@ -76,7 +76,7 @@ def test_explain_prints_the_page_of_the_documentation(run):
     assert code == 0
     assert out.startswith("# QDQ012\n")
     assert "Why: " in out
-    assert "Mend: " in out
+    assert "Fix: " in out
     assert json.loads(run("check", "--explain", "QDQ012", "--json")[1])["page"].strip() == out.strip()
 
 
@@ -123,7 +123,7 @@ class Fails:
 
     Why: for a test.
 
-    Mend: not.
+    Fix: not.
     """
 
     id, severity, targets, summary = "BAD001", "error", (), "Fails"

@@ -65,7 +65,7 @@ def test_options_of_converters_are_flags_of_the_commands_that_convert(run, expor
     assert "(onnx-tensorrt)" in out
     code, _, err = run("export", exported, "--to", "onnx", "--workspace", "64", "-o", tmp_path)
     assert code == 2
-    assert "--workspace: no step on the way takes it" in err
+    assert "--workspace: not used by any step of this conversion" in err
     code, _, err = run("export", exported, "--to", "tensorrt", "--workspace", "much", "-o", tmp_path)
     assert code == 2
     assert "workspace" in err

@@ -422,7 +422,7 @@ def test_drawings_do_not_become_inputs_of_the_next_run(run, exported, tmp_path, 
     before = set(tmp_path.rglob("*.*"))
     code, _, err = run("predict", exported, tmp_path / inputs, "--save", tmp_path / folder)
     assert code == (2 if refused else 0), err
-    assert ("would take the drawings for inputs" in err or "would be overwritten by its drawing" in err) == refused
+    assert ("would read the drawings as inputs" in err or "would be overwritten by its drawing" in err) == refused
     assert bool(set(tmp_path.rglob("*.*")) - before) == (not refused)
 
 

@@ -117,7 +117,7 @@ def test_quantize_shows_parity_and_recipe(run, exported, pictures, tmp_path):
     assert printed["parity"]["summary"] in found["summary"]
     assert {key: found["result"][key] for key in printed} == printed
     assert found["result"]["contracts"][printed["file"]]["provenance"]["quantization"]["quantizer"] == "onnxruntime"
-    (table,) = blocks(found, "What was decided for each layer", "table")
+    (table,) = blocks(found, "Quantization decisions by layer", "table")
     assert (len(table["rows"]), table["folded"]) == (len(printed["layers"]), True)
 
 

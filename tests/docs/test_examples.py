@@ -160,7 +160,7 @@ def test_every_combination_of_a_checkpoint(checkpoint, pictures, tmp_path, monke
     assert made == {("onnxruntime", "onnxruntime"), ("onnxruntime", "openvino"), ("nncf", "openvino")}
     assert all(row[0] > 0.3 for row in rows)
     assert Path(rows[0][-1]).name in {path.name for path in (tmp_path / "best").iterdir()}
-    assert "nncf                   onnxruntime  no route from torch" in capsys.readouterr().out
+    assert "nncf                   onnxruntime  no conversion route from torch" in capsys.readouterr().out
 
 
 def test_the_step_that_fails_is_read_from_the_result(exported, int8, pictures, tmp_path):

@@ -200,14 +200,14 @@ def _no_route(
         )
     if not reached and quantizer:
         return NoRoute(
-            f"no route from {start} to quantizer {quantizer.name}, "
+            f"no conversion route from {start} to quantizer {quantizer.name}, "
             f"which accepts {', '.join(map(str, quantizer.accepts))}",
             hint="qcore list-plugins shows the converters that are there",
         )
     asked = f" with profile {through}" if through else ""
     asked += f" in {precision}" if precision else ""
     return NoRoute(
-        f"no route from {start}{by} to {target}{asked}: what can be reached is {'; '.join(reached)}, "
-        f"what {target} accepts is {wanted}",
+        f"no conversion route from {start}{by} to {target}{asked}; reachable: {'; '.join(reached)}; "
+        f"{target} accepts: {wanted}",
         hint="qcore plan without a quantizer, or with another one, shows what works",
     )

@@ -285,9 +285,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         ) from error
     except Exception as error:
         line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise FileError(
-            f"{path}: not a readable checkpoint, truncated or damaged ({line})", hint="copy or download it again"
-        ) from error
+        raise FileError(f"{path}: cannot read this checkpoint ({line})", hint="copy or download it again") from error
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return Checkpoint(path, digest, data)

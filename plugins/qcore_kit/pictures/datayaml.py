@@ -89,7 +89,8 @@ def _split(path: Path, root: Path, value: Any, split: str) -> tuple[list[Path], 
         place = _place(path, root, part)
         if place is None:
             raise FileError(
-                f"{path}: {split}: {root / posix(part)}: no such folder of pictures", hint="say where with --images DIR"
+                f"{path}: {split}: {root / posix(part)}: no such folder of pictures",
+                hint="set the image directory with --images DIR",
             )
         more, told = of_place(place, root)
         files += more
@@ -127,4 +128,4 @@ def of_place(place: Path, root: Path) -> tuple[list[Path], list[str]]:
         return files, []
     if place.suffix.lower() in lists.SUFFIXES and place.exists():
         return lists.in_list(place, root)
-    raise FileError(f"{place}: no such folder of pictures", hint="say where with --images DIR")
+    raise FileError(f"{place}: no such folder of pictures", hint="set the image directory with --images DIR")

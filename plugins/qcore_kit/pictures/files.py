@@ -59,12 +59,12 @@ def _named(path: Path) -> list[Path]:
         files, remarks = lists.in_list(path, path.parent)
     files, twice = lists.once(files, path)
     if not files:
-        raise FileError(f"{path}: it names no picture", hint="check the file")
+        raise FileError(f"{path}: lists no images", hint="check the file")
     there = [file for file in files if file.exists()]
     missing = [file for file in files if not file.exists()]
     if not there:
         raise FileError(
-            f"{path}: none of its pictures is there, e.g. {missing[0]}", hint="name the folder of the pictures instead"
+            f"{path}: none of its images were found, e.g. {missing[0]}", hint="name the folder of the pictures instead"
         )
     if missing:
         twice.append(f"{path}: {counted(len(missing), 'missing picture')} skipped, e.g. {missing[0]}")

@@ -77,4 +77,4 @@ def _other(graph: Graph, profile: Profile, node: Node) -> str | None:
         return "sum: both inputs, " + ("one scale" if profile.share_add else "scales of their own")
     if node.averages:
         return "averages: input and output share a scale"
-    return "moves values: has the scale of what it reads" if node.moves else None
+    return "data movement: uses the scale of its input" if node.moves else None

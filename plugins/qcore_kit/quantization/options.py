@@ -61,9 +61,9 @@ CALIBRATING = (
 TRAINING = (
     Option("qat", "fine-tune the fake-quantized network by distillation from the float one", False, bool),
     Option("steps", "training steps", 400, int),
-    Option("batch", "inputs a training step, over all processes", 4, int),
+    Option("batch", "batch size per training step, summed over all processes", 4, int),
     Option("rate", "learning rate at the start; falls to 0 as a cosine", 5e-6, float),
-    Option("seed", "of the order of the inputs and their flips", 0, int),
+    Option("seed", "random seed for input order and flips", 0, int),
     Option("scales", "ranges of activations while training", "fixed", str, ("fixed", "learned")),
     Option("state", "training checkpoint, used to resume an interrupted run", None, str, local=True),
     Option("device", "where PyTorch computes; auto takes a GPU where there is one", "auto", str),

@@ -170,7 +170,7 @@ class ScaleTable:
         """
         for name in needed:
             if name not in ranges:
-                raise CheckFailed(f"tensor {name} has no range: calibration did not see it", hint=_HINT)
+                raise CheckFailed(f"tensor {name}: no range, because calibration recorded no values for it", hint=_HINT)
         for name, found in ranges.items():
             if not (math.isfinite(found.low) and math.isfinite(found.high)) or found.low > found.high:
                 raise CheckFailed(f"tensor {name} has the range {found.low}..{found.high}", hint=_HINT)
@@ -180,7 +180,7 @@ class ScaleTable:
                 raise CheckFailed(f"tensor {name} is 0 everywhere on the calibration inputs", hint=_HINT)
         for name, weight in weights.items():
             if not np.isfinite(weight.scale).all() or (weight.scale <= 0).any():
-                raise CheckFailed(f"weight {name} has a scale that is not a number above 0", hint=_HINT)
+                raise CheckFailed(f"weight {name}: the scale must be finite and greater than 0", hint=_HINT)
         return cls(graph, dict(ranges), dict(weights), frozenset(excluded), dict(narrowed or {}), simulate)
 
     def excluding(self, names: Iterable[str]) -> ScaleTable:

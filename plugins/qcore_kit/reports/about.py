@@ -32,7 +32,7 @@ def about(contract: Contract | Mapping[str, Contract]) -> list[Section]:
     recipes = _tables({name: _recipe(each) for name, each in given.items()})
     return [
         Section("Contract", [*agreed, *documents], "What goes in and what comes out, as it travels inside the file."),
-        Section("Recipe", recipes, "How it came about, as the contract tells."),
+        Section("Recipe", recipes, "How the model was made, according to its contract."),
     ]
 
 
@@ -83,7 +83,7 @@ def _tables(rows: Mapping[str, Rows]) -> list[Block]:
     tables: list[Block] = []
     if shared:
         first = next(iter(rows.values()))
-        title = "the same in all files" if len(rows) > 1 else ""
+        title = "identical in all files" if len(rows) > 1 else ""
         tables.append(Table(("", ""), [(key, first[key]) for key in keys if key in shared], title))
     if apart := [key for key in keys if key not in shared]:
         tables.append(Table(("", *rows), [(key, *(each.get(key, "") for each in rows.values())) for key in apart]))

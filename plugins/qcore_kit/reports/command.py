@@ -92,7 +92,7 @@ def _quantize(name: str, provenance: Mapping[str, Any]) -> str:
     source = provenance.get("source", {}).get("file", "MODEL")
     words = ["qcore", "quantize", str(source), "--quantizer", str(said.get("quantizer", "")), "--calib", "DIR"]
     if profile := said.get("profile"):
-        words += ["--target", str(profile)]
+        words += ["--profile", str(profile)]
     recipe = dict(said.get("recipe", {}))
     if left := said.get("left_float"):
         recipe["exclude"] = [*dict.fromkeys([*recipe.get("exclude", ()), *left])]

@@ -41,11 +41,11 @@ class Trials:
             same, reference = kept["identity"] == identity, kept["reference"]
             known = {int(count): float(figure) for count, figure in kept["trials"].items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise FileError(f"{path}: not the record of a search", hint="remove it to search anew") from error
+            raise FileError(f"{path}: not a search record", hint="delete the file to start a new search") from error
         if not same:
             raise FileError(
-                f"{path}: the record of another search (other model, data, quantizer, options or profile)",
-                hint="remove it to search anew",
+                f"{path}: belongs to a search with a different model, data, quantizer, options or calibration",
+                hint="delete the file to start a new search",
             )
         return cls(path, identity, reference, known)
 
@@ -166,7 +166,7 @@ def search(
 def _cannot(trials: Trials, layers: int, reference: float, max_drop: float) -> CheckFailed:
     best = max(trials.known, key=lambda number: trials.known[number])
     return CheckFailed(
-        f"no number of float layers keeps the drop within {max_drop:g}: the best is "
-        f"{trials.known[best]:.4f} with {best} of {layers}, {trials.known[best] - reference:+.4f}",
-        hint="a larger --max-drop, more calibration inputs, or --qat",
+        f"a drop of at most {max_drop:g} cannot be met, even with all {layers} layers in float; best: "
+        f"{trials.known[best]:.4f} with {best}, {trials.known[best] - reference:+.4f}",
+        hint="increase --max-drop, use more calibration inputs, or train with --qat",
     )

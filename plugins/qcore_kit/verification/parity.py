@@ -237,14 +237,14 @@ def _require(
     """
     told: dict[str, Callable[[str], str]] = {
         REFERENCE: lambda what: (
-            f"the quantized file on {backend} does not give what the quantized network gives: {what}"
+            f"parity check failed on {backend}: the results differ from the fake-quantized reference: {what}"
         ),
-        FLOAT: lambda what: f"the quantized file on {backend} does not find what the float model finds: {what}",
+        FLOAT: lambda what: f"parity check failed on {backend}: the results differ from the float model: {what}",
     }
     hints = {
-        REFERENCE: "nothing was written; leave the layers that differ float with --exclude, or use another backend",
-        FLOAT: "nothing was written; calibrate on inputs like those of the scene, keep the layers in float that "
-        "qcore sensitivity names (--exclude), or use another quantizer",
+        REFERENCE: "no file was written; keep the differing layers in float with --exclude, or use a different backend",
+        FLOAT: "no file was written; calibrate on inputs like those of the scene, keep the layers in float that "
+        "qcore sensitivity names (--exclude), or use a different quantizer",
     }
     for name in verdicts:
         faults = [line for quantity, each in tensors.get(name, {}).items() for line in each.broken(quantity)]

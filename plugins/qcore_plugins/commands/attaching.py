@@ -64,11 +64,12 @@ def attach(
         UsageError: The format keeps no contract, or the loader cannot describe exported files.
     """
     if not in_place and (directory / source.name).resolve() == source.resolve():
-        raise UsageError(f"{source}: would be overwritten", hint="choose another -o DIR, or say --in-place")
+        raise UsageError(f"{source}: would be overwritten", hint="choose a different -o DIR, or pass --in-place")
     opened = open_file(source, plugins)
     if not opened.spec.suffix:
         raise UsageError(
-            f"{source}: a {opened.spec.name} file, only exported files carry a contract", hint=f"qcore export {source}"
+            f"{source}: a {opened.spec.name} file cannot hold a contract",
+            hint=f"qcore export {source} --to onnx -o DIR",
         )
     inputs, outputs = opened.format.signature(prepared_content(opened))
     if document:

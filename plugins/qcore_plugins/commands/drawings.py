@@ -93,7 +93,7 @@ class Drawings:
                 )
         if any(_lists(source, target) for source in sources for target in targets):
             raise UsageError(
-                f"--save {self._folder}: the next run over {' '.join(sources)} would take the drawings for inputs",
+                f"--save {self._folder}: the next run over {' '.join(sources)} would read the drawings as inputs",
                 hint="choose another folder with --save DIR",
             )
 

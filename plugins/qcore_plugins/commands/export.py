@@ -15,16 +15,16 @@ def export(options: argparse.Namespace, output: Output, host: Host) -> int:
     from qcore.plugin import ConverterSpec, Form, format_for, output_directory
 
     precision = commandline.PRECISIONS[options.precision] if options.precision else None
-    recipe = commandline.begun(options, host).with_backend(None, profile=options.target).with_precision(precision)
+    recipe = commandline.begun(options, host).with_backend(None, profile=options.profile).with_precision(precision)
     format_for(Form(options.to), host)
     run = recipe.start(progress=output.progress, host=host)
     plan = run.plan(options.to)
     commandline.refuse_unused(recipe.conversion, [plan])
-    if options.target is None and plan.start.profile != plan.end.profile:
+    if options.profile is None and plan.start.profile != plan.end.profile:
         makers = (spec.produces.profile for spec in host.specs(ConverterSpec))
         raise UsageError(
-            f"{options.model}: holds scales for several runtimes",
-            hint=f"say which with --target: {', '.join(sorted(filter(None, makers)))}",
+            f"{options.model}: this scale table serves several runtimes",
+            hint=f"choose one with --profile: {', '.join(sorted(filter(None, makers)))}",
         )
     output_directory(options.out)
     return tell(recipes.save(run, options.out, to=options.to), output)
@@ -49,13 +49,11 @@ class Export:
         """What it takes."""
         commandline.add_model(parser)
         parser.add_argument("--to", required=True, metavar="FORMAT", help="format to write, e.g. onnx")
-        parser.add_argument(
-            "--target", metavar="PROFILE", help="quantization profile to apply to a scale table, e.g. tensorrt"
-        )
+        commandline.add_profile(parser, "quantization profile to apply to a scale table, e.g. tensorrt")
         parser.add_argument(
             "--precision",
             choices=commandline.PRECISIONS,
-            help="precision of the network; fp16 keeps inputs, outputs and box decoding in float32",
+            help="precision of the network; f16 keeps inputs, outputs and box decoding in float32",
         )
         commandline.add_out(parser)
         commandline.add_conversion(parser, host)

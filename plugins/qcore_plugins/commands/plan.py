@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qcore.plugin import Host, Output
+from qcore_kit import commandline
 
 if TYPE_CHECKING:
     from qcore.plugin import BackendSpec, ConverterSpec, Form, Plan, QuantizerSpec, Spec
@@ -24,7 +25,7 @@ class ShowPlan:
         parser.add_argument("model", help="a model file, or the name of a loader")
         parser.add_argument("quantizer", nargs="?", help="quantizer name, or 'none' to keep the model in float")
         parser.add_argument("backend", nargs="?", help="backend name (default: list all routes)")
-        parser.add_argument("--target", help="quantization profile (default: the backend's)")
+        commandline.add_profile(parser, "quantization profile (default: the backend's)")
 
     def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:
         """Plan; no weights are read where the file's name tells its form."""
@@ -55,7 +56,7 @@ def plan(options: argparse.Namespace, output: Output, host: Host) -> int:
         converters=converters,
         quantizer=None if none else host.get(QuantizerSpec, options.quantizer),
         backend=host.get(BackendSpec, options.backend),
-        through=options.target,
+        through=options.profile,
     )
     if output.json:
         output.result({"start": str(start), "end": str(route.end), "steps": _rows(route)})

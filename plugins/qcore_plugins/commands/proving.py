@@ -166,9 +166,9 @@ def told(parities: Sequence[Parity], model: Model) -> list[str]:
     lines = []
     for parity in parities:
         where = f"{counted(parity.inputs, 'input')} on {parity.backend}{_as_cpu(parity)}"
-        lines.append(f"as the quantized network on {where}: {parity.summary}")
+        lines.append(f"parity check on {where}: {parity.summary}")
         if parity.against_float:
-            lines.append(f"as the float model: {parity.against_float['summary']}")
+            lines.append(f"against the float model: {parity.against_float['summary']}")
         if parity.unproved:
             lines += [f"NOT PROVED: {parity.unproved}", f"  hint: {parity.hint}"]
         if parity.executed:

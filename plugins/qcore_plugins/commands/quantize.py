@@ -78,7 +78,7 @@ def quantize(options: argparse.Namespace, output: Output, host: Host) -> int:
     job = Job(
         Path(options.out),
         options.backend or (),
-        options.target,
+        options.profile,
         options.cpu,
         options.explain,
         options.write_recipe,
@@ -160,7 +160,7 @@ def _quantizer(options: argparse.Namespace, host: Host) -> str:
         return str(options.quantizer)
     every = host.specs(QuantizerSpec)
     able = [spec for spec in every if spec.trains]
-    hint = f"--quantizer one of {', '.join(spec.name for spec in (able if options.qat else every))}"
+    hint = f"choose one: {', '.join(spec.name for spec in (able if options.qat else every))}"
     chosen = (
         only([spec for spec in able if not spec.problems()] or able, what="train", hint=hint) if options.qat else None
     )
@@ -199,7 +199,7 @@ def _targets(run: Run, asked: Sequence[Any], profile: str | None) -> list[Target
         able = [spec for spec in backends if any(form.accepts(goal) for form in spec.accepts) and not spec.problems()]
         own = [spec for spec in able if any(form.profile == goal.profile for form in spec.accepts)]
         native = [spec for spec in able if spec.runs == goal.format]
-        runner = only(own or native or able, what=f"run {goal}", hint="say which with --backend")
+        runner = only(own or native or able, what=f"run {goal}", hint="choose one with --backend NAME")
         if runner is None:
             raise UsageError(f"no installed backend can run {goal}", hint="qcore list-plugins --kind backend")
         return [Target(profile, runner, goal.profile, goal)]
@@ -207,7 +207,10 @@ def _targets(run: Run, asked: Sequence[Any], profile: str | None) -> list[Target
     served = [Target(spec.name, spec) for spec in [spec for spec in serving if bundled(spec)] or serving]
     if not served:
         names = ", ".join(spec.name for spec in backends)
-        raise UsageError("no installed backend has a profile of its own for this", hint=f"--backend one of {names}")
+        name = run.quantizer.name if run.quantizer else "none"
+        raise UsageError(
+            f"no installed backend has a profile that quantizer {name} can write", hint=f"choose a --backend: {names}"
+        )
     return served
 
 
@@ -279,7 +282,7 @@ def _keep_table(folder: Path, output: Output, run: Run) -> dict[str, str]:
     if not is_format or model.form.format in taken:
         return {}
     kept: Sequence[Path] = save_model(model, folder, run.recipe.file.stem, run.host)
-    output.say(f"{kept[-1]}: scale table; qcore export --target PROFILE writes files for other runtimes from it")
+    output.say(f"{kept[-1]}: scale table; qcore export --profile PROFILE writes files for other runtimes from it")
     return {"table": str(kept[-1])}
 
 
@@ -302,7 +305,7 @@ class Quantize:
             help="backend to write a file for (repeatable; default: every installed backend that the quantizer has "
             "a profile for)",
         )
-        parser.add_argument("--target", metavar="PROFILE", help="quantization profile (default: the backend's)")
+        commandline.add_profile(parser, "quantization profile (default: the backend's)")
         commandline.add_cpu(parser, "kind of CPU that the parity check runs the file as")
         commandline.add_calibration(parser)
         parser.add_argument(

@@ -158,8 +158,8 @@ def _budget(one: Written, several: bool) -> list[Section]:
                 for name, value in named.items()
             ],
         ),
-        *([Curves(lines, "layers left float", figure, "What was tried")] if len(trials) > 1 else []),
-        Table(("layers float", figure, "against float"), rows, "What was tried, as a table", folded=True),
+        *([Curves(lines, "layers left float", figure, "Trials")] if len(trials) > 1 else []),
+        Table(("layers float", figure, "against float"), rows, "Trials, as a table", folded=True),
         *([Text("\n".join(left), fixed=True, title=f"Left float: {len(left)}", folded=True)] if left else []),
     ]
     return [Section(f"Accuracy budget: {one.name}" if several else "Accuracy budget", blocks, f"On {found['data']}.")]
@@ -196,4 +196,4 @@ def _layers(written: Sequence[Written]) -> Section:
             columns = list(rows[0])
             cells = [[row[column] for column in columns] for row in rows]
             tables.append(Table(columns, cells, f"{one.name}: {len(rows)} layers, and why", folded=True))
-    return Section("What was decided for each layer", tables)
+    return Section("Quantization decisions by layer", tables)

@@ -54,7 +54,7 @@ def test_a_killed_search_goes_on_with_what_it_knows(tmp_path):
 def test_the_record_of_another_search_is_refused(tmp_path):
     path = tmp_path / "budget.json"
     run(3, path=path)
-    with pytest.raises(FileError, match="another search"):
+    with pytest.raises(FileError, match="belongs to a search with a different"):
         run(3, path=path, identity={"model": "b"})
     path.write_text("[]")
     with pytest.raises(FileError, match="not the record"):

@@ -116,8 +116,8 @@ def verify(proto: onnx.ModelProto, probe: tuple[torch.Tensor, ...], expected: An
         if reference.shape != got.shape or not np.allclose(reference, got, rtol=RELATIVE, atol=ABSOLUTE):
             worst = float(np.abs(reference - got).max()) if reference.shape == got.shape else float("nan")
             raise CheckFailed(
-                f"the ONNX export does not give the model's output {output.name}: largest difference {worst:.3g}",
-                hint="nothing was written; report the model's config, this is an exporter fault",
+                f"ONNX export: output {output.name} differs from the PyTorch model: largest difference {worst:.3g}",
+                hint="no file was written; this is a bug in the exporter, please report it with the model's config",
             )
 
 

@@ -155,7 +155,7 @@ class Network:
 
 def _different(layer: str) -> QcoreError:
     return QcoreError(
-        f"layer {layer}: the ONNX graph and the PyTorch program do not speak of the same tensor",
+        f"layer {layer}: the ONNX graph and the PyTorch program disagree about its tensor",
         hint="quantize the exported file instead: --quantizer onnxruntime",
     )
 

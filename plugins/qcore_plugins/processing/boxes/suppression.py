@@ -32,7 +32,7 @@ class AppendNms:
         contract = model.contract
         params = dict(contract.postprocess.params)
         if params.get("class_agnostic"):
-            raise NoRoute("suppression over all classes together is not put into graphs", hint="leave --head nms out")
+            raise NoRoute("class-agnostic NMS cannot be exported into the graph", hint="omit --head nms")
         graph = _Graph(model.module)
         boxes, scores, rows = _decoded(graph, contract.outputs)
         classes = len(contract.classes)

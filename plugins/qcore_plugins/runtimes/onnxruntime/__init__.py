@@ -58,7 +58,7 @@ def qcore_probes() -> Iterator[ProbeSpec]:
     """The probe `onnx`."""
     yield ProbeSpec(
         name="onnx",
-        summary="Inner tensors of ONNX graphs, computed by ONNX Runtime",
+        summary="Reads intermediate tensors of ONNX graphs with ONNX Runtime",
         factory="qcore_plugins.runtimes.onnxruntime.probe:OnnxProbe",
         requires=(_ONNX, _RUNTIME),
         accepts=(Form("onnx"),),

@@ -31,7 +31,7 @@ class ForONNXRuntime(Documented):
 
 
 class FloatOutput(ForONNXRuntime):
-    """A convolution with quantized input and weights that runs in float.
+    """Quantized convolution has a float output.
 
     Its result is not quantized; something else than one Q reads it; a Relu or Clip in between limits values otherwise
     than the Q does (a Relu needs the zero point at the end of the range, a Clip must cover the range); its bias is not
@@ -41,7 +41,7 @@ class FloatOutput(ForONNXRuntime):
     Why: ONNX Runtime has one integer convolution, QLinearConv, which gives integers. Where it does not fit the
     convolution runs in float on dequantized values: a file with SiLU kept whole is slower than the float one (0.65x).
 
-    Mend: quantize every operation's output, around a zero point at the range's end behind a Relu; `--target
+    Fix: quantize every operation's output, around a zero point at the range's end behind a Relu; `--profile
     onnxruntime` does.
     """
 
@@ -59,12 +59,12 @@ class FloatOutput(ForONNXRuntime):
 
 
 class SymmetricSilu(ForONNXRuntime):
-    """A symmetric range on what a SiLU gives.
+    """SiLU output has a symmetric range.
 
     Why: SiLU gives -0.28 and more: nearly half of a symmetric range stays unused, so the steps are twice as large.
     YOLOv5n on ONNX Runtime: AP .2944 with asymmetric ranges, .2721 with symmetric ones (float .3022).
 
-    Mend: write asymmetric uint8; `--target onnxruntime` does.
+    Fix: write asymmetric uint8; `--profile onnxruntime` does.
     """
 
     id = "ORT002"
@@ -80,12 +80,12 @@ class SymmetricSilu(ForONNXRuntime):
 
 
 class WeightAxis(ForONNXRuntime):
-    """Weights with a scale along another axis than the output channels.
+    """Weight scales are on an axis other than the output channels.
 
     Why: QLinearConv takes the scales for output channels whatever the file says. Where their number is another the
     model fails when it runs; where it happens to be the same the result is wrong.
 
-    Mend: write the file again; the output channels of a Conv are axis 0, of a ConvTranspose axis 1.
+    Fix: write the file again; the output channels of a Conv are axis 0, of a ConvTranspose axis 1.
     """
 
     id = "ORT003"
@@ -105,11 +105,11 @@ class WeightAxis(ForONNXRuntime):
 
 
 class UnknownOperators(ForONNXRuntime):
-    """An operator that ONNX Runtime does not have, such as EfficientNMS_TRT.
+    """Operator is unknown to ONNX Runtime, such as EfficientNMS_TRT.
 
     Why: the file is refused: "is not a registered function/op".
 
-    Mend: end the graph at the decoded boxes, and let qcore's postprocessor suppress.
+    Fix: end the graph at the decoded boxes, and let qcore's postprocessor suppress.
     """
 
     id = "ORT004"
@@ -132,7 +132,7 @@ class BiasSteps(ForONNXRuntime):
     say (microsoft/onnxruntime#24711, mended for Conv alone): the bias comes out too large or too small by the quotient
     of the two. OpenVINO computes what the file says.
 
-    Mend: quantize the bias with the scale input x weight, one for each output channel, or leave it float.
+    Fix: quantize the bias with the scale input x weight, one for each output channel, or leave it float.
     """
 
     id = "ORT005"

@@ -35,7 +35,7 @@ class Untaken(ForONNXRuntime):
     Why: ONNX Runtime replaces the float operator between DQ and Q by the integer one, and then refuses its types when
     it loads the file, or its scales when it runs.
 
-    Mend: one scale for each tensor of activations, one for each output channel of weights, int8 or uint8.
+    Fix: one scale for each tensor of activations, one for each output channel of weights, int8 or uint8.
     """
 
     id = "ORT006"
@@ -96,7 +96,7 @@ class DroppedLimit(ForONNXRuntime):
     the largest of them), unless the zero point is the smallest integer. With a Clip it refuses the file ("Unexpected
     data type for QuantizeLinear input y_zero_point").
 
-    Mend: int8 or uint8 there, or no Q.
+    Fix: int8 or uint8 there, or no Q.
     """
 
     id = "ORT007"
@@ -121,7 +121,7 @@ class RoundedUpPool(ForONNXRuntime):
     Why: at the border QLinearAveragePool divides by the whole window, with what lies beyond the padding; AveragePool
     does not (measured: off by up to half the largest value there). OpenVINO agrees with the float operator.
 
-    Mend: leave the pool float, pad so that windows fit, or export with `count_include_pad=0`.
+    Fix: leave the pool float, pad so that windows fit, or export with `count_include_pad=0`.
     """
 
     id = "ORT008"

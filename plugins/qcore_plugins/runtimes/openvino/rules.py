@@ -25,13 +25,13 @@ class ForOpenVINO(Documented):
 
 
 class SignedActivations(ForOpenVINO):
-    """Activations as int8.
+    """Activations are int8 instead of uint8.
 
     Why: OpenVINO 2026.4 computes them wrongly on CPUs that have AVX512-VNNI and no AMX: one and the same YOLOv5n file
     has AP .32 on a CPU with AMX and .01 with AMX masked out (ONEDNN_MAX_CPU_ISA=AVX512_CORE_VNNI); with uint8 it has
     .32 on both.
 
-    Mend: uint8 around 128 is the same numbers; `--target openvino` writes it so.
+    Fix: uint8 around 128 is the same numbers; `--profile openvino` writes it so.
     """
 
     id = "OV001"
@@ -66,7 +66,7 @@ READ = {"com.microsoft": CONTRIBUTED, "ai.onnx.ml": {"Normalizer"}}
 
 
 class UnknownOperators(ForOpenVINO):
-    """An operator that OpenVINO's ONNX reader does not know, such as EfficientNMS_TRT.
+    """Operator is unknown to OpenVINO's ONNX reader, such as EfficientNMS_TRT.
 
     Of com.microsoft it reads some: QLinearAdd and QuickGelu, but not QGemm, QLinearGlobalAveragePool or NhwcMaxPool,
     which a QOperator file or a graph that ONNX Runtime has saved may hold. Functions that the file defines itself count
@@ -74,7 +74,7 @@ class UnknownOperators(ForOpenVINO):
 
     Why: the file is refused ("No conversion rule found for operations").
 
-    Mend: end the graph at the decoded boxes, and let qcore's postprocessor suppress; quantize with Q/DQ; inline
+    Fix: end the graph at the decoded boxes, and let qcore's postprocessor suppress; quantize with Q/DQ; inline
     functions (`onnx.inliner.inline_local_functions`).
     """
 
@@ -99,11 +99,11 @@ class UnknownOperators(ForOpenVINO):
 
 
 class ShiftedWeights(ForOpenVINO):
-    """Weights with a zero point.
+    """Weights are asymmetric.
 
     Why: integer kernels take weights around 0; a zero point costs a correction for each value, or the kernel.
 
-    Mend: symmetric weights lose nothing with a scale for each channel.
+    Fix: symmetric weights lose nothing with a scale for each channel.
     """
 
     id = "OV003"
@@ -130,7 +130,7 @@ class LostLimit(ForOpenVINO):
     Why: OpenVINO 2026.4 takes 16-bit Q/DQ out of the graph ("FQ stripping"), and with it the limit: negative values go
     on as they are (measured on a convolution: off by the mean of the values themselves). Q/DQ of 8 bits keep it.
 
-    Mend: keep the Relu in front of the Q, or quantize with 8 bits.
+    Fix: keep the Relu in front of the Q, or quantize with 8 bits.
     """
 
     id = "OV004"
@@ -156,8 +156,8 @@ class CountedPadding(ForOpenVINO):
     the border is off (measured: by 3.6 of at most 4.3 with zero point 128, by .85 with 30). With zero point 0 and
     without Q/DQ before the pool the results are right.
 
-    Mend: leave the pool float, or give its input a range that begins at 0 (uint8) or is symmetric (int8);
-    `--target openvino` does what is needed.
+    Fix: leave the pool float, or give its input a range that begins at 0 (uint8) or is symmetric (int8);
+    `--profile openvino` does what is needed.
     """
 
     id = "OV005"
@@ -195,7 +195,7 @@ class MovedWeights(ForOpenVINO):
     convolution, OpenVINO 2026.4 computes the convolution in float. A Transpose behind the DQ of stored integers, and a
     Reshape, are no harm.
 
-    Mend: store the weights as the convolution reads them.
+    Fix: store the weights as the convolution reads them.
     """
 
     id = "OV006"
@@ -231,7 +231,7 @@ class FourBits(ForOpenVINO):
     Why: OpenVINO 2026.4 computes these wrongly (measured: off by as much as the values themselves); with zero point 0,
     and in front of a convolution, they are right.
 
-    Mend: 8 bits.
+    Fix: 8 bits.
     """
 
     id = "OV007"
@@ -253,7 +253,7 @@ class ScalesInQOperators(ForOpenVINO):
     not as many of these as of output channels, and computed wrong if there are (measured: off by 9 of at most 64 on
     average). It refuses a QLinearMatMul with more than one scale. One scale for the whole weight is right.
 
-    Mend: quantize with Q/DQ instead of `QuantFormat.QOperator`.
+    Fix: quantize with Q/DQ instead of `QuantFormat.QOperator`.
     """
 
     id = "OV008"

@@ -20,12 +20,12 @@ class OfIr(Documented):
 
 
 class SplitSiluIr(OfIr):
-    """FakeQuantize between x, sigmoid(x) and their product.
+    """SiLU is split by FakeQuantize.
 
     Why: a split SiLU is three passes over memory instead of a part of the convolution. NNCF puts FakeQuantize there
     where it does not see the SiLU: YOLOv5n in 18.5 ms, and 14.3 ms with SiLU as one operation.
 
-    Mend: make every SiLU one Swish before NNCF quantizes; qcore's quantizer `nncf` does.
+    Fix: make every SiLU one Swish before NNCF quantizes; qcore's quantizer `nncf` does.
     """
 
     id = "OV101"
@@ -39,11 +39,11 @@ class SplitSiluIr(OfIr):
 
 
 class BoxesAndScoresIr(OfIr):
-    """Boxes and scores on one FakeQuantize.
+    """Boxes and scores share one FakeQuantize.
 
     Why: one scale for coordinates of 0..640 and scores of 0..1 has steps of 2.5: every score becomes 0.
 
-    Mend: leave everything behind the last convolutions float; qcore's quantizer `nncf` does.
+    Fix: leave everything behind the last convolutions float; qcore's quantizer `nncf` does.
     """
 
     id = "OV102"
@@ -65,7 +65,7 @@ class FloatWeightsIr(OfIr):
 
     Why: with float weights, OpenVINO computes the layer in float on dequantized values.
 
-    Mend: quantize the weights too; qcore's quantizers do, and store them as int8.
+    Fix: quantize the weights too; qcore's quantizers do, and store them as int8.
     """
 
     id = "OV103"
@@ -117,7 +117,7 @@ class CountedPaddingIr(OfIr):
     the border is off. NNCF writes such files of networks with PyTorch's AvgPool2d (`count_include_pad`). Where the
     range begins at 0, or is that of int8 around 0, the results are right.
 
-    Mend: leave the pool and what is before it float, or train with `count_include_pad=False`.
+    Fix: leave the pool and what is before it float, or train with `count_include_pad=False`.
     """
 
     id = "OV104"

@@ -71,7 +71,7 @@ def qcore_linters() -> Iterator[LinterSpec]:
     )
     yield LinterSpec(
         name="tensorrt",
-        summary="TensorRT's own parser and builder, as a judge",
+        summary="Checks files with TensorRT's own parser and builder",
         factory="qcore_plugins.runtimes.tensorrt.linter:TensorRtLinter",
         requires=(_TENSORRT, _ONNX),
         targets=("tensorrt",),

@@ -119,7 +119,7 @@ def _log(path: Path) -> tuple[str, ...]:
 def _crashed(code: int, stderr: str, log: tuple[str, ...]) -> Exception:
     if code in (-signal.SIGSEGV, -signal.SIGABRT):
         how = f"TensorRT's builder crashed ({signal.Signals(-code).name})"
-        return FileError(how, hint="a scale that is computed at run time does that: qcore check FILE --target tensorrt")
+        return FileError(how, hint="known cause: a scale computed at run time; run qcore check FILE --target tensorrt")
     if code < 0:
         how = f"TensorRT's builder was ended ({signal.Signals(-code).name})"
         return QcoreError(how, hint="is there enough memory?")

@@ -31,7 +31,7 @@ class OnnxToTensorRt:
         if model.form.head == "nms":
             raise UsageError(
                 "TensorRT has no implementation of ONNX NonMaxSuppression, so it cannot stand inside the graph",
-                hint="leave --head nms out: qcore suppresses behind the engine, with the same result",
+                hint="omit --head nms: qcore runs the NMS after the engine, with the same result",
             )
         batches = batch_range(options["batch_range"])
         _check(options)

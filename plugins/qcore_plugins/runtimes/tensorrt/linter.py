@@ -22,14 +22,14 @@ class RefusedByTensorRt:
 
     Why: there will be no engine.
 
-    Mend: what the other findings say; without any, `qcore export CHECKPOINT --to tensorrt` writes a graph that TensorRT
+    Fix: what the other findings say; without any, `qcore export CHECKPOINT --to tensorrt` writes a graph that TensorRT
     takes.
     """
 
     id: ClassVar[str] = "TRT900"
     severity: ClassVar[Severity] = "error"
     targets: ClassVar[tuple[str, ...]] = ("tensorrt",)
-    summary: str = "Refused by TensorRT's own parser or builder"
+    summary: str = "TensorRT's own parser or builder rejects the file"
 
     def check(self, subject: Subject) -> Iterator[Finding]:
         """One finding for each error it reports."""

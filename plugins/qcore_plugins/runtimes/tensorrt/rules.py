@@ -28,13 +28,13 @@ class ForTensorRT(Documented):
 
 
 class AsymmetricActivations(ForTensorRT):
-    """Activations as uint8, or around a zero point other than 0.
+    """Activations are not symmetric int8.
 
     Why: TensorRT has int8 around 0 only. A zero point other than 0 is refused ("Non-zero zero point is not supported").
     Uint8 with zero point 0 is worse: the parser reads it as int8 ("Defaulting to INT8 instead"), and everything above
     the middle of the range is cut off. NNCF's ONNX file of YOLOv5n builds; read as int8 it has AP .08 instead of .30.
 
-    Mend: a table file has the ranges; `--target tensorrt` writes them around 0. Without a table, quantize again.
+    Fix: a table file has the ranges; `--profile tensorrt` writes them around 0. Without a table, quantize again.
     """
 
     id = "TRT001"
@@ -49,7 +49,7 @@ class AsymmetricActivations(ForTensorRT):
 
 
 class Weights(ForTensorRT):
-    """Weights that are not int8 around 0 with a scale for each output channel.
+    """Weights are not symmetric int8, or their scales are on the wrong axis.
 
     Output channels lie on axis 0 of a Conv's weight, on the last of a MatMul's, on axis 1 of a Gemm's, or 0 with
     `transB=1`. Of a ConvTranspose, scales for channels are told as information: NVIDIA says that its kernels expect
@@ -60,7 +60,7 @@ class Weights(ForTensorRT):
     taken out of the sum over that axis: the convolution runs in float, and the builder says nothing. (ONNX Runtime
     fails on such a file when it runs it.)
 
-    Mend: write the file from its table. A ConvTranspose is safe in float (`--exclude`), or with one scale.
+    Fix: write the file from its table. A ConvTranspose is safe in float (`--exclude`), or with one scale.
     """
 
     id = "TRT002"
@@ -86,13 +86,13 @@ def _rank(view: View, node: onnx.NodeProto) -> int:
 
 
 class Branches(ForTensorRT):
-    """Branches of a concat or a sum with different scales.
+    """Inputs of a Concat or Add have different scales.
 
     Why: a concat of integers copies them; with several scales they are dequantized, joined and quantized again.
     tensorrt-rtx 1.7 accepts the file, with a kernel more for a concat and none for a sum. It counts as an error because
     it shows that the file was not placed for TensorRT; what it costs takes an engine and a GPU to tell.
 
-    Mend: one scale for all branches; `--target tensorrt` writes the largest range of them.
+    Fix: one scale for all branches; `--profile tensorrt` writes the largest range of them.
     """
 
     id = "TRT003"
@@ -110,12 +110,12 @@ class Branches(ForTensorRT):
 
 
 class BothSides(ForTensorRT):
-    """A max pool, an upsampling or another operation that moves values, with different scales on its two sides.
+    """Pooling or data-movement operator has different input and output scales.
 
     Why: with one scale the operation runs on integers as they are. With two, values are dequantized, moved in float and
     quantized again.
 
-    Mend: the scale of the input for both; qcore's writer sees to it.
+    Fix: the scale of the input for both; qcore's writer sees to it.
     """
 
     id = "TRT004"
@@ -130,16 +130,16 @@ class BothSides(ForTensorRT):
             for made in node.outputs:
                 for scale in view.quantized(made):
                     if given and not scale.equals(given):
-                        yield Hit(node.name, f"{node.op}: {given} before, {scale} behind")
+                        yield Hit(node.name, f"{node.op}: input {given}; output {scale}")
 
 
 class SinglePrecision(ForTensorRT):
-    """A quantized file whose rest is float32.
+    """Non-quantized part of the network is float32 instead of float16.
 
     Why: from TensorRT 11 on networks are strongly typed: what the file says is float32 runs in float32, SiLU and sums
     included, 17 to 18 % slower than in float16. The decode behind the last convolutions may well be float32.
 
-    Mend: the profile `tensorrt` writes float16.
+    Fix: the profile `tensorrt` writes float16.
     """
 
     id = "TRT005"
@@ -156,12 +156,12 @@ class SinglePrecision(ForTensorRT):
 
 
 class PluginOperators(ForTensorRT):
-    """An operator that only a plugin has, such as EfficientNMS_TRT.
+    """Operator needs a TensorRT plugin, such as EfficientNMS_TRT.
 
     Why: EfficientNMS_TRT and its like were made for an interface that TensorRT 11 removed (IPluginV2); the parser ends
     with "Plugin not found".
 
-    Mend: end the graph at the decoded boxes, and let qcore's postprocessor suppress.
+    Fix: end the graph at the decoded boxes, and let qcore's postprocessor suppress.
     """
 
     id = "TRT006"
@@ -176,11 +176,11 @@ class PluginOperators(ForTensorRT):
 
 
 class SuppressionInside(ForTensorRT):
-    """A NonMaxSuppression in the graph.
+    """Graph contains NonMaxSuppression.
 
     Why: tensorrt-rtx 1.7 parses it, and its builder then has "no runners that implement it".
 
-    Mend: end the graph at the decoded boxes. A file that exists as ONNX only is cut with `--loader-option output=...`.
+    Fix: end the graph at the decoded boxes. A file that exists as ONNX only is cut with `--loader-option output=...`.
     """
 
     id = "TRT007"
@@ -191,11 +191,11 @@ class SuppressionInside(ForTensorRT):
         """Each one."""
         for name, node in subject.derived(whole).operators():
             if node.op_type == "NonMaxSuppression":
-                yield Hit(name, "no builder takes it")
+                yield Hit(name, "the TensorRT builder does not support it")
 
 
 class Opset(ForTensorRT):
-    """Q/DQ of an opset that cannot say what the file needs.
+    """Q/DQ needs a newer opset (13; 19 for float16 scales).
 
     QuantizeLinear has scales for each channel from opset 13 on, and float16 from opset 19 on.
 
@@ -203,7 +203,7 @@ class Opset(ForTensorRT):
     of it (tensorrt-rtx 1.7 reads it). TensorRT promises explicit quantization from opset 13 on; tensorrt-rtx 1.7 also
     builds older files with one scale for a whole weight, which is all they can have, and which costs accuracy.
 
-    Mend: export again; qcore writes opset 20.
+    Fix: export again; qcore writes opset 20.
     """
 
     id = "TRT008"
@@ -221,12 +221,12 @@ class Opset(ForTensorRT):
 
 
 class IntegerOperators(ForTensorRT):
-    """Integer operators, or int32 behind a DequantizeLinear, instead of plain Q/DQ.
+    """Integer operator, or DequantizeLinear of int32 data, instead of plain Q/DQ.
 
     Why: TensorRT makes integer kernels of Q/DQ around float operators. QLinearConv and its like are refused, and so
     is a bias as int32 behind a DequantizeLinear ("input has type Int32 but must have type FP8, ... Int8, or UInt8").
 
-    Mend: write the file for TensorRT; ONNX Runtime's has both.
+    Fix: write the file for TensorRT; ONNX Runtime's has both.
     """
 
     id = "TRT009"
@@ -241,15 +241,15 @@ class IntegerOperators(ForTensorRT):
             elif node.op_type == DEQUANTIZE:
                 value = view.value(node.input[0])
                 if value is not None and value.dtype == np.int32:
-                    yield Hit(name, "int32 behind a DequantizeLinear")
+                    yield Hit(name, "DequantizeLinear of int32 data")
 
 
 class ChannelActivations(ForTensorRT):
-    """Activations with a scale for each channel.
+    """Activation has per-channel scales.
 
     Why: the scale stands inside the sum over input channels; the convolution runs in float.
 
-    Mend: one scale a tensor.
+    Fix: one scale a tensor.
     """
 
     id = "TRT010"
@@ -262,12 +262,12 @@ class ChannelActivations(ForTensorRT):
 
 
 class HalfSum(ForTensorRT):
-    """A sum with one branch quantized and the other not.
+    """Add has one quantized and one float input.
 
     Why: the convolution before the sum adds the other branch in its last step where that comes as integers; a float one
     is read in float, twice the bytes.
 
-    Mend: quantize both branches.
+    Fix: quantize both branches.
     """
 
     id = "TRT011"
@@ -284,11 +284,11 @@ class HalfSum(ForTensorRT):
 
 
 class NotQuantized(ForTensorRT):
-    """A file without Q/DQ.
+    """File is not quantized (no Q/DQ).
 
     Why: TensorRT 11 has no calibrator and no INT8 flag: the engine will compute in the types of the file.
 
-    Mend: quantize it, or leave it so.
+    Fix: quantize it, or leave it so.
     """
 
     id = "TRT012"

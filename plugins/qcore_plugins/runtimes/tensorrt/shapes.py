@@ -21,7 +21,7 @@ def batch_range(given: Any) -> tuple[int, int, int]:
         smallest, usual, largest = (int(size) for size in given)
     except (TypeError, ValueError):
         said = given if isinstance(given, str) else ",".join(map(str, given))
-        raise UsageError(f"--batch-range {said}: three numbers are wanted, e.g. 1,4,16") from None
+        raise UsageError(f"--batch-range {said}: expected MIN,OPT,MAX, e.g. 1,4,16") from None
     if smallest != 1:
         raise UsageError(
             f"--batch-range {smallest},{usual},{largest}: qcore runs single pictures too, so it begins with 1",

@@ -191,9 +191,9 @@ def _summary(figures: Mapping[str, Any], levels: Sequence[_Level], deployed: flo
     first = f"no box above confidence {deployed:g}"
     if boxes or figures["lost"]:
         first = (
-            f"{counted(boxes, 'box')}, {figures['different']:.1%} without a partner at IoU {SAME} and "
-            f"{figures['lost']:.1%} at {NEAR}, confidences {figures['shift']:.4f} apart on average "
-            f"({figures['bias']:+.4f}), {figures['largest_shift']:.4f} at most"
+            f"{counted(boxes, 'box')}, {figures['different']:.1%} unmatched at IoU {SAME} and "
+            f"{figures['lost']:.1%} at {NEAR}, mean confidence difference {figures['shift']:.4f} "
+            f"({figures['bias']:+.4f}), largest {figures['largest_shift']:.4f}"
         )
     return "; ".join([first, *map(_lower, levels[1:])])
 

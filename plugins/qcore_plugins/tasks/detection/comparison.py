@@ -167,15 +167,15 @@ class DetectionComparison:
         }
         counts = {"REF": self._before.tolist(), "CANDIDATE": self._after.tolist()}
         summary = (
-            f"{self._boxes} boxes, {alone / counted:.1%} without a partner at IoU {NEAR:g}, {self._changed} of another "
-            f"class, confidences {shift:.4f} apart on average ({bias:+.4f})"
+            f"{self._boxes} boxes, {alone / counted:.1%} unmatched at IoU {NEAR:g}, {self._changed} with a different "
+            f"class, mean confidence difference {shift:.4f} ({bias:+.4f})"
         )
         return Rung(
             "detections",
             verdict,
             summary if self._sure else f"no box above confidence {CONFIDENCE:g}, which proves nothing",
             tuple(causes),
-            f"at most {LOST:.0%} without a partner, confidences within {SHIFT:g}, one way within {BIAS:g}",
+            f"at most {LOST:.0%} unmatched, confidences within {SHIFT:g}, one way within {BIAS:g}",
             figures,
             [
                 Table(("partners at", "lost", "gained", "share"), rows, f"Boxes above confidence {CONFIDENCE:g}"),

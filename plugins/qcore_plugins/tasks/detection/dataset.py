@@ -100,10 +100,13 @@ def read(data: str | Path, images: str | Path | None = None) -> Dataset:
     path, folder = Path(data), Path(images) if images else None
     dataset = _yolo(path, folder) if path.suffix.lower() in datayaml.SUFFIXES else _coco(path, folder)
     if not dataset.items:
-        raise FileError(f"{path}: it names no picture", hint="check the file")
+        raise FileError(f"{path}: lists no images", hint="check the file")
     missing = [item.path for item in dataset.items if not item.path.exists()]
     if len(missing) == len(dataset.items):
-        raise FileError(f"{path}: none of its pictures is there, e.g. {missing[0]}", hint="say where with --images DIR")
+        raise FileError(
+            f"{path}: none of its images were found, e.g. {missing[0]}",
+            hint="set the image directory with --images DIR",
+        )
     if missing:
         dataset.oddities.add(oddities.ABSENT, str(missing[0]), len(missing))
     dataset.oddities.tell()

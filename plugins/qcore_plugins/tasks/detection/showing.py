@@ -24,7 +24,7 @@ MEANING = {
     "AP_large": "above 96 x 96 pixels",
     "precision": "share of detections that are correct, at the threshold below and IoU 0.50",
     "recall": "part of the objects that are found, likewise",
-    "F1": "their harmonic mean, the highest of all thresholds",
+    "F1": "harmonic mean of precision and recall, at the best threshold",
     "threshold": "the confidence at which it is highest",
 }
 EDGES = np.linspace(0, 1, 26)
@@ -74,7 +74,7 @@ def _curves(collected: Collected) -> Curves:
     recalls = np.linspace(0, 1, precision.shape[1]).tolist()
     known = ~np.isnan(precision[0]).all(0)
     lines = {name: (recalls, precision[place][:, known].mean(1).tolist()) for name, place in AT.items()}
-    return Curves(lines, "recall", "precision", "Precision over recall, mean of all classes")
+    return Curves(lines, "recall", "precision", "Precision-recall curve, mean over classes")
 
 
 def _histogram(collected: Collected) -> Histogram:

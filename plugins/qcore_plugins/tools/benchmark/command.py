@@ -169,8 +169,8 @@ def _remarks(report: Report) -> Iterator[str]:
     for place, one in enumerate(report.files, start=1):
         if one.lowered:
             yield (
-                f"{place}: {one.facts['backend']} chose {one.lowered} for a file in f32; results differ from f32, "
-                "--precision f32 pins it"
+                f"{place}: {one.facts['backend']} ran this float32 file in {one.lowered}, so its results differ from "
+                "float32; pass --precision f32 to prevent that"
             )
     if report.settings["data"] is None and "postprocess" in report.files[0].stages:
         yield (

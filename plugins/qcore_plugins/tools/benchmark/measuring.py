@@ -210,8 +210,8 @@ class _Worker:
         except (EOFError, ConnectionError):
             self._process.join(10)
             raise QcoreError(
-                f"{self._file}: the process that ran it ended with code {self._process.exitcode}",
-                hint="a negative code is a signal; -9 is most often too little memory",
+                f"{self._file}: the measuring process exited with code {self._process.exitcode}",
+                hint="a negative code is a signal number; -9 usually means out of memory",
             ) from None
         if isinstance(answer, QcoreError):
             raise answer

@@ -215,7 +215,8 @@ def _noise(predictor: Predictor) -> dict[str, Any]:
         sizes = [size for size in shape if isinstance(size, int)]
         if len(sizes) < len(shape):
             raise UsageError(
-                f"input {tensor.name} {list(tensor.shape)} has no size of its own", hint="give inputs with --data DIR"
+                f"input {tensor.name} {list(tensor.shape)} has a dynamic size, so no input can be made up",
+                hint="pass real inputs with --data DIR",
             )
         made[tensor.name] = numpy.random.default_rng(0).random(sizes).astype(tensor.dtype)
     return made

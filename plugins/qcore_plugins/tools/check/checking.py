@@ -91,7 +91,8 @@ def check(
     formats = sorted({spec.format for spec in asking if spec.format})
     if opened.spec.name not in formats:
         raise UsageError(
-            f"{path}: a {opened.spec.name} file, what can be judged for {target} is {', '.join(formats) or 'none'}",
+            f"{path}: cannot check a {opened.spec.name} file for {target}; "
+            f"supported formats: {', '.join(formats) or 'none'}",
             hint="export it first: qcore export MODEL --to onnx -o out/",
         )
     read = () if data is None else _samples(opened, data, plugins, progress)
@@ -109,9 +110,7 @@ def check(
                 asked.append(rule.id)
                 findings += _asked(rule, subject)
     if not asked and (select or ignore):
-        raise UsageError(
-            f"no rule for {target} is left to ask", hint="qcore check without --select and --ignore asks all of them"
-        )
+        raise UsageError(f"--select and --ignore leave no rule for {target}", hint="omit both to run all rules")
     ordered = sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
     return Report(subject.path, subject.format, target, tuple(ordered), tuple(asked))
 
@@ -230,6 +229,6 @@ def _not_judged(spec: LinterSpec, problems: Sequence[tuple[str, str]], target: s
         "info",
         "",
         f"{spec.summary}: not judged, {'; '.join(problem for problem, _ in problems)}",
-        f"this part of the judgement for {target} needs that package",
+        f"these rules for {target} need this package",
         " && ".join(dict.fromkeys(install for _, install in problems)),
     )

@@ -186,7 +186,7 @@ def made(found: Compared, data: str, contracts: Mapping[str, Contract], commands
 
 def _summary(failed: Rung, cause: Cause | None) -> str:
     told = f"{cause.name}. {cause.text}" if cause else failed.summary
-    return f"the first step that fails is {failed.name}: {told}"
+    return f'step "{failed.name}" fails first: {told}'
 
 
 def _passed(rungs: Any) -> str:

@@ -45,7 +45,7 @@ def rung(reference: Side, candidate: Side, tensors: Sequence[Arrays]) -> Rung:
         try:
             opened.append(_open(side))
         except QcoreError as error:
-            return Rung("inside the graph", "none", f"{side.name} cannot be looked into: {error.message}")
+            return Rung("inside the graph", "none", f"{side.name} cannot be read layer by layer: {error.message}")
     one, other = opened
     pairs = _pairs(one, other)
     faults = tuple(Cause(*fault) for fault in other.faults)

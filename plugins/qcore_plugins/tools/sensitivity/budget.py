@@ -111,9 +111,9 @@ def _told(report: dict[str, Any], layers: int) -> str:
         f"({report['reached'] - report['float']:+.4f}), decided on {report['data']}"
     )
     if not kept:
-        return f"{said}; no layer had to stay float"
+        return f"{said}; no layer had to be kept in float"
     times = report["times"]
     return (
-        f"{said}; {len(kept)} of {layers} layers stay float, {times['mixed'] / times['int8']:.2f} times as long as "
-        f"all of them in int8 ({report['int8']:.4f}): {', '.join(kept)}"
+        f"{said}; {len(kept)} of {layers} layers kept in float: {', '.join(kept)}; inference takes "
+        f"{times['mixed'] / times['int8']:.2f} times as long as with all layers in INT8 ({report['int8']:.4f})"
     )

@@ -155,7 +155,7 @@ def test_made_up_tensors_where_no_input_can_be_made_up():
 
 def test_a_process_that_dies_is_told(monkeypatch, exported):
     monkeypatch.setattr(benchmarking, "serve", print)  # ends without an answer
-    with pytest.raises(QcoreError, match="the process that ran it ended with code 0"):
+    with pytest.raises(QcoreError, match="the measuring process exited with code 0"):
         benchmark([str(exported)], rounds=2, launches=1)
 
 

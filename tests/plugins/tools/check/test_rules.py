@@ -661,7 +661,7 @@ def test_every_rule_has_a_page(host):
         parts = [part for part in text.split("\n\n") if part]
         assert text.startswith(f"# {rule.id}\n"), rule.id
         assert sum(part.startswith("Why: ") for part in parts) == 1, rule.id
-        assert sum(part.startswith("Mend: ") for part in parts) == 1, rule.id
+        assert sum(part.startswith("Fix: ") for part in parts) == 1, rule.id
         assert 10 < len(rule.summary) < 110, rule.id
         assert rule.severity in checking.SEVERITIES
 

@@ -28,12 +28,12 @@ class OfContract(Documented):
 
 
 class NoContract(Documented):
-    """A file without a contract.
+    """File has no contract.
 
     Why: nothing says how pictures become the input, what the outputs mean, or which classes there are; whoever deploys
     the file has to know.
 
-    Mend: attach one.
+    Fix: attach one.
     """
 
     id = "CON001"
@@ -47,11 +47,11 @@ class NoContract(Documented):
 
 
 class Signature(OfContract):
-    """Inputs or outputs that are not those of the contract: number, order, names, types or shapes.
+    """Inputs or outputs differ from the contract.
 
     Why: what reads the outputs goes by the contract; it fails, or takes one tensor for another.
 
-    Mend: export again, or attach a contract that tells what the file has.
+    Fix: export again, or attach a contract that tells what the file has.
     """
 
     id = "CON002"
@@ -71,12 +71,12 @@ class Signature(OfContract):
 
 
 class Batch(OfContract):
-    """A batch that is not the contract's, or inputs and outputs with different ones.
+    """Batch differs from the contract, or between inputs and outputs.
 
     Why: an export with batch 16 baked in takes sixteen pictures or none; one whose output has another batch than its
     input gives results of pictures that were not asked about.
 
-    Mend: export again with `--batch`.
+    Fix: export again with `--batch`.
     """
 
     id = "CON003"
@@ -105,7 +105,7 @@ class CalibrationShape(OfContract):
     Why: pictures of another size and aspect show the network other activations, padding above all; ranges found on
     640x640 do not fit 736x1280.
 
-    Mend: calibrate again; qcore reads calibration pictures with the model's own preprocessing.
+    Fix: calibrate again; qcore reads calibration pictures with the model's own preprocessing.
     """
 
     id = "CON004"
@@ -122,11 +122,11 @@ class CalibrationShape(OfContract):
 
 
 class ClassCount(OfContract):
-    """Another number of class names than the outputs have scores.
+    """Numbers of class names and class scores differ.
 
     Why: results get the names of other classes, or an index without a name.
 
-    Mend: attach the right names.
+    Fix: attach the right names.
     """
 
     id = "CON005"
@@ -142,11 +142,11 @@ class ClassCount(OfContract):
 
 
 class CalibrationHash(OfContract):
-    """A quantized file whose contract does not name the calibration set.
+    """Contract of a quantized file records no calibration set.
 
     Why: nobody can tell on what the ranges were found, or whether on anything.
 
-    Mend: quantize with qcore, which keeps the hash, the number and the shape of the inputs.
+    Fix: quantize with qcore, which keeps the hash, the number and the shape of the inputs.
     """
 
     id = "CON006"
@@ -159,11 +159,11 @@ class CalibrationHash(OfContract):
 
 
 class OtherProfile(OfContract):
-    """A file written for another runtime.
+    """File was written for a different runtime.
 
     Why: every runtime wants Q/DQ at other places, see the profiles.
 
-    Mend: a table file gives every runtime's file.
+    Fix: a table file gives every runtime's file.
     """
 
     id = "CON007"
@@ -174,7 +174,7 @@ class OtherProfile(OfContract):
         """Once for the file."""
         profile = _provenance(contract, "quantization").get("profile")
         if profile and profile != subject.target:
-            yield Hit("", f"written for {profile}, judged for {subject.target}")
+            yield Hit("", f"written for {profile}, checked for {subject.target}")
 
 
 def _provenance(contract: Contract, part: str) -> Mapping[str, Any]:

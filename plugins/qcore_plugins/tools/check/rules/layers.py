@@ -10,12 +10,12 @@ from qcore_kit.quantization.graph import WEIGHTED, Graph, Node
 
 
 class UnfoldedBatchNorm(Documented):
-    """A BatchNormalization behind a convolution, not folded into it.
+    """BatchNormalization is not folded into the preceding convolution.
 
     Why: the convolution's scales are those of other weights than the ones that run: runtimes fold it when they load the
     file (measured: equal times on OpenVINO and ONNX Runtime, equal engines), and calibration did not see that.
 
-    Mend: fold before quantizing; qcore's exporter does.
+    Fix: fold before quantizing; qcore's exporter does.
     """
 
     id = "QDQ015"
@@ -33,14 +33,14 @@ class UnfoldedBatchNorm(Documented):
 
 
 class FloatBetween(Documented):
-    """A float convolution between quantized ones.
+    """Float convolution between quantized convolutions.
 
     Left out is what the contract says was left float (`--exclude`, `--max-drop`), and the last convolutions.
 
     Why: its input is dequantized and its result quantized again: two passes over memory more, and the convolution
     itself at float speed.
 
-    Mend: quantize it too, or keep the reason in the contract: `qcore quantize --exclude` does.
+    Fix: quantize it too, or keep the reason in the contract: `qcore quantize --exclude` does.
     """
 
     id = "QDQ016"
@@ -60,12 +60,12 @@ class FloatBetween(Documented):
 
 
 class FloatWeights(Documented):
-    """Float weights behind a Q/DQ pair.
+    """Quantized weights are stored as float with Q/DQ, not as integers.
 
     Why: the file holds float weights and their scales: it is larger than the float model's. Runtimes compute the
     integers when they load it.
 
-    Mend: `qcore export MODEL.qtable` stores integers; the writer does so for every target.
+    Fix: `qcore export MODEL.qtable` stores integers; the writer does so for every target.
     """
 
     id = "QDQ017"
@@ -82,11 +82,11 @@ class FloatWeights(Documented):
 
 
 class HalfQuantized(Documented):
-    """A convolution with quantized input and float weights.
+    """Convolution has a quantized input but float weights.
 
     Why: no runtime computes that in integers; the Q/DQ costs time and digits and gains nothing.
 
-    Mend: quantize the weights too, or neither.
+    Fix: quantize the weights too, or neither.
     """
 
     id = "QDQ018"
@@ -109,11 +109,11 @@ class HalfQuantized(Documented):
 
 
 class PerTensorWeights(Documented):
-    """Weights with one scale for all channels.
+    """Weights have one scale instead of one per output channel.
 
     Why: channels differ in size by tens after BatchNorm is folded; the small ones then have a handful of steps.
 
-    Mend: one scale for each output channel.
+    Fix: one scale for each output channel.
     """
 
     id = "QDQ019"

@@ -28,7 +28,7 @@ class IntegerFormat(Documented):
     runs both, a dynamic convolution no faster than a float one; OpenVINO computes those in float. TensorRT takes
     neither.
 
-    Mend: quantize the float model with Q/DQ: that is one file for every runtime.
+    Fix: quantize the float model with Q/DQ: that is one file for every runtime.
     """
 
     id = "QDQ020"

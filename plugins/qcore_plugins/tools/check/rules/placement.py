@@ -14,7 +14,7 @@ SCORES = {"Sigmoid", "Softmax"}
 
 
 class BoxesAndScores(Documented):
-    """Boxes and scores quantized with one scale.
+    """Boxes and scores share one scale.
 
     Looked for behind the last convolutions: a concatenation of what a sigmoid or softmax made with something computed,
     and a scale of more than 1/32 on it.
@@ -22,7 +22,7 @@ class BoxesAndScores(Documented):
     Why: one scale for coordinates of 0..640 and scores of 0..1 has steps of 2.5: every score becomes 0. On YOLOv5n,
     ONNX Runtime's `quantize_static` with defaults leaves no detections at all.
 
-    Mend: leave everything behind the last convolutions float.
+    Fix: leave everything behind the last convolutions float.
     """
 
     id = "QDQ010"
@@ -38,7 +38,7 @@ class BoxesAndScores(Documented):
 
 
 class QuantizedDecode(Documented):
-    """A decode in integers.
+    """Box decoding is quantized.
 
     What is computed behind the last convolutions: grids added, exponents, anchors multiplied, sums of bins. What the
     last convolutions give and what merely moves that is not meant.
@@ -46,7 +46,7 @@ class QuantizedDecode(Documented):
     Why: it takes hardly any time, and coordinates then move in steps of range / 255: 2.5 pixels at 640. YOLOv5n with
     NNCF: AP .2892 with a float decode, .2887 without, and no faster.
 
-    Mend: leave everything behind the last convolutions float.
+    Fix: leave everything behind the last convolutions float.
     """
 
     id = "QDQ011"
@@ -60,13 +60,13 @@ class QuantizedDecode(Documented):
 
 
 class SplitSilu(Documented):
-    """Q/DQ between x, sigmoid(x) and their product.
+    """SiLU is split by Q/DQ.
 
     Why: the runtime computes SiLU as one operation if it can see it, together with the convolution before it. Split,
     each is three passes over memory. YOLOv5n on OpenVINO: 18.5 ms split, 14.3 ms whole, and better AP. (ONNX Runtime
     has no such operation; there every part is quantized on purpose.)
 
-    Mend: write the file for this runtime.
+    Fix: write the file for this runtime.
     """
 
     id = "QDQ012"
@@ -83,12 +83,12 @@ class SplitSilu(Documented):
 
 
 class BackToBack(Documented):
-    """A Q/DQ pair directly behind another.
+    """Q/DQ pair directly follows another.
 
     Why: with one and the same scale the second pair does nothing, runtimes drop it; with another scale every value is
     rounded twice and a kernel is spent on it. (A pair of the same scale behind a concat is another thing, and fine.)
 
-    Mend: one pair a tensor.
+    Fix: one pair a tensor.
     """
 
     id = "QDQ013"
@@ -105,14 +105,14 @@ class BackToBack(Documented):
 
 
 class SeveralScales(Documented):
-    """One tensor quantized several times with different scales.
+    """Tensor is quantized several times with different scales.
 
     A quantizer for each module, rather than one for each tensor, does this wherever a tensor is read twice.
 
     Why: the operation that makes the tensor can write integers for one of them only; the others cost a pass over memory
     each.
 
-    Mend: one scale a tensor.
+    Fix: one scale a tensor.
     """
 
     id = "QDQ014"

@@ -14,7 +14,7 @@ NAMED = 3
 
 
 class SaturatingSums(Documented):
-    """Weights whose products exceed 16 bits on CPUs without VNNI.
+    """Weights use the full int8 range, which saturates on CPUs without VNNI.
 
     Counted are the layers in which two neighbouring products of 255 with weights of one sign can do so. It is a warning
     where that is likely: in the first layer, whose input has white pixels, and where zero points of activations lie
@@ -27,7 +27,7 @@ class SaturatingSums(Documented):
     Zen 4) a CPU adds products of uint8 and int8 in pairs in 16 bits, and those saturate. YOLOv5n has AP .242 on ONNX
     Runtime there, not .297, for white pixels in the first layer alone, and .102 on OpenVINO where zero points are 128.
 
-    Mend: keep the weights of those layers within +-64, which `-q saturation=selective` (the default) does and
+    Fix: keep the weights of those layers within +-64, which `-q saturation=selective` (the default) does and
     `-q saturation=everywhere` proves; write asymmetric activations. A file of another tool can run exactly, but slower
     than float, on ONNX Runtime: `--backend-option x64quantprecision=true`.
     """

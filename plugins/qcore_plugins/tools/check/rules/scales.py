@@ -20,7 +20,7 @@ ALIKE = 8
 
 
 class ComputedScale(Documented):
-    """A scale or zero point that the graph computes instead of storing it.
+    """Scale or zero point is computed in the graph instead of stored.
 
     This is what a dynamic quantizer leaves behind, or an exporter that spells scales out as operations.
 
@@ -28,7 +28,7 @@ class ComputedScale(Documented):
     one (segmentation fault) unless it follows from constants alone. ONNX Runtime and OpenVINO give right results and
     compute the operation in float.
 
-    Mend: calibrate, so that the range is fixed, and write the file again.
+    Fix: calibrate, so that the range is fixed, and write the file again.
     """
 
     id = "QDQ001"
@@ -48,12 +48,12 @@ class ComputedScale(Documented):
 
 
 class UnusableScale(Documented):
-    """A scale that is zero, negative, infinite or not a number.
+    """Scale is zero, negative, infinite or NaN.
 
     Why: values are divided by it. tensorrt-rtx refuses zero, negative and NaN; ONNX Runtime and OpenVINO accept them
     and compute something, each something else (measured: OpenVINO 99 % off with a scale of -0.1).
 
-    Mend: calibrate with pictures on which the tensor is not constant; qcore refuses such scales when a table is made.
+    Fix: calibrate with pictures on which the tensor is not constant; qcore refuses such scales when a table is made.
     """
 
     id = "QDQ002"
@@ -68,12 +68,12 @@ class UnusableScale(Documented):
 
 
 class DenormalScale(Documented):
-    """A scale too small for its type: below 2^-14 in float16, below 2^-126 in float32.
+    """Scale is subnormal (below 2^-14 in float16, 2^-126 in float32).
 
     Why: such a number is stored with fewer digits, and many processors take it for 0. The values are then off by up to
     half, or all 0.
 
-    Mend: a channel or tensor that small can have a larger scale, its values stay 0; qcore's writer sees to it.
+    Fix: a channel or tensor that small can have a larger scale, its values stay 0; qcore's writer sees to it.
     """
 
     id = "QDQ003"
@@ -88,7 +88,7 @@ class DenormalScale(Documented):
 
 
 class DummyRange(Documented):
-    """Scales that look like those of one dummy input, or like a default, in a file that names no calibration set.
+    """Scales look uncalibrated, and no calibration set is recorded.
 
     Looked at are what the picture's scale must be after the contract's preprocessing (0 to 1, mostly), what a sigmoid
     can give (0 to 1), and one scale on most tensors. A file whose contract has the hash of its calibration set is not
@@ -97,7 +97,7 @@ class DummyRange(Documented):
     Why: a quantizer without a fixed range is dynamic; its export bakes in the range of whatever was run during the
     export, mostly random numbers or zeros. The model is good before the export and bad after it.
 
-    Mend: calibrate with pictures of the real scene, and keep the hash of the set in the contract.
+    Fix: calibrate with pictures of the real scene, and keep the hash of the set in the contract.
     """
 
     id = "QDQ004"
@@ -132,12 +132,12 @@ class DummyRange(Documented):
 
 
 class DifferentSides(Documented):
-    """A QuantizeLinear whose DequantizeLinear has another scale or zero point.
+    """QuantizeLinear and its DequantizeLinear differ in scale or zero point.
 
     Why: values come back multiplied by the quotient of the two. Runtimes compute just that: the result is wrong, not
     slow.
 
-    Mend: write the file again from its scale table; no quantizer means this.
+    Fix: write the file again from its scale table; no quantizer means this.
     """
 
     id = "QDQ005"

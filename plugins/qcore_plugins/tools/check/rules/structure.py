@@ -27,7 +27,7 @@ class ScaleShape(Documented):
     it has become part of an integer operator that looks less closely: whether the file runs then hangs on what stands
     beside it.
 
-    Mend: write the file again; an axis that was left out is axis 1, which is wrong for the weights of a Conv.
+    Fix: write the file again; an axis that was left out is axis 1, which is wrong for the weights of a Conv.
     """
 
     id = "QDQ007"
@@ -103,7 +103,7 @@ class OldOpset(Documented):
     Why: ONNX Runtime refuses types that the opset does not have. OpenVINO reads them all, but refuses scales for each
     channel below 13; ONNX Runtime runs those where the operation becomes an integer one, and refuses them elsewhere.
 
-    Mend: export with a newer opset and quantize that; `onnx.version_converter` raises the opset of float files.
+    Fix: export with a newer opset and quantize that; `onnx.version_converter` raises the opset of float files.
     """
 
     id = "QDQ008"
@@ -142,7 +142,7 @@ class SummedAxis(Documented):
     when it runs, or in float, where they have not. OpenVINO 2026.4 is off by as much, even with float inputs; it
     is right where these have several matrices.
 
-    Mend: write the file again, with scales along the output channels.
+    Fix: write the file again, with scales along the output channels.
     """
 
     id = "QDQ009"
