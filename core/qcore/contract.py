@@ -59,18 +59,18 @@ class Tensor:
             not isinstance(batch, int) or isinstance(batch, bool) or not 0 <= batch < max(len(shape), 1)
         ):
             raise ValueError(f"batch of {data['name']} is {batch!r}, not an axis of {list(shape)}")
-        said = {key: data.get(key) for key in ("layout", "meaning", "stage")}
+        named = {key: data.get(key) for key in ("layout", "meaning", "stage")}
         attributes = {key: value for key, value in data.items() if key not in known}
-        return cls(str(data["name"]), str(data["dtype"]), shape, **said, attributes=attributes, batch=batch)
+        return cls(str(data["name"]), str(data["dtype"]), shape, **named, attributes=attributes, batch=batch)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
-        said = {"layout": self.layout, "meaning": self.meaning, "stage": self.stage}
+        described = {"layout": self.layout, "meaning": self.meaning, "stage": self.stage}
         return {
             "name": self.name,
             "dtype": self.dtype,
             "shape": list(self.shape),
-            **{key: value for key, value in said.items() if value is not None},
+            **{key: value for key, value in described.items() if value is not None},
             **({} if self.batch == 0 else {"batch": self.batch}),
             **self.attributes,
         }

@@ -26,19 +26,19 @@ def require(path: str | os.PathLike[str]) -> Path:
     Raises:
         FileError: It is absent, a directory, or empty.
     """
-    found = Path(path)
-    if not found.exists():
-        raise FileError(f"{found}: no such file", hint="check the path")
-    if found.is_dir():
-        raise FileError(f"{found}: expected a file, got a directory", hint="name the file inside it")
+    file = Path(path)
+    if not file.exists():
+        raise FileError(f"{file}: no such file", hint="check the path")
+    if file.is_dir():
+        raise FileError(f"{file}: expected a file, got a directory", hint="name the file inside it")
     try:
-        with found.open("rb") as stream:
+        with file.open("rb") as stream:
             empty = not stream.read(1)
     except OSError as error:
-        raise FileError(f"{found}: cannot be read ({error.strerror})", hint="check its permissions") from error
+        raise FileError(f"{file}: cannot be read ({error.strerror})", hint="check its permissions") from error
     if empty:
-        raise FileError(f"{found}: the file is empty", hint="copy or download it again")
-    return found
+        raise FileError(f"{file}: the file is empty", hint="copy or download it again")
+    return file
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -47,11 +47,11 @@ def read_text(path: str | os.PathLike[str]) -> str:
     Raises:
         FileError: It is absent, a directory, empty, or not text.
     """
-    found = require(path)
+    file = require(path)
     try:
-        return found.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise FileError(f"{found}: not a text file", hint="it should be UTF-8 text") from error
+        raise FileError(f"{file}: not a text file", hint="it should be UTF-8 text") from error
 
 
 def output_directory(path: str | os.PathLike[str]) -> Path:
@@ -108,9 +108,9 @@ def replacing(path: Path) -> Iterator[Path]:
     there = path.exists()
     if there and (path.parent == Path("/dev") or not path.is_file()):
         with tempfile.TemporaryDirectory() as folder:
-            made = Path(folder, path.name)
-            yield made
-            with made.open("rb") as source, path.open("ab") as stream:
+            written = Path(folder, path.name)
+            yield written
+            with written.open("rb") as source, path.open("ab") as stream:
                 shutil.copyfileobj(source, stream)
         return
     target = Path(os.path.realpath(path))

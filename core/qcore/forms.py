@@ -42,5 +42,5 @@ class Form:
             f"profile {self.profile}" if self.profile else None,
             f"head {self.head}" if self.head else None,
         ]
-        said = ", ".join(word for word in words if word)
-        return f"{self.format} ({said})" if said else self.format
+        listed = ", ".join(word for word in words if word)
+        return f"{self.format} ({listed})" if listed else self.format

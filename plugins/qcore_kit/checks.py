@@ -76,8 +76,8 @@ class Subject:
         """What a function makes of the content, made once for all rules."""
         if make not in self._derived:
             self._derived[make] = make(self.content)
-        made: T = self._derived[make]
-        return made
+        value: T = self._derived[make]
+        return value
 
 
 class Rule(Protocol):
@@ -148,8 +148,8 @@ class Documented:
     def why(self) -> str:
         """The paragraph that begins with `Why:`."""
         paragraphs = (inspect.getdoc(type(self)) or "").split("\n\n")
-        found = next((part for part in paragraphs if part.startswith("Why: ")), "")
-        return " ".join(found.removeprefix("Why: ").split())
+        paragraph = next((part for part in paragraphs if part.startswith("Why: ")), "")
+        return " ".join(paragraph.removeprefix("Why: ").split())
 
     def check(self, subject: Subject) -> Iterable[Finding]:
         """Findings made of what the rule hits."""

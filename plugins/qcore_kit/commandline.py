@@ -117,16 +117,16 @@ def conversion(options: argparse.Namespace) -> dict[str, Any]:
 
 def pairs(texts: Sequence[str], flag: str) -> dict[str, Any]:
     """NAME=VALUE texts as a dictionary; values are Python literals where they read as such."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise UsageError(f"{flag} {text!r}: expected NAME=VALUE")
         try:
-            found[name] = ast.literal_eval(value)
+            values[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):
-            found[name] = value
-    return found
+            values[name] = value
+    return values
 
 
 def _heads(host: Host) -> set[str | None]:
@@ -149,9 +149,9 @@ def begun(options: argparse.Namespace, host: Host) -> Recipe:
     ending = options.head if options.head in _heads(host) else None
     given = {"batch": options.batch, "head": None if ending else options.head}
     settings |= {name: value for name, value in given.items() if value is not None}
-    made = replace(recipe(options.model, options.loader), loader_options=settings)
-    made = made.with_preprocess(**pairs(options.preprocess, "--preprocess")).with_head(ending)
-    return made.with_conversion(**conversion(options))
+    begun_recipe = replace(recipe(options.model, options.loader), loader_options=settings)
+    begun_recipe = begun_recipe.with_preprocess(**pairs(options.preprocess, "--preprocess")).with_head(ending)
+    return begun_recipe.with_conversion(**conversion(options))
 
 
 def begin(options: argparse.Namespace, output: Output, host: Host) -> Run:

@@ -11,7 +11,7 @@ def facts(model: Model) -> dict[str, Any]:
     """What `qcore inspect` tells of a model."""
     contract = model.contract
     provenance = contract.provenance
-    said: dict[str, Any] = {
+    rows: dict[str, Any] = {
         "form": str(model.form),
         "task": contract.task,
         "family": provenance.get("family"),
@@ -19,25 +19,25 @@ def facts(model: Model) -> dict[str, Any]:
         **described(contract),
     }
     if quantization := provenance.get("quantization"):
-        said["quantization"] = ", ".join(f"{key}={value}" for key, value in quantization.items())
+        rows["quantization"] = ", ".join(f"{key}={value}" for key, value in quantization.items())
     if calibration := provenance.get("calibration"):
-        said["calibration"] = ", ".join(f"{key}={value}" for key, value in calibration.items())
+        rows["calibration"] = ", ".join(f"{key}={value}" for key, value in calibration.items())
     notes = {key: value for key, value in model.notes.items() if key not in {"file", "variant", "classes"}}
-    return said | {key: value for key, value in notes.items() if key not in said}
+    return rows | {key: value for key, value in notes.items() if key not in rows}
 
 
 def described(contract: Contract) -> dict[str, str]:
     """Classes, inputs, outputs and both steps of a contract, one line each."""
     names = list(contract.classes)
     shown = ", ".join(names[:8]) + (f", ... ({len(names)})" if len(names) > 8 else f" ({len(names)})")
-    said = {"classes": shown}
+    facts = {"classes": shown}
     for tensor in contract.inputs:
-        said[f"input {tensor.name}"] = f"{tensor.dtype} {list(tensor.shape)} {tensor.layout or ''}".strip()
+        facts[f"input {tensor.name}"] = f"{tensor.dtype} {list(tensor.shape)} {tensor.layout or ''}".strip()
     for tensor in contract.outputs:
-        said[f"output {tensor.name}"] = f"{tensor.dtype} {list(tensor.shape)} {tensor.stage}: {tensor.meaning}"
+        facts[f"output {tensor.name}"] = f"{tensor.dtype} {list(tensor.shape)} {tensor.stage}: {tensor.meaning}"
     for label, step in (("preprocess", contract.preprocess), ("postprocess", contract.postprocess)):
-        said[label] = f"{step.component} " + ", ".join(f"{key}={value}" for key, value in step.params.items())
-    return said
+        facts[label] = f"{step.component} " + ", ".join(f"{key}={value}" for key, value in step.params.items())
+    return facts
 
 
 def listed(value: Any) -> str:

@@ -89,8 +89,8 @@ def layout_of(outputs: Sequence[Tensor], host: Host | None = None) -> Layout:
         import qcore
 
         host = qcore.plugins
-    said = sorted((output.meaning or "", output.stage or "") for output in outputs)
-    fitting = [spec for spec in host.specs(LayoutSpec) if _fits(spec, said)]
+    meanings = sorted((output.meaning or "", output.stage or "") for output in outputs)
+    fitting = [spec for spec in host.specs(LayoutSpec) if _fits(spec, meanings)]
     listed = ", ".join(f"{output.name} ({output.meaning}, {output.stage})" for output in outputs)
     spec = only(fitting, what=f"read {listed}")
     if spec is None:

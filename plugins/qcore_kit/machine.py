@@ -25,10 +25,10 @@ _GIBIBYTE = 2**30
 
 def cpu() -> dict[str, Any]:
     """`model`, `flags` (those of `FLAGS` that it has; None where the system does not tell) and usable `cores`."""
-    said = _pairs(_CPUINFO)
-    flags = said.get("flags")
+    info = _pairs(_CPUINFO)
+    flags = info.get("flags")
     return {
-        "model": said.get("model name") or platform.processor() or platform.machine(),
+        "model": info.get("model name") or platform.processor() or platform.machine(),
         "flags": None if flags is None else [flag for flag in FLAGS if flag in flags.split()],
         "cores": cores(),
     }
@@ -101,8 +101,8 @@ def _from_driver() -> list[dict[str, str]]:
     version = _NVIDIA / "version"
     lines = version.read_text(encoding="utf-8").splitlines() if version.exists() else []
     numbers = [word for word in (lines[0].split() if lines else []) if word[0].isdigit() and "." in word]
-    found = [_pairs(file) for file in sorted(_NVIDIA.glob("gpus/*/information"))]
-    return [{"name": said.get("Model", "unknown"), "driver": numbers[0] if numbers else "unknown"} for said in found]
+    cards = [_pairs(file) for file in sorted(_NVIDIA.glob("gpus/*/information"))]
+    return [{"name": card.get("Model", "unknown"), "driver": numbers[0] if numbers else "unknown"} for card in cards]
 
 
 def _pairs(path: Path) -> dict[str, str]:

@@ -94,7 +94,7 @@ def document(recipe: Recipe) -> dict[str, Any]:
         UsageError: A part is an object that has no name.
     """
     wanted, deciding = recipe.quantizing, recipe.deciding
-    made = _Document(
+    fields = _Document(
         file=os.fspath(recipe.file),
         loader=_named(recipe.loader, "loader"),
         head=recipe.head,
@@ -106,7 +106,7 @@ def document(recipe: Recipe) -> dict[str, Any]:
         conversion=_plain(recipe.conversion, "conversion"),
     )
     if wanted:
-        made.quantizer = _Quantizer(
+        fields.quantizer = _Quantizer(
             _named(wanted.quantizer, "quantizer") or "",
             _path(wanted.calibration, "calibration"),
             ALL if wanted.limit is None else wanted.limit,
@@ -118,13 +118,13 @@ def document(recipe: Recipe) -> dict[str, Any]:
         images = None if options.get("images") is None else _path(options["images"], "data.images")
         classes = dict(options.get("classes") or {})
         more = {name: value for name, value in options.items() if name not in _LABELS}
-        made.data = _Data(_path(deciding.data, "data.file"), images, classes, _plain(more, "data.options"))
+        fields.data = _Data(_path(deciding.data, "data.file"), images, classes, _plain(more, "data.options"))
     if recipe.backend is not None:
         options = _plain(recipe.backend_options, "backend.options")
-        made.backend = _Backend(_named(recipe.backend, "backend") or "", options)
+        fields.backend = _Backend(_named(recipe.backend, "backend") or "", options)
     if recipe.parameters:
-        made.parameters = _Parameters(**{name: _plain(each, name) for name, each in recipe.parameters.items()})
-    plain: dict[str, Any] = msgspec.to_builtins(made)
+        fields.parameters = _Parameters(**{name: _plain(each, name) for name, each in recipe.parameters.items()})
+    plain: dict[str, Any] = msgspec.to_builtins(fields)
     return {"recipe": VERSION, **plain}
 
 
@@ -139,13 +139,13 @@ def recipe_of(plain: Mapping[str, Any], where: str) -> Recipe:
         FileError: A field is unknown, missing or of another type; names it.
     """
     try:
-        said = msgspec.convert(dict(plain), _Document)
+        fields = msgspec.convert(dict(plain), _Document)
     except msgspec.ValidationError as error:
         raise FileError(
             f"{where}: {_told(str(error))}",
             hint="qcore recipe FILE prints one that is right; docs/scripts.md tells of the keys",
         ) from error
-    quantizer, data, backend = said.quantizer, said.data, said.backend
+    quantizer, data, backend = fields.quantizer, fields.data, fields.backend
     quantizing = quantizer and Quantizing(
         quantizer.name,
         quantizer.calibration,
@@ -153,21 +153,21 @@ def recipe_of(plain: Mapping[str, Any], where: str) -> Recipe:
         quantizer.seed,
         _tuples(quantizer.options),
     )
-    parameters = msgspec.to_builtins(said.parameters or _Parameters())
+    parameters = msgspec.to_builtins(fields.parameters or _Parameters())
     return Recipe(
-        Path(said.file),
-        loader=said.loader,
-        loader_options=_tuples(said.options),
-        preprocess=_tuples(said.preprocess),
+        Path(fields.file),
+        loader=fields.loader,
+        loader_options=_tuples(fields.options),
+        preprocess=_tuples(fields.preprocess),
         quantizing=quantizing or None,
         deciding=_labelled(data) if data else None,
         backend=backend.name if backend else None,
         backend_options=_tuples(backend.options) if backend else {},
-        profile=said.profile,
-        head=said.head,
-        precision=said.precision,
-        conversion=_tuples(said.conversion),
-        protocol=said.protocol,
+        profile=fields.profile,
+        head=fields.head,
+        precision=fields.precision,
+        conversion=_tuples(fields.conversion),
+        protocol=fields.protocol,
         parameters={name: _tuples(each) for name, each in parameters.items() if each},
     )
 
@@ -219,10 +219,10 @@ def read(path: str | os.PathLike[str], host: Host) -> Recipe:
 def made_by(recipe: Recipe, model: Model) -> Model:
     """The model with the recipe in its contract; as it is where a part of the recipe has no name."""
     try:
-        said = document(portable(recipe))
+        fields = document(portable(recipe))
     except UsageError:
         return model
-    provenance = {**model.contract.provenance, KEY: said}
+    provenance = {**model.contract.provenance, KEY: fields}
     return model.evolve(contract=replace(model.contract, provenance=provenance))
 
 
@@ -280,11 +280,11 @@ def _tuples(value: Any) -> Any:
 
 def _told(error: str) -> str:
     """A validation error in the words of the file, with what may have been meant."""
-    said, _, place = error.partition(" - at `")
+    problem, _, place = error.partition(" - at `")
     field = place.removesuffix("`").removeprefix("$").lstrip(".")
-    unknown = re.search(r"unknown field `(.*)`", said)
+    unknown = re.search(r"unknown field `(.*)`", problem)
     if unknown is None:
-        return f"{field}: {said[:1].lower()}{said[1:]}" if field else said[:1].lower() + said[1:]
+        return f"{field}: {problem[:1].lower()}{problem[1:]}" if field else problem[:1].lower() + problem[1:]
     parts = {"": _Document, "quantizer": _Quantizer, "backend": _Backend, "data": _Data, "parameters": _Parameters}
     name, known = unknown[1], parts.get(field, _Document).__struct_fields__
     return f"unknown key {f'{field}.' if field else ''}{name}{meant(name, known)}"

@@ -258,9 +258,9 @@ def _beside(model: File | Recipe, other: File | Recipe, host: Host) -> Run:
     """The run of one model; a checkpoint that nothing else is said of gets the input size of an export beside it."""
     from qcore_plugins.tools.compare.command import input_size
 
-    made = _recipe(model)
-    given: Mapping[str, Any] = made.loader_options
-    if not isinstance(model, Recipe) and not recognise(made.file, host)[0].suffix:
+    begun = _recipe(model)
+    given: Mapping[str, Any] = begun.loader_options
+    if not isinstance(model, Recipe) and not recognise(begun.file, host)[0].suffix:
         size = input_size(str(_recipe(other).file), host)
-        made = recipe(made.file, **({**given, "imgsz": tuple(size)} if size else given))
-    return made.start(host=host)
+        begun = recipe(begun.file, **({**given, "imgsz": tuple(size)} if size else given))
+    return begun.start(host=host)

@@ -78,14 +78,14 @@ def _ending() -> Iterator[None]:
 @contextmanager
 def _told(output: Output) -> Iterator[None]:
     """Assumptions are remarks of one line, each said once; other warnings are shown as ever."""
-    said: set[str] = set()
+    shown: set[str] = set()
     usual = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
         if not issubclass(category, AssumptionWarning):
             usual(message, category, *place, **more)
-        elif str(message) not in said:
-            said.add(str(message))
+        elif str(message) not in shown:
+            shown.add(str(message))
             output.note(f"warning: {message}")
 
     with warnings.catch_warnings():

@@ -283,8 +283,8 @@ def _with(plugin: Plugin, status: str, problem: str) -> Plugin:
 
 def _row(kind: str, name: str, plugin: Plugin, status: str, hint: str, summary: str) -> dict[str, str]:
     of_plugin = {"plugin": plugin.name, "version": plugin.version, "distribution": plugin.distribution}
-    said = {"api": plugin.api, "status": status, "hint": hint, "summary": summary}
-    return {"kind": kind, "name": name, **of_plugin, **said}
+    state = {"api": plugin.api, "status": status, "hint": hint, "summary": summary}
+    return {"kind": kind, "name": name, **of_plugin, **state}
 
 
 installed = Host()

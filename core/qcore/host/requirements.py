@@ -37,10 +37,10 @@ class Requirement:
     def problem(self) -> str | None:
         """What is wrong with the installed package, or None. Imports nothing."""
         try:
-            found = importlib.util.find_spec(self.module)
+            module = importlib.util.find_spec(self.module)
         except (ImportError, ValueError):
-            found = None
-        if found is None or found.origin is None:
+            module = None
+        if module is None or module.origin is None:
             if any(other.problem() is None for other in self.instead):
                 return None
             names = " or ".join((self.distribution, *(other.distribution for other in self.instead)))

@@ -109,8 +109,8 @@ class Spec(Generic[T]):
 
     def problems(self) -> list[tuple[str, str]]:
         """(what is wrong, command that mends it) for each requirement that is not met."""
-        found = ((requirement.problem(), requirement.install) for requirement in self.requires)
-        return [(problem, install) for problem, install in found if problem]
+        checked = ((requirement.problem(), requirement.install) for requirement in self.requires)
+        return [(problem, install) for problem, install in checked if problem]
 
     def load(self, *, ready: bool = True) -> Any:
         """The target, imported.

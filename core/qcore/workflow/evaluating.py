@@ -85,8 +85,8 @@ class Judge:
         chosen = range(len(tally.items)) if places is None else places
         skipping = Skipping(self.progress)
         items = [tally.items[place] for place in chosen]
-        made = predictor.run(items, on_error=lambda _, error: skipping.say(error.message))
-        results = zip(chosen, made, strict=True)
+        outcomes = predictor.run(items, on_error=lambda _, error: skipping.say(error.message))
+        results = zip(chosen, outcomes, strict=True)
         for place, (_, raw, result) in self.progress.track(results, "evaluating", len(chosen)):
             tally.add(place, raw, result)
         skipping.end()

@@ -44,20 +44,20 @@ def recognise(path: str | os.PathLike[str], plugins: Host) -> tuple[FormatSpec, 
         FileError: The file is absent, empty, or of no format that a plugin knows.
         MissingDependency: The format is known, but what reads it is not installed.
     """
-    found = require(path)
+    file = require(path)
     formats = list(_formats(plugins))
-    matching = own_first(formats, lambda entry: bundled(entry[0]), lambda entry: entry[1].sniff(found))
+    matching = own_first(formats, lambda entry: bundled(entry[0]), lambda entry: entry[1].sniff(file))
     if len(matching) > 1:
-        suffixed = [entry for entry in matching if entry[0].suffix == found.suffix]
+        suffixed = [entry for entry in matching if entry[0].suffix == file.suffix]
         matching = suffixed if len(suffixed) == 1 else matching
     if not matching:
         raise FileError(
-            f"{found}: not a model file of a known format ({', '.join(spec.name for spec, _ in formats) or 'none'})",
+            f"{file}: not a model file of a known format ({', '.join(spec.name for spec, _ in formats) or 'none'})",
             hint="check that the file is complete; qcore list-plugins shows the formats",
         )
     if len(matching) > 1:
         raise FileError(
-            f"{found}: several formats match: {', '.join(spec.qualified for spec, _ in matching)}", hint=LEFT_OUT
+            f"{file}: several formats match: {', '.join(spec.qualified for spec, _ in matching)}", hint=LEFT_OUT
         )
     matching[0][0].load()
     return matching[0]
@@ -74,8 +74,8 @@ def _formats(plugins: Host) -> Iterator[tuple[FormatSpec, Format]]:
 
 def open_file(path: str | os.PathLike[str], plugins: Host) -> Opened:
     """Recognise and open a file."""
-    spec, made = recognise(path, plugins)
-    return Opened(Path(path), spec, made, made.open(Path(path)))
+    spec, format_ = recognise(path, plugins)
+    return Opened(Path(path), spec, format_, format_.open(Path(path)))
 
 
 def load(
@@ -191,5 +191,5 @@ def save(model: Model, directory: str | os.PathLike[str], stem: str, plugins: Ho
     source = model.notes.get("file")
     if source and target.exists() and target.resolve() == Path(source).resolve():
         raise UsageError(f"{target} would be overwritten by what is made from it", hint="choose another -o DIR")
-    made: Format = spec.create()
-    return publish(Path(directory), lambda staging: made.write(model, staging / target.name))
+    format_: Format = spec.create()
+    return publish(Path(directory), lambda staging: format_.write(model, staging / target.name))

@@ -74,8 +74,8 @@ class Plan:
 
 def _inherit(produced: Form, source: Form) -> Form:
     """`produced`, with the fields it leaves open taken from the source."""
-    said = {field.name: getattr(produced, field.name) for field in fields(produced)}
-    return replace(source, **{name: value for name, value in said.items() if value is not None})
+    declared = {field.name: getattr(produced, field.name) for field in fields(produced)}
+    return replace(source, **{name: value for name, value in declared.items() if value is not None})
 
 
 def _cost(spec: Spec[Any]) -> float:

@@ -49,8 +49,8 @@ class Memory:
         """What `make` gave the first time."""
         if key not in self.kept:
             self.kept[key] = make()
-        made: T = self.kept[key]
-        return made
+        value: T = self.kept[key]
+        return value
 
     def lately(self, slot: str, key: Key, make: Callable[[], Model]) -> Model:
         """What `make` gave, if that is the last that the slot was used for: others may be many, and large."""
@@ -118,9 +118,9 @@ class Run:
 
     def vary(self, recipe: Recipe) -> Run:
         """A run of another recipe, which shares what both have in common; of the same file, a model given too."""
-        made = Run(recipe, self.host, self.progress, memory=self._memory)
-        made._given = self._given if made._loaded_key == self._loaded_key else None
-        return made
+        run = Run(recipe, self.host, self.progress, memory=self._memory)
+        run._given = self._given if run._loaded_key == self._loaded_key else None
+        return run
 
     def begun_at(self, model: Model) -> Run:
         """A run of the same recipe that starts from a model; one that is quantized is not quantized again."""
@@ -220,8 +220,8 @@ class Run:
         """The preprocessor that a contract asks for; the loaded model's by default."""
         wanted = contract or self._loaded().contract
         spec = self.host.get(PreprocessorSpec, wanted.preprocess.component)
-        made: Preprocessor = spec.create(wanted.preprocess.params, wanted.inputs)
-        return made
+        preprocessor: Preprocessor = spec.create(wanted.preprocess.params, wanted.inputs)
+        return preprocessor
 
     @property
     def backend(self) -> BackendSpec:
@@ -271,13 +271,13 @@ class Run:
     @cached_property
     def start_form(self) -> Form:
         """The form that loading gives, without reading weights where all loaders of the format agree."""
-        spec, made = opening.recognise(self.recipe.file, self.host)
+        spec, format_ = opening.recognise(self.recipe.file, self.host)
         if self.recipe.loader is not None:
             return self.host.get(LoaderSpec, self.recipe.loader).produces
         forms = {loader.produces for loader in self.host.specs(LoaderSpec) if loader.format == spec.name}
         if len(forms) == 1 and not spec.suffix:
             return forms.pop()
-        return made.form(made.open(self.recipe.file)) if spec.suffix else self._loaded().form
+        return format_.form(format_.open(self.recipe.file)) if spec.suffix else self._loaded().form
 
     def _planned(self, start: Form, until: str | Form | None) -> Plan:
         done = self._given is not None and self._given[1].form.encoding not in (None, "float")
@@ -334,8 +334,8 @@ class Run:
 
     def _converted(self, leg: Leg, model: Model, options: Mapping[str, Any]) -> Model:
         with self.progress.step(f"{leg.source.format} to {leg.result.format} ({leg.spec.name})"):
-            made = leg.spec.create().convert(model, options=leg.spec.typed(options), progress=self.progress)
-            return declared(leg.spec, made, leg.result)
+            converted = leg.spec.create().convert(model, options=leg.spec.typed(options), progress=self.progress)
+            return declared(leg.spec, converted, leg.result)
 
     def _options(self, spec: Spec[Any]) -> Mapping[str, Any]:
         """Of a quantizer, or those set for converters that this one has."""
@@ -388,7 +388,7 @@ class Run:
             model, calibration=data, options=spec.typed(self.quantizer_options), progress=self.progress
         )
         done = declared(spec, done, spec.produces)
-        said = {
+        provenance = {
             **done.contract.provenance,
             "quantization": {
                 "quantizer": spec.name,
@@ -399,7 +399,7 @@ class Run:
             },
             "calibration": data.provenance(),
         }
-        return done.evolve(contract=replace(done.contract, provenance=said))
+        return done.evolve(contract=replace(done.contract, provenance=provenance))
 
     def _require_conversion(self) -> None:
         """Hold the converters' options against what there is.

@@ -61,8 +61,8 @@ def tensors(value: Any) -> dict[str, Tensor]:
     """The state dict that a map is; empty where most of it is something else."""
     if not isinstance(value, Mapping):
         return {}
-    found = {key: each for key, each in value.items() if isinstance(key, str) and isinstance(each, Tensor)}
-    return found if 2 * len(found) > len(value) else {}
+    held = {key: each for key, each in value.items() if isinstance(key, str) and isinstance(each, Tensor)}
+    return held if 2 * len(held) > len(value) else {}
 
 
 def averaged(data: Mapping[str, Any], file: Any, name: str = "ema") -> list[StandIn] | dict[str, Tensor] | None:
@@ -74,14 +74,14 @@ def averaged(data: Mapping[str, Any], file: Any, name: str = "ema") -> list[Stan
     value = data.get(name)
     if value is None or value is False or (isinstance(value, (Mapping, list, tuple)) and not value):
         return None
-    found = network(value)
-    if found is None:
+    holder = network(value)
+    if holder is None:
         kind = value.qualified if isinstance(value, StandIn) else type(value).__name__
         raise FileError(
             f"{file}: the averaged weights under {name} are a {kind} in which no network was found",
             hint=f"the file's other weights are not averaged; to use them, save a checkpoint without {name}",
         )
-    return found
+    return holder
 
 
 def bare(data: Any, file: Any) -> dict[str, Tensor]:
@@ -92,9 +92,9 @@ def bare(data: Any, file: Any) -> dict[str, Tensor]:
     """
     if not isinstance(data, Mapping):
         return {}
-    found = averaged(data, file)
-    if isinstance(found, dict):
-        return found
+    weights = averaged(data, file)
+    if isinstance(weights, dict):
+        return weights
     for name in WEIGHTS:
         inner = network(data.get(name))
         if isinstance(inner, dict):
@@ -107,7 +107,7 @@ def cleaned(weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], int]:
 
     A prefix of all keys goes, as do counters of operations; weights with a pruning mask become their product.
     """
-    found: dict[str, Tensor] = {}
+    renamed: dict[str, Tensor] = {}
     quantizers: set[str] = set()
     for name, value in weights.items():
         key = re.sub(r"^(?:\w+\.)*?(?=model\.\d+\.)", "", name)
@@ -116,7 +116,7 @@ def cleaned(weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], int]:
         if match := AUXILIARY.search(key):
             quantizers.add(key[: match.end()].rstrip("."))
         elif key.endswith("_orig") and f"{name.removesuffix('_orig')}_mask" in weights:
-            found[key.removesuffix("_orig")] = value * weights[f"{name.removesuffix('_orig')}_mask"].to(value.dtype)
+            renamed[key.removesuffix("_orig")] = value * weights[f"{name.removesuffix('_orig')}_mask"].to(value.dtype)
         elif not (key.endswith("_mask") and f"{name.removesuffix('_mask')}_orig" in weights):
-            found[key] = value
-    return found, len(quantizers)
+            renamed[key] = value
+    return renamed, len(quantizers)

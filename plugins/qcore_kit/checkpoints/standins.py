@@ -43,10 +43,10 @@ class StandIn:
 
     def __new__(cls, *arguments: Any, **named: Any) -> StandIn:
         """Keep the arguments."""
-        made = super().__new__(cls)
-        object.__setattr__(made, "arguments", (arguments, named))
-        object.__setattr__(made, "state", {})
-        return made
+        standin = super().__new__(cls)
+        object.__setattr__(standin, "arguments", (arguments, named))
+        object.__setattr__(standin, "state", {})
+        return standin
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         """Nothing: a stand-in has no behaviour."""
@@ -140,11 +140,11 @@ def named_modules(module: StandIn, prefix: str = "") -> Iterator[tuple[str, Stan
 
 def state_dict(module: StandIn) -> dict[str, torch.Tensor]:
     """Parameters and persistent buffers by key, as `Module.state_dict` would give them."""
-    found: dict[str, torch.Tensor] = {}
+    state: dict[str, torch.Tensor] = {}
     for prefix, part in named_modules(module):
         transient = part.state.get("_non_persistent_buffers_set") or ()
         buffers = {name: value for name, value in (part.state.get("_buffers") or {}).items() if name not in transient}
         for name, value in {**(part.state.get("_parameters") or {}), **buffers}.items():
             if isinstance(value, torch.Tensor):
-                found[f"{prefix}.{name}" if prefix else name] = value
-    return found
+                state[f"{prefix}.{name}" if prefix else name] = value
+    return state

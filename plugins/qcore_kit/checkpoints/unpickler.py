@@ -233,8 +233,8 @@ class InertUnpickler(pickle.Unpickler):
         if dotted in ALLOWED:
             if dotted == "builtins.getattr":
                 self.reaches = f"{dotted}, "
-            found: Callable[..., Any] = ALLOWED[dotted]
-            return found
+            allowed: Callable[..., Any] = ALLOWED[dotted]
+            return allowed
         if is_model_class(module, name):
             return stand_in(dotted)
         if dotted == COMPILED:

@@ -62,14 +62,14 @@ def lossy(model: Model, session: Any, backend: str, inputs: Sequence[Arrays], *,
     """
     if not machine.saturates(session.cpu if isinstance(session, HasCpu) else None):
         return {}
-    found: dict[str, float] = {}
+    ratios: dict[str, float] = {}
     probes = plugins.specs(ProbeSpec)
     for spec in [spec for spec in probes if bundled(spec)] or probes:
         if not spec.problems() and any(form.accepts(model.form) for form in spec.accepts):
             inside = spec.create().open(model)
             if isinstance(inside, HasSaturation):
-                found |= inside.saturation(inputs, backend)
-    return {name: ratio for name, ratio in sorted(found.items(), key=lambda pair: pair[1]) if ratio < LOSSY}
+                ratios |= inside.saturation(inputs, backend)
+    return {name: ratio for name, ratio in sorted(ratios.items(), key=lambda pair: pair[1]) if ratio < LOSSY}
 
 
 def cause(found: Mapping[str, float], name: str = "the model") -> Cause | None:

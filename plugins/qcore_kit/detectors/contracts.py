@@ -183,8 +183,8 @@ def exported(
         raise FileError(f"a {family} export has one output [{', '.join(wanted)}], this file has {shapes(outputs)}")
     output = replace(decoded[0], meaning=meaning, stage="decoded")
     given = class_names(names, int(decoded[0].shape[axis]) - before)
-    said = contract(picture.shape, [output], given, preprocess=LETTERBOX, postprocess=DETECT, protocols=protocols)
-    return replace(said, inputs=(picture,))
+    described = contract(picture.shape, [output], given, preprocess=LETTERBOX, postprocess=DETECT, protocols=protocols)
+    return replace(described, inputs=(picture,))
 
 
 def class_names(names: Sequence[str] | None, count: int) -> list[str]:

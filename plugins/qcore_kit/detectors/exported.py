@@ -29,5 +29,5 @@ def describe_exported(
         raise UsageError(
             f"loader {spec.name} cannot describe exported files", hint=f"loaders that can: {known or 'none'}"
         )
-    made: Contract = called(spec, spec.resolve(spec.describes), inputs, outputs, names=names, doing="describes")
-    return made
+    described: Contract = called(spec, spec.resolve(spec.describes), inputs, outputs, names=names, doing="describes")
+    return described

@@ -92,7 +92,7 @@ def described(head: Head, network: Network, names: Sequence[str]) -> Contract:
         replace(output, meaning=meaning, stage=stage, attributes=attributes)
         for output, meaning in zip(head.outputs, meanings, strict=True)
     ]
-    made = contract(
+    described_contract = contract(
         network.inputs[0].shape,
         outputs,
         class_names(names, count),
@@ -100,7 +100,7 @@ def described(head: Head, network: Network, names: Sequence[str]) -> Contract:
         postprocess={**DETECT, **convention.postprocess},
         protocols=_protocols(head),
     )
-    return replace(made, inputs=network.inputs)
+    return replace(described_contract, inputs=network.inputs)
 
 
 def stated(family: str, network: Network, names: Sequence[str], seen: Head | None) -> Contract:

@@ -47,19 +47,19 @@ class Said:
 def writer(texts: Mapping[str, str]) -> str | None:
     """The package whose metadata say what the file is; None where they leave the head or its pixels open."""
     try:
-        said = of_texts(texts, names=False)
+        stored = of_texts(texts, names=False)
     except FileError:
         return "a model of the ultralytics package or of Model API"
-    return f"an export with the metadata of {said.by}" if said.complete else None
+    return f"an export with the metadata of {stored.by}" if stored.complete else None
 
 
 def writer_of_model_info(info: Mapping[str, Any]) -> str | None:
     """Like `writer`, from Model API's settings."""
     try:
-        said = of_model_info(info, names=False)
+        stored = of_model_info(info, names=False)
     except FileError:
         return "a model with the settings of Model API"
-    return "a model with the settings of Model API" if said.complete else None
+    return "a model with the settings of Model API" if stored.complete else None
 
 
 def of_texts(texts: Mapping[str, str], *, names: bool = True) -> Said:

@@ -104,21 +104,21 @@ def _one(network: Network, output: Tensor, named: int | None) -> Head:
         raise refusal(f"a part of a head, boxes without scores or the other way round ({shapes([output])})")
     if cells is None:
         raise _without_cells(network, output, boxes)
-    found = slopes(boxes[:, :4], cells)
-    if not found.follows:
-        raise _undecoded(network, boxes, cells, found)
+    slope = slopes(boxes[:, :4], cells)
+    if not slope.follows:
+        raise _undecoded(network, boxes, cells, slope)
     objectness = _has_objectness(network, boxes, cells, rows, named)
-    if objectness and (found.corners or not rows):
-        told = "corners" if found.corners else "columns"
+    if objectness and (slope.corners or not rows):
+        told = "corners" if slope.corners else "columns"
         raise refusal(f"a head with objectness whose boxes are {told} ({shapes([output])})")
     _probabilities(boxes[:, 4:], output)
     classes = boxes.shape[1] - (5 if objectness else 4)
-    told = f"{'corners' if found.corners else 'centre and size'} in pixels, {cells.anchors} per cell"
+    told = f"{'corners' if slope.corners else 'centre and size'} in pixels, {cells.anchors} per cell"
     if objectness:
         exponential = cells.anchors == 1 and "Exp" in network.operations
         return Head("yolox" if exponential else "yolov5", "boxes-objectness-classes", (output,), classes, told)
-    meaning = ("corners" if found.corners else "boxes") + ("-classes-rows" if rows else "-classes")
-    return Head("yolo26" if found.corners else "yolov9", meaning, (output,), classes, told)
+    meaning = ("corners" if slope.corners else "boxes") + ("-classes-rows" if rows else "-classes")
+    return Head("yolo26" if slope.corners else "yolov9", meaning, (output,), classes, told)
 
 
 def _oriented(values: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, Grid | None, bool]:
@@ -131,7 +131,7 @@ def _oriented(values: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, Gr
     if not ways:
         rows = values.shape[1] < values.shape[0]
         return values if rows else values.T, None, rows
-    followed = [(abs(found.first - 1), way) for way in ways if (found := slopes(way[0][:, :4], way[1])).follows]
+    followed = [(abs(slope.first - 1), way) for way in ways if (slope := slopes(way[0][:, :4], way[1])).follows]
     return min(followed, key=lambda pair: pair[0])[1] if followed else max(ways, key=lambda way: len(way[0]))
 
 
@@ -187,10 +187,10 @@ def _pair(network: Network) -> Head:
     cells = grid(len(values), network.size, values)
     if cells is None:
         raise _without_cells(network, boxes[0], values)
-    found = slopes(values, cells)
-    if not found.follows:
-        raise _undecoded(network, values, cells, found)
-    if not found.corners:
+    slope = slopes(values, cells)
+    if not slope.follows:
+        raise _undecoded(network, values, cells, slope)
+    if not slope.corners:
         raise refusal(f"a head with centres and sizes in an output apart from the scores ({shapes(network.outputs)})")
     _probabilities(network.sample[scores[0].name], scores[0])
     distributed = "Softmax" in network.operations or not network.operations

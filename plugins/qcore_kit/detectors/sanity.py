@@ -62,8 +62,8 @@ def _faults(boxes: np.ndarray, scores: np.ndarray, size: tuple[int, int], chosen
     best = scores.max(1)
     if chosen or cells is None or (np.ptp(best) > 0 and np.all(np.diff(best) <= 0)):
         return
-    found = slopes(placed, cells)
-    if not found.follows:
+    slope = slopes(placed, cells)
+    if not slope.follows:
         yield "the boxes do not lie where their cells lie"
-    elif found.corners:
+    elif slope.corners:
         yield "the sizes of boxes grow with their place, so they are corners"

@@ -104,8 +104,8 @@ def rounding(value: Any) -> tuple[float, float] | None:
         low, high = (float(end.flat[0]) for end in ends if end is not None)
         return (low, high) if low <= 0 <= high and low < high else None
     if kind == "Concat":
-        found = {rounding(part) for part in node.input_values()}
-        return found.pop() if len(found) == 1 else None
+        roundings = {rounding(part) for part in node.input_values()}
+        return roundings.pop() if len(roundings) == 1 else None
     return rounding(node.input_value(0)) if kind in DEQUANTIZING | MOVING else None
 
 

@@ -74,9 +74,9 @@ def absorb(proto: onnx.ModelProto, reads: Counter[str]) -> bool:
         name, bias = layer.input[1], (layer.input[2] if len(layer.input) > 2 else "")
         weight = numpy_helper.to_array(stored[name])
         term = numpy_helper.to_array(stored[bias]).astype(np.float64) * each.factor if bias else 0.0
-        made = {name: weight * _shaped(layer, each.factor, weight), bias or f"{name}_term": term + each.term}
+        renewed = {name: weight * _shaped(layer, each.factor, weight), bias or f"{name}_term": term + each.term}
         del layer.input[1:]
-        for old, value in made.items():
+        for old, value in renewed.items():
             fresh = old if reads[old] == 1 or old not in stored else _free(old, stored)
             if fresh not in stored:
                 stored[fresh] = proto.graph.initializer.add()
@@ -107,12 +107,16 @@ def _shaped(layer: onnx.NodeProto, factor: np.ndarray, weight: np.ndarray) -> np
 
 
 def _normalization(node: onnx.NodeProto, values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray] | None:
-    said = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
-    if said.get("training_mode") or not said.get("spatial", 1) or len([name for name in node.output if name]) != 1:
+    attributes = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
+    if (
+        attributes.get("training_mode")
+        or not attributes.get("spatial", 1)
+        or len([name for name in node.output if name]) != 1
+    ):
         return None
     scale, bias, mean, variance = values
     with np.errstate(all="ignore"):
-        factor = scale / np.sqrt(variance + said.get("epsilon", 1e-5))
+        factor = scale / np.sqrt(variance + attributes.get("epsilon", 1e-5))
         return factor, bias - mean * factor
 
 

@@ -66,9 +66,9 @@ def _body(body: onnx.GraphProto, names: dict[str, str], into: onnx.GraphProto, t
 
 def _free(name: str, taken: set[str]) -> str:
     """The name, with a number where it is taken; it is taken then."""
-    found, count = name, 1
-    while name and found in taken:
+    candidate, count = name, 1
+    while name and candidate in taken:
         count += 1
-        found = f"{name}_{count}"
-    taken.add(found)
-    return found
+        candidate = f"{name}_{count}"
+    taken.add(candidate)
+    return candidate

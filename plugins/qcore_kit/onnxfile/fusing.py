@@ -75,15 +75,15 @@ def usable(values: np.ndarray) -> bool:
 
 def clip_limits(view: View, node: onnx.NodeProto) -> tuple[float | None, float | None]:
     """Smallest and largest value that a Clip lets through; None where the graph computes it."""
-    found: list[float | None] = []
+    limits: list[float | None] = []
     for place, (name, free) in enumerate((("min", -math.inf), ("max", math.inf)), start=1):
         stored = attribute(node, name, None)
         if stored is None and len(node.input) > place and node.input[place]:
             value = view.value(node.input[place])
-            found.append(None if value is None else float(value.flat[0]))
+            limits.append(None if value is None else float(value.flat[0]))
         else:
-            found.append(free if stored is None else float(stored))
-    return found[0], found[1]
+            limits.append(free if stored is None else float(stored))
+    return limits[0], limits[1]
 
 
 def float_reason(view: View, node: onnx.NodeProto, given: Scale, weight: Scale) -> str:
@@ -98,8 +98,8 @@ def float_reason(view: View, node: onnx.NodeProto, given: Scale, weight: Scale) 
         why: result is None,
         f"its result is {result.kind if result else ''}": result is not None and result.kind in UNFUSED,
     }
-    found = next((fault for fault, there in faults.items() if there), "")
-    return found or bias_fault(view, node.input[2] if len(node.input) > 2 else "", given, weight)
+    fault_found = next((fault for fault, there in faults.items() if there), "")
+    return fault_found or bias_fault(view, node.input[2] if len(node.input) > 2 else "", given, weight)
 
 
 def reshaped(view: View, node: onnx.NodeProto) -> str:

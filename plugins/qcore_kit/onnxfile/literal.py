@@ -18,8 +18,8 @@ class Inner:
     def run(self, inputs: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
         """The float tensors of those names, for one inference."""
         inner = [name for name in names if name not in inputs]
-        made = dict(zip(inner, self._session(inner).run(inner, dict(inputs)), strict=True)) if inner else {}  # type: ignore[attr-defined]
-        return {name: np.asarray(made.get(name, inputs.get(name)), np.float32) for name in names}
+        values = dict(zip(inner, self._session(inner).run(inner, dict(inputs)), strict=True)) if inner else {}  # type: ignore[attr-defined]
+        return {name: np.asarray(values.get(name, inputs.get(name)), np.float32) for name in names}
 
     def _session(self, names: list[str]) -> object:
         """What computes these tensors; the last one is kept, as callers ask for the same of several inputs."""
@@ -33,6 +33,8 @@ class Inner:
             settings = onnxruntime.SessionOptions()
             settings.log_severity_level = 3
             settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-            made = onnxruntime.InferenceSession(asked.SerializeToString(), settings, providers=["CPUExecutionProvider"])
-            self._asked = names, made
+            session = onnxruntime.InferenceSession(
+                asked.SerializeToString(), settings, providers=["CPUExecutionProvider"]
+            )
+            self._asked = names, session
         return self._asked[1]

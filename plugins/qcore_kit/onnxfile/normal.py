@@ -37,24 +37,24 @@ def normalised(proto: onnx.ModelProto) -> onnx.ModelProto:
     Args:
         proto: A float graph; it is not changed.
     """
-    made = onnx.ModelProto()
-    made.CopyFrom(proto)
-    if made.functions:
-        made = onnx.inliner.inline_local_functions(made)
-    _separate(made)
-    _store_constants(made)
-    _name_apart(made)
+    copy = onnx.ModelProto()
+    copy.CopyFrom(proto)
+    if copy.functions:
+        copy = onnx.inliner.inline_local_functions(copy)
+    _separate(copy)
+    _store_constants(copy)
+    _name_apart(copy)
     skipped: set[str] = set()
     while True:
-        known = inferred(made)
-        sizes = _store_sizes(made, known)
-        if not _fold(made, skipped) and not sizes:
+        known = inferred(copy)
+        sizes = _store_sizes(copy, known)
+        if not _fold(copy, skipped) and not sizes:
             break
-    drop_passing(made, lambda: known)
-    while absorb(made, _reads(made)):
+    drop_passing(copy, lambda: known)
+    while absorb(copy, _reads(copy)):
         pass
-    _complete(made, known)
-    return made
+    _complete(copy, known)
+    return copy
 
 
 def in_order(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -82,11 +82,11 @@ def in_order(proto: onnx.ModelProto) -> onnx.ModelProto:
             return proto
         else:
             waiting += open_
-    made = onnx.ModelProto()
-    made.CopyFrom(proto)
-    del made.graph.node[:]
-    made.graph.node.extend(nodes[place] for place in order)
-    return made
+    ordered = onnx.ModelProto()
+    ordered.CopyFrom(proto)
+    del ordered.graph.node[:]
+    ordered.graph.node.extend(nodes[place] for place in order)
+    return ordered
 
 
 def is_normal(proto: onnx.ModelProto) -> bool:
@@ -192,8 +192,8 @@ def _store_sizes(proto: onnx.ModelProto, known: dict[str, onnx.TypeProto]) -> bo
         shape = fixed(known.get(node.input[0]))
         if shape is None:
             continue
-        said = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
-        sizes = shape[said.get("start", 0) : said.get("end", len(shape))]
+        attributes = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
+        sizes = shape[attributes.get("start", 0) : attributes.get("end", len(shape))]
         value = np.array(sizes if node.op_type == "Shape" else np.prod(shape), np.int64)
         stored.append((node, numpy_helper.from_array(value, node.output[0])))
     _replace(proto, stored)
@@ -207,13 +207,13 @@ def _fold(proto: onnx.ModelProto, skipped: set[str]) -> bool:
     if not nodes:
         return False
     folded = {id(node) for node in nodes}
-    made = {name for node in nodes for name in node.output if name}
+    computed = {name for node in nodes for name in node.output if name}
     read = set(names_read(node for node in proto.graph.node if id(node) not in folded))
-    values = _computed(proto, nodes, sorted(made & read))
+    values = _computed(proto, nodes, sorted(computed & read))
     sources = {tensor.name: len(tensor.raw_data) for tensor in proto.graph.initializer}
     large = {name for name, value in values.items() if value.nbytes > max(LARGE, 2 * sum(sources.values()))}
-    if large or len(values) < len(made & read):
-        skipped |= made & (large or made)
+    if large or len(values) < len(computed & read):
+        skipped |= computed & (large or computed)
         return True
     _replace(proto, [(node, None) for node in nodes])
     proto.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in values.items())

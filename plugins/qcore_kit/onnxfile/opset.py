@@ -40,16 +40,16 @@ def raised(proto: onnx.ModelProto) -> onnx.ModelProto:
         if before >= version:
             return proto
         try:
-            made = onnx.version_converter.convert_version(proto, version)
+            converted = onnx.version_converter.convert_version(proto, version)
         except Exception as error:  # noqa: BLE001 - the converter raises RuntimeError, and others from its adapters
             problem = problem or str(error).strip().splitlines()[0]
             continue
-        made.ir_version = max(proto.ir_version, onnx.helper.find_min_ir_version_for(list(made.opset_import)))
-        if _equal(proto, made):
-            made = normalised(made)
-            del made.metadata_props[:]
-            made.metadata_props.extend(proto.metadata_props)
-            return made
+        converted.ir_version = max(proto.ir_version, onnx.helper.find_min_ir_version_for(list(converted.opset_import)))
+        if _equal(proto, converted):
+            converted = normalised(converted)
+            del converted.metadata_props[:]
+            converted.metadata_props.extend(proto.metadata_props)
+            return converted
         problem = problem or "the result differs"
     if before >= PER_CHANNEL:
         return proto

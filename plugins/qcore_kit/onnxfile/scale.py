@@ -54,11 +54,11 @@ class Scale:
     @property
     def limits(self) -> tuple[int, int] | None:
         """Smallest and largest integer of the type; None for types that are no integers."""
-        found = re.fullmatch(r"(u?)int(\d+)", self.kind)
-        if found is None:
+        integer = re.fullmatch(r"(u?)int(\d+)", self.kind)
+        if integer is None:
             return None
-        bits = int(found[2])
-        return (0, 2**bits - 1) if found[1] else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        bits = int(integer[2])
+        return (0, 2**bits - 1) if integer[1] else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
     @property
     def point(self) -> int | None:

@@ -49,11 +49,11 @@ class View:
     @cached_property
     def readers(self) -> dict[str, list[onnx.NodeProto]]:
         """Tensor -> the nodes that read it."""
-        found: dict[str, list[onnx.NodeProto]] = {}
+        readers: dict[str, list[onnx.NodeProto]] = {}
         for node in self.nodes.values():
             for name in dict.fromkeys(node.input):
-                found.setdefault(name, []).append(node)
-        return found
+                readers.setdefault(name, []).append(node)
+        return readers
 
     def is_constant(self, name: str) -> bool:
         """Whether a tensor is stored in the file, or moved or cast from one that is."""
@@ -109,11 +109,11 @@ class View:
 
     @cached_property
     def _from_constants(self) -> frozenset[str]:
-        found: set[str] = set()
+        names: set[str] = set()
         for node in self.proto.graph.node:
-            if node.input and all(self.is_constant(name) or name in found for name in node.input if name):
-                found.update(node.output)
-        return frozenset(found)
+            if node.input and all(self.is_constant(name) or name in names for name in node.input if name):
+                names.update(node.output)
+        return frozenset(names)
 
     def operators(self) -> Iterator[tuple[str, onnx.NodeProto]]:
         """Name and node of everything that a runtime has to know: not the model's own functions."""
@@ -132,12 +132,12 @@ class View:
 
     def origin(self, name: str) -> str:
         """The stored tensor that a weight comes from, through Q/DQ and what merely moves or casts it."""
-        found = name
-        while (maker := self.makers.get(found)) is not None and (
+        source = name
+        while (maker := self.makers.get(source)) is not None and (
             maker.op_type in (QUANTIZE, DEQUANTIZE) or maker.op_type in STORED
         ):
-            found = maker.input[0]
-        return found if self.is_constant(found) else self.behind(name)
+            source = maker.input[0]
+        return source if self.is_constant(source) else self.behind(name)
 
     def is_float_cast(self, node: onnx.NodeProto) -> bool:
         """Whether a node turns floats into floats of another size."""
@@ -159,16 +159,16 @@ class View:
     def _kind_without_point(self, node: onnx.NodeProto) -> str:
         """Uint8 unless the node or what it reads says otherwise."""
         if node.op_type == DEQUANTIZE:
-            found = self.value(node.input[0])
-            if found is not None:
-                return str(found.dtype)
+            value = self.value(node.input[0])
+            if value is not None:
+                return str(value.dtype)
             maker = self.makers.get(node.input[0])
             return self._kind_without_point(maker) if maker is not None and maker.op_type == QUANTIZE else "uint8"
         if len(node.input) > 2 and node.input[2]:
-            found = self.value(node.input[2])
-            return "uint8" if found is None else str(found.dtype)
-        said: int = attribute(node, "output_dtype", 0)
-        return str(helper.tensor_dtype_to_np_dtype(said)) if said else "uint8"
+            value = self.value(node.input[2])
+            return "uint8" if value is None else str(value.dtype)
+        declared: int = attribute(node, "output_dtype", 0)
+        return str(helper.tensor_dtype_to_np_dtype(declared)) if declared else "uint8"
 
     def read(self, name: str) -> Scale | None:
         """How the values are quantized that a node reads under this name; None where they are not."""
@@ -190,18 +190,18 @@ class View:
             return None
         name, path = self._moves(node.input[1])
         maker = self.makers.get(name)
-        found = self.scale(maker) if maker is not None and maker.op_type == DEQUANTIZE else None
-        if found is None or found.axis is None:
-            return found
-        axis, shape = found.axis, self.shape(self.behind(name))
+        scale = self.scale(maker) if maker is not None and maker.op_type == DEQUANTIZE else None
+        if scale is None or scale.axis is None:
+            return scale
+        axis, shape = scale.axis, self.shape(self.behind(name))
         for step in path:
             behind = self.shape(step.output[0])
             if step.op_type in ("Cast", "Identity"):
                 continue
             if shape is None or behind is None or not 0 <= axis < len(shape):
-                return replace(found, axis=-1)
+                return replace(scale, axis=-1)
             axis, shape = moved_axis(step, axis, shape, behind), behind
-        return replace(found, axis=axis)
+        return replace(scale, axis=axis)
 
     def arranged(self, node: onnx.NodeProto, value: np.ndarray) -> np.ndarray:
         """Values that a DQ reads, in the order in which a node reads its second input."""
@@ -216,10 +216,10 @@ class View:
 
     def moved(self, name: str) -> Scale | None:
         """Like `read`, looked for behind operations that only move values; of branches, where they agree."""
-        found = self.read(name)
+        read = self.read(name)
         maker = self.makers.get(name)
-        if found is not None or maker is None:
-            return found
+        if read is not None or maker is None:
+            return read
         if maker.op_type == "Concat":
             scales = [self.moved(given) for given in maker.input]
             first = scales[0]
@@ -228,13 +228,13 @@ class View:
 
     def quantized(self, name: str, through: tuple[str, ...] = ()) -> list[Scale]:
         """The QuantizeLinear nodes that read a tensor, through casts between floats and the operators named."""
-        found = []
+        scales = []
         for node in self.readers.get(name, ()):
             if node.op_type == QUANTIZE and node.input[0] == name:
-                found.append(self.scale(node))
+                scales.append(self.scale(node))
             elif self.is_float_cast(node) or node.op_type in through:
-                found += self.quantized(node.output[0], through)
-        return found
+                scales += self.quantized(node.output[0], through)
+        return scales
 
     @cached_property
     def activations(self) -> dict[str, Scale]:

@@ -31,19 +31,19 @@ def listed(path: Path) -> list[Path]:
         FileError: A path that is not there, or a folder, pattern or file that names no picture.
     """
     if path.is_dir():
-        found = inside(path)
-        if not found:
+        files = inside(path)
+        if not files:
             raise nothing(path)
-        return found
+        return files
     if path.exists():
         return _named(path) if path.suffix.lower() in SETS else [path]
     first = next((place for place, part in enumerate(path.parts) if any(sign in part for sign in "*?[")), None)
     if first is not None:
         parts = path.parts[first:]
         pattern = (*parts, "*") if parts[-1] == "**" else parts
-        found = fitting(Path(*path.parts[:first]), pattern)
-        if found:
-            return found
+        files = fitting(Path(*path.parts[:first]), pattern)
+        if files:
+            return files
         raise FileError(f"{path}: no file fits this pattern", hint="check the path")
     raise FileError(f"{path}: no such file or folder", hint="check the path")
 

@@ -28,22 +28,22 @@ def inside(folder: Path) -> list[Path]:
     Raises:
         FileError: A folder that cannot be read.
     """
-    found, unread, broken = [], Counter[str](), []
+    files, unread, broken = [], Counter[str](), []
     for file in walk(folder):
         if file.is_symlink() and not file.exists():
             broken.append(file)
         elif is_picture(file):
-            found.append(file)
+            files.append(file)
         elif file.suffix.lower() in UNREAD:
             unread[file.suffix.lower()] += 1
-    if found and unread:
+    if files and unread:
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(unread.items()))
         text = f"{folder}: files of kinds that cannot be read are left out: {kinds}"
         warnings.warn(text, AssumptionWarning, stacklevel=2)
     if broken:
         text = f"{folder}: {counted(len(broken), 'link')} without a target left out, e.g. {broken[0]}"
         warnings.warn(text, AssumptionWarning, stacklevel=2)
-    return sorted(found)
+    return sorted(files)
 
 
 def walk(folder: Path) -> Iterator[Path]:

@@ -40,9 +40,9 @@ def once(files: Sequence[Path], source: Path) -> tuple[list[Path], list[str]]:
 
 def moved(source: Path, *all_places: Places) -> list[str]:
     """Remarks about paths that were found elsewhere than written."""
-    found = [(*place, count) for places in all_places for place, count in places.moved.items()]
-    if not found:
+    counted_places = [(*place, count) for places in all_places for place, count in places.moved.items()]
+    if not counted_places:
         return []
-    beginning, root, _ = found[0]
-    total = sum(count for *_, count in found)
+    beginning, root, _ = counted_places[0]
+    total = sum(count for *_, count in counted_places)
     return [f"{source}: {counted(total, 'path')} not found as written, e.g. those in {beginning or '/'}: used {root}"]

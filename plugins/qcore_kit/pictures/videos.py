@@ -109,12 +109,12 @@ def recording(source: Any) -> Video | None:
 
 
 def _camera(number: int) -> Video:
-    made = Video(number) if 0 <= number < 2**31 else None
-    if made is None or not made.opened:
+    camera = Video(number) if 0 <= number < 2**31 else None
+    if camera is None or not camera.opened:
         raise MissingDevice(
             f"there is no camera {number}, and no file of that name", hint="name a picture, a folder or a video"
         )
-    return made
+    return camera
 
 
 def _pictures(capture: cv2.VideoCapture, attempts: int) -> Iterator[np.ndarray | None]:

@@ -33,14 +33,14 @@ def seen(proto: onnx.ModelProto, graph: Graph, batches: Iterable[Mapping[str, An
         graph: The same, as placement sees it.
         batches: Inputs by name.
     """
-    found = {name: Histogram() for name in watched(graph)}
-    session = onnxruntime.InferenceSession(_watching(proto, graph, found).SerializeToString(), _settings())
-    made = [name for name in found if name not in graph.inputs]
+    histograms = {name: Histogram() for name in watched(graph)}
+    session = onnxruntime.InferenceSession(_watching(proto, graph, histograms).SerializeToString(), _settings())
+    fetched = [name for name in histograms if name not in graph.inputs]
     for batch in batches:
-        for name, values in (*zip(made, session.run(made, dict(batch)), strict=True), *batch.items()):
-            if name in found:
-                found[name].add(values)
-    return found
+        for name, values in (*zip(fetched, session.run(fetched, dict(batch)), strict=True), *batch.items()):
+            if name in histograms:
+                histograms[name].add(values)
+    return histograms
 
 
 def _watching(proto: onnx.ModelProto, graph: Graph, watched: Iterable[str]) -> onnx.ModelProto:

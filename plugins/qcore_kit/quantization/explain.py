@@ -32,10 +32,10 @@ def explained(
         rule = _rule(graph, profile, node, excluded)
         if rule is None:
             continue
-        made = node.outputs[0]
+        output = node.outputs[0]
         read = [name for name in node.inputs if name in placement.tensors]
         weighted = node in placement.weighted
-        group = groups.get(placement.tensors.get(made, ""), [])
+        group = groups.get(placement.tensors.get(output, ""), [])
         rows.append(
             {
                 "layer": node.layer,
@@ -43,7 +43,7 @@ def explained(
                 "quantized": "yes" if weighted else "inputs" if read and node.op not in WEIGHTED else "no",
                 "type": f"{profile.activation} x s8" if weighted else profile.activation if read else "",
                 "inputs": ", ".join(read),
-                "shares": ", ".join(name for name in group if name != made),
+                "shares": ", ".join(name for name in group if name != output),
                 "rule": rule,
             }
         )

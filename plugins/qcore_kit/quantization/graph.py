@@ -110,11 +110,11 @@ class Graph:
     @cached_property
     def consumers(self) -> Mapping[str, tuple[Node, ...]]:
         """Tensor -> the operations that read it."""
-        found: dict[str, list[Node]] = {}
+        consumers: dict[str, list[Node]] = {}
         for node in self.nodes:
             for name in dict.fromkeys(node.inputs):
-                found.setdefault(name, []).append(node)
-        return {name: tuple(nodes) for name, nodes in found.items()}
+                consumers.setdefault(name, []).append(node)
+        return {name: tuple(nodes) for name, nodes in consumers.items()}
 
     def read(self, node: Node) -> tuple[str, ...]:
         """The activations that a node reads."""
@@ -135,7 +135,7 @@ class Graph:
         Such as corners of boxes from their centres, and the expectation over distance bins (Generalized Focal Loss,
         arXiv:2006.04388, equation 6): a convolution by 0, 1, 2, ... of what a Softmax has made.
         """
-        found: set[str] = set()
+        names: set[str] = set()
         learned: set[str] = set()
         softened: set[str] = set()
         for node in self.nodes:
@@ -143,12 +143,12 @@ class Graph:
             behind = any(name in learned for name in node.inputs)
             soft = node.inputs and all(name in softened for name in node.inputs)
             if is_weighted and behind and (node.by_hand or soft):
-                found.add(node.name)
-            if behind or (is_weighted and node.name not in found):
+                names.add(node.name)
+            if behind or (is_weighted and node.name not in names):
                 learned.update(node.outputs)
             if node.op == "Softmax" or (node.op in MOVING and soft):
                 softened.update(node.outputs)
-        return frozenset(found)
+        return frozenset(names)
 
     @cached_property
     def tail(self) -> frozenset[str]:
@@ -189,25 +189,25 @@ class Graph:
 
     def gated(self) -> frozenset[str]:
         """Tensors that only a SiLU reads."""
-        found = set()
+        gated = set()
         for product, gate in self.silus.items():
             readers = {node.name for node in self.consumers[gate.inputs[0]]}
             if readers == {gate.name, self.producers[product].name}:
-                found.add(gate.inputs[0])
-        return frozenset(found)
+                gated.add(gate.inputs[0])
+        return frozenset(gated)
 
     @cached_property
     def silus(self) -> Mapping[str, Node]:
         """Output of each x * sigmoid(x) -> its Sigmoid."""
-        found = {}
+        silus = {}
         for node in self.nodes:
             if node.op != "Mul" or len(node.inputs) != 2:
                 continue
             for plain, gate in (node.inputs, node.inputs[::-1]):
                 maker = self.producers.get(gate)
                 if maker and maker.op == "Sigmoid" and maker.inputs == (plain,):
-                    found[node.outputs[0]] = maker
-        return found
+                    silus[node.outputs[0]] = maker
+        return silus
 
 
 def from_onnx(proto: onnx.ModelProto) -> Graph:
@@ -238,17 +238,17 @@ def _joining_others(node: Node, floats: set[str]) -> Node:
 
 def _activations(nodes: Sequence[Node], inputs: Sequence[str]) -> set[str]:
     """Tensors that follow from the inputs' values, not from their sizes alone."""
-    found = set(inputs)
+    activations = set(inputs)
     for node in nodes:
-        if node.op not in COUNTING and any(name in found for name in node.inputs):
-            found.update(node.outputs[:1] if node.op == "TopK" else node.outputs)
-    return found
+        if node.op not in COUNTING and any(name in activations for name in node.inputs):
+            activations.update(node.outputs[:1] if node.op == "TopK" else node.outputs)
+    return activations
 
 
 def _node(node: onnx.NodeProto, stored: Mapping[str, onnx.TensorProto], computed: set[str]) -> Node:
     from onnx import numpy_helper
 
-    said = attributes_of(node)
+    attributes = attributes_of(node)
     read = tuple(name for name in names_read([node]) if name in computed)
     fill = None
     if node.op_type == "Pad" and len(node.input) > 2 and node.input[2]:
@@ -258,10 +258,10 @@ def _node(node: onnx.NodeProto, stored: Mapping[str, onnx.TensorProto], computed
         op=node.op_type,
         inputs=read,
         outputs=tuple(name for name in node.output if name),
-        makes_values=makes_values(node.op_type, said, fill)
+        makes_values=makes_values(node.op_type, attributes, fill)
         or (node.op_type == "Concat" and len(read) < len(node.input)),
-        interpolates=interpolates(node.op_type, said),
-        **_weight(node, stored, said),
+        interpolates=interpolates(node.op_type, attributes),
+        **_weight(node, stored, attributes),
     )
 
 

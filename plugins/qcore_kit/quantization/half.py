@@ -30,9 +30,9 @@ def half(proto: onnx.ModelProto, single: Iterable[str]) -> onnx.ModelProto:
         proto: In float32; operations that stay so must not be followed by others.
         single: Names of the operations that stay in float32.
     """
-    made = onnx.ModelProto()
-    made.CopyFrom(proto)
-    return _Half(made, frozenset(single)).converted()
+    copy = onnx.ModelProto()
+    copy.CopyFrom(proto)
+    return _Half(copy, frozenset(single)).converted()
 
 
 class _Half:

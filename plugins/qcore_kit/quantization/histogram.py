@@ -87,18 +87,22 @@ class Histogram:
         Raises:
             FileError: It is no such state.
         """
-        made, size = cls(), 8 * 2 * HALF
+        histogram, size = cls(), 8 * 2 * HALF
         try:
             packed = zlib.decompressobj().decompress(base64.b64decode(state["counts"], validate=True), size)
-            made.width, made.counts = float(state["width"]), np.frombuffer(packed, "<i8").astype(np.int64)
-            made.lows, made.highs = ([float(end) for end in state[key]] for key in ("lows", "highs"))
-            exponent = math.frexp(made.width)[0]  # a power of two, or 0
-            right = made.counts.shape == (2 * HALF,) and exponent in (0, 0.5) and len(made.lows) == len(made.highs)
+            histogram.width, histogram.counts = float(state["width"]), np.frombuffer(packed, "<i8").astype(np.int64)
+            histogram.lows, histogram.highs = ([float(end) for end in state[key]] for key in ("lows", "highs"))
+            exponent = math.frexp(histogram.width)[0]  # a power of two, or 0
+            right = (
+                histogram.counts.shape == (2 * HALF,)
+                and exponent in (0, 0.5)
+                and len(histogram.lows) == len(histogram.highs)
+            )
         except (KeyError, TypeError, ValueError, zlib.error, OverflowError) as error:
             raise FileError("not what calibration sees of a tensor") from error
-        if not right or (made.counts < 0).any():
+        if not right or (histogram.counts < 0).any():
             raise FileError("not what calibration sees of a tensor")
-        return made
+        return histogram
 
     def _widen(self) -> None:
         self.counts, self.width = _widened(self.counts), 2 * self.width

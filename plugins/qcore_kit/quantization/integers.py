@@ -95,10 +95,10 @@ def losses(
         runtime: One of `KERNELS`.
     """
     able = [layer for layer in layers if layer.can_saturate(runtime)]
-    found = {layer.layer: Loss() for layer in able}
+    by_layer = {layer.layer: Loss() for layer in able}
     names = list(dict.fromkeys(layer.input for layer in able))
     for given in inputs if able else ():
         values = run(given, names)
         for layer in able:
-            found[layer.layer] += layer.loss(values[layer.input], runtime)
-    return found
+            by_layer[layer.layer] += layer.loss(values[layer.input], runtime)
+    return by_layer

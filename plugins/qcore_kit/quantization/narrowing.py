@@ -56,10 +56,10 @@ def narrowed(table: ScaleTable, data: CalibrationData, mode: str, progress: Prog
         inputs += count
         for watcher in watchers.values():
             watcher.add(tensors, POSITIONS * count, inputs)
-    made = replace(table, narrowed={name: watcher.narrowing(inputs) for name, watcher in watchers.items()})
-    if sentence := _sentence(made):
+    renewed = replace(table, narrowed={name: watcher.narrowing(inputs) for name, watcher in watchers.items()})
+    if sentence := _sentence(renewed):
         progress.say(sentence)
-    return made
+    return renewed
 
 
 def recorded(narrowing: Narrowing, nodes: Sequence[Node]) -> dict[str, Any]:

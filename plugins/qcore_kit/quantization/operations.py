@@ -97,18 +97,18 @@ def variants(
         weight: Its weight, if it has one.
         bias: Its bias, if it has one.
     """
-    found = {op}
+    kinds = {op}
     if op == "AveragePool":
         automatic = _text(attributes.get("auto_pad", "NOTSET")) not in {"NOTSET", "VALID"}
         rounds_up = bool(attributes.get("ceil_mode", 0))
         padded = automatic or rounds_up or any(attributes.get("pads", ()))
-        found |= {COUNTING_PADS} if attributes.get("count_include_pad", 0) and padded else set()
-        found |= {ROUNDING_UP} if rounds_up else set()
+        kinds |= {COUNTING_PADS} if attributes.get("count_include_pad", 0) and padded else set()
+        kinds |= {ROUNDING_UP} if rounds_up else set()
     if op == "MatMul" and weight is not None and weight.ndim > 2:
-        found.add(STACKED)
+        kinds.add(STACKED)
     if op in {"Gemm", "MatMul"} and weight is not None and (bias is None or bias.size == 1 or not bias.any()):
-        found.add(WITHOUT_BIAS)
-    return frozenset(found)
+        kinds.add(WITHOUT_BIAS)
+    return frozenset(kinds)
 
 
 def attributes_of(node: onnx.NodeProto) -> dict[str, Any]:

@@ -31,10 +31,10 @@ class Placement:
 
     def groups(self) -> dict[str, list[str]]:
         """Group -> its tensors."""
-        found: dict[str, list[str]] = {}
+        groups: dict[str, list[str]] = {}
         for name, group in self.tensors.items():
-            found.setdefault(group, []).append(name)
-        return found
+            groups.setdefault(group, []).append(name)
+        return groups
 
 
 def place(graph: Graph, profile: Profile, excluded: Iterable[str] = ()) -> Placement:
@@ -122,7 +122,7 @@ def matching(graph: Graph, patterns: Sequence[str]) -> frozenset[str]:
     Raises:
         UsageError: A pattern fits none.
     """
-    found: set[str] = set()
+    matched: set[str] = set()
     for pattern in patterns:
         hits = [
             node.name
@@ -135,8 +135,8 @@ def matching(graph: Graph, patterns: Sequence[str]) -> frozenset[str]:
                 f"--exclude {pattern}: matches no quantizable layer",
                 hint=f"{len(layers)} layers, from {layers[0]} to {layers[-1]}; --explain lists them",
             )
-        found.update(hits)
-    return frozenset(found)
+        matched.update(hits)
+    return frozenset(matched)
 
 
 def _every_output(graph: Graph, body: list[Node], shared: _Shared) -> set[str]:

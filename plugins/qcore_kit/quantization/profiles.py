@@ -57,5 +57,5 @@ def bundled(host: Host | None = None) -> list[Profile]:
 
         host = qcore.plugins
     own = [spec for spec in host.specs(ProfileSpec) if spec.distribution == DISTRIBUTION]
-    made: list[Any] = [spec.create() for spec in own]
-    return [converter.profile for converter in made]
+    converters: list[Any] = [spec.create() for spec in own]
+    return [converter.profile for converter in converters]

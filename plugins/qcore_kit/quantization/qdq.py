@@ -33,15 +33,15 @@ class QdqConverter:
         graph = from_onnx(table.graph)
         placement = place(graph, profile, table.excluded)
         written = write(table, profile)
-        said = {
+        quantization = {
             **dict(model.contract.provenance.get("quantization", {})),
             "profile": profile.name,
             "table_sha256": table.sha256(),
             **({"left_float": layers(graph, table.excluded)} if table.excluded else {}),
         }
         if profile.name in table.narrowed:
-            said["saturation"] = recorded(table.narrowed[profile.name], placement.weighted)
-        contract = replace(model.contract, provenance={**model.contract.provenance, "quantization": said})
+            quantization["saturation"] = recorded(table.narrowed[profile.name], placement.weighted)
+        contract = replace(model.contract, provenance={**model.contract.provenance, "quantization": quantization})
         form = Form(
             "onnx",
             encoding="qdq",

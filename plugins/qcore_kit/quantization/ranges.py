@@ -28,15 +28,15 @@ def completed(graph: Graph, seen: Mapping[str, Range]) -> dict[str, Range]:
         graph: As placement sees it.
         seen: Ranges of `watched` tensors, as calibration found them.
     """
-    found = dict(seen)
-    for name in graph.gated() & set(found):
-        found[name] = replace(found[name], low=max(found[name].low, min(SILU_FLOOR, found[name].high)))
+    ranges = dict(seen)
+    for name in graph.gated() & set(ranges):
+        ranges[name] = replace(ranges[name], low=max(ranges[name].low, min(SILU_FLOOR, ranges[name].high)))
     for node in graph.nodes:
         read = graph.read(node)
         follows = (node.moves or node.averages) and node.name not in graph.tail
-        if follows and read and all(name in found for name in read):
-            joined = found[read[0]]
+        if follows and read and all(name in ranges for name in read):
+            joined = ranges[read[0]]
             for name in read[1:]:
-                joined = joined.joined(found[name])
-            found.update(dict.fromkeys(graph.made(node), joined))
-    return found
+                joined = joined.joined(ranges[name])
+            ranges.update(dict.fromkeys(graph.made(node), joined))
+    return ranges

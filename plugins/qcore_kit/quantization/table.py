@@ -171,12 +171,12 @@ class ScaleTable:
         for name in needed:
             if name not in ranges:
                 raise CheckFailed(f"tensor {name}: no range, because calibration recorded no values for it", hint=_HINT)
-        for name, found in ranges.items():
-            if not (math.isfinite(found.low) and math.isfinite(found.high)) or found.low > found.high:
-                raise CheckFailed(f"tensor {name} has the range {found.low}..{found.high}", hint=_HINT)
-            if found.amax is not None and not (math.isfinite(found.amax) and found.amax > 0):
-                raise CheckFailed(f"tensor {name} has a fixed maximum of {found.amax}", hint=_HINT)
-            if found.low == found.high == 0:
+        for name, range_ in ranges.items():
+            if not (math.isfinite(range_.low) and math.isfinite(range_.high)) or range_.low > range_.high:
+                raise CheckFailed(f"tensor {name} has the range {range_.low}..{range_.high}", hint=_HINT)
+            if range_.amax is not None and not (math.isfinite(range_.amax) and range_.amax > 0):
+                raise CheckFailed(f"tensor {name} has a fixed maximum of {range_.amax}", hint=_HINT)
+            if range_.low == range_.high == 0:
                 raise CheckFailed(f"tensor {name} is 0 everywhere on the calibration inputs", hint=_HINT)
         for name, weight in weights.items():
             if not np.isfinite(weight.scale).all() or (weight.scale <= 0).any():
@@ -200,17 +200,17 @@ class ScaleTable:
 
     def joined(self, placement: Placement) -> dict[str, Range]:
         """Group of a placement -> the range of all its tensors."""
-        found: dict[str, Range] = {}
+        groups: dict[str, Range] = {}
         for name, group in placement.tensors.items():
-            found[group] = found[group].joined(self.ranges[name]) if group in found else self.ranges[name]
-        return found
+            groups[group] = groups[group].joined(self.ranges[name]) if group in groups else self.ranges[name]
+        return groups
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form; the graph is not part of it."""
         return {
             "ranges": {
-                name: [found.low, found.high, found.source, *([found.amax] if found.amax is not None else [])]
-                for name, found in sorted(self.ranges.items())
+                name: [range_.low, range_.high, range_.source, *([range_.amax] if range_.amax is not None else [])]
+                for name, range_ in sorted(self.ranges.items())
             },
             "weights": {
                 name: {"axis": weight.axis, "scale": [float(value) for value in weight.scale]}
@@ -261,20 +261,20 @@ def weight_scales(graph: Graph, proto: onnx.ModelProto) -> dict[str, WeightScale
     from onnx import numpy_helper
 
     constants = {tensor.name: tensor for tensor in proto.graph.initializer}
-    found = {}
+    scales = {}
     for name, axis in channel_axes(graph).items():
         if name in constants:
-            found[name] = weight_scale(numpy_helper.to_array(constants[name]), axis)
-    return found
+            scales[name] = weight_scale(numpy_helper.to_array(constants[name]), axis)
+    return scales
 
 
 def channel_axes(graph: Graph) -> dict[str, int | None]:
     """Weight -> axis of its output channels; None where several operations use it along different ones."""
-    found: dict[str, int | None] = {}
+    axes: dict[str, int | None] = {}
     for node in graph.weighted:
         name = str(node.weight)
-        found[name] = node.axis if found.get(name, node.axis) == node.axis else None
-    return found
+        axes[name] = node.axis if axes.get(name, node.axis) == node.axis else None
+    return axes
 
 
 def weight_scale(weight: np.ndarray, axis: int | None) -> WeightScale:

@@ -39,8 +39,8 @@ def write(table: ScaleTable, profile: Profile) -> onnx.ModelProto:
             hint=f"export the float model with opset {HALF} or later, and quantize that",
         )
     graph, table = from_onnx(table.graph), table.under(profile)
-    made = _Writer(table, profile, place(graph, profile, table.excluded)).written()
-    return half(made, graph.tail) if profile.half else made
+    model = _Writer(table, profile, place(graph, profile, table.excluded)).written()
+    return half(model, graph.tail) if profile.half else model
 
 
 class _Writer:
@@ -90,13 +90,13 @@ class _Writer:
         if self.profile.half:
             scale = float(np.float16(max(scale, SMALLEST)))
         self.scales[name] = float(np.float32(scale))
-        said = [self._free(f"{name}_scale"), self._free(f"{name}_zero_point")]
-        self.added[said[0]] = np.array(scale, np.float32)
-        self.added[said[1]] = np.array(point, DTYPES[self.profile.activation])
+        parameters = [self._free(f"{name}_scale"), self._free(f"{name}_zero_point")]
+        self.added[parameters[0]] = np.array(scale, np.float32)
+        self.added[parameters[1]] = np.array(point, DTYPES[self.profile.activation])
         quantized_, back = self._free(f"{name}_quantized"), self._free(f"{name}_dequantized")
         return (
-            helper.make_node("QuantizeLinear", [name, *said], [quantized_], f"{name}_quantize"),
-            helper.make_node("DequantizeLinear", [quantized_, *said], [back], f"{name}_dequantize"),
+            helper.make_node("QuantizeLinear", [name, *parameters], [quantized_], f"{name}_quantize"),
+            helper.make_node("DequantizeLinear", [quantized_, *parameters], [back], f"{name}_dequantize"),
         )
 
     def _weights(self, node: onnx.NodeProto, source: str) -> list[onnx.NodeProto]:
@@ -114,21 +114,21 @@ class _Writer:
         if channels is not None:
             known = roomy(known, weight, channels, self.scales[source])
         key = name, factor, known.scale.tobytes()
-        made = []
+        nodes = []
         if key not in self.stored:
-            made.append(self._dequantized(name, quantized(weight, known.scale, known.axis), known.scale, known.axis))
-            self.stored[key] = made[0].output[0]
+            nodes.append(self._dequantized(name, quantized(weight, known.scale, known.axis), known.scale, known.axis))
+            self.stored[key] = nodes[0].output[0]
         node.input[1] = self.stored[key]
         if channels is not None:
             unit = np.resize(self.scales[source] * known.scale.astype(np.float64), channels.size).astype(np.float32)
             steps = np.clip(np.rint(channels / unit.astype(np.float64)), -(2**31), 2**31 - 1).astype(np.int32)
             own = f"{node.input[2]}_{node.output[0]}"  # a bias may serve several nodes, its scale cannot
-            made.append(self._dequantized(own, steps, unit, 0))
-            node.input[2] = made[-1].output[0]
+            nodes.append(self._dequantized(own, steps, unit, 0))
+            node.input[2] = nodes[-1].output[0]
         elif bias is not None and bias is not self.constants[node.input[2]]:
             node.input[2] = own = self._free(f"{node.input[2]}_{node.output[0]}")
             self.added[own] = bias
-        return made
+        return nodes
 
     def _dequantized(self, name: str, steps: np.ndarray, scale: np.ndarray, axis: int | None) -> onnx.NodeProto:
         """Store integers; the node that makes floats of them."""
@@ -156,8 +156,8 @@ def _unscaled(node: onnx.NodeProto, bias: np.ndarray | None) -> tuple[float, np.
 
     ONNX Runtime's integers add the bias as stored, and leave it out of the units that a factor changes.
     """
-    said = attributes_of(node) if node.op_type == "Gemm" else {}
-    alpha, beta = said.get("alpha", 1.0), said.get("beta", 1.0)
+    attributes = attributes_of(node) if node.op_type == "Gemm" else {}
+    alpha, beta = attributes.get("alpha", 1.0), attributes.get("beta", 1.0)
     fixed = bias is not None or len(node.input) < 3
     dropped = {"alpha", "beta"} if fixed else {"alpha"}
     kept = [entry for entry in node.attribute if node.op_type != "Gemm" or entry.name not in dropped]

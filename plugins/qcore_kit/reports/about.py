@@ -40,13 +40,13 @@ def inside(files: Iterable[str], plugins: Host) -> dict[str, Contract]:
     """The contracts of those files that hold one: exported ones, not checkpoints."""
     from qcore.plugin import open_file
 
-    found: dict[str, Contract] = {}
+    contracts: dict[str, Contract] = {}
     for file in files:
         opened = open_file(file, plugins)
         contract = opened.contract if opened.spec.suffix else None
         if contract is not None:
-            found[file] = contract
-    return found
+            contracts[file] = contract
+    return contracts
 
 
 def _printed(contract: Contract) -> str:
@@ -57,10 +57,12 @@ def _printed(contract: Contract) -> str:
 
 def _recipe(contract: Contract) -> Rows:
     """Where a model came from and what was done to it."""
-    said = contract.provenance
-    quantization, calibration = said.get("quantization"), said.get("calibration", {})
-    rows: dict[str, Any] = {"family": " ".join(str(said[key]) for key in ("family", "variant") if said.get(key))}
-    if source := said.get("source"):
+    provenance = contract.provenance
+    quantization, calibration = provenance.get("quantization"), provenance.get("calibration", {})
+    rows: dict[str, Any] = {
+        "family": " ".join(str(provenance[key]) for key in ("family", "variant") if provenance.get(key))
+    }
+    if source := provenance.get("source"):
         rows["source"] = f"{source.get('file', '')}, sha256 {str(source.get('sha256', ''))[:SHORT]}"
     if quantization:
         rows |= {"quantizer": quantization.get("quantizer"), "profile": quantization.get("profile")}
@@ -72,7 +74,7 @@ def _recipe(contract: Contract) -> Rows:
         shape = " x ".join(map(str, calibration.get("shape", ())))
         digest = str(calibration.get("sha256", ""))[:SHORT]
         rows["calibration"] = f"{calibration.get('pictures', '?')} inputs of {shape}, sha256 {digest}"
-    rows["tools"] = ", ".join(f"{name} {version}" for name, version in said.get("tools", {}).items())
+    rows["tools"] = ", ".join(f"{name} {version}" for name, version in provenance.get("tools", {}).items())
     return {key: listed(value) for key, value in rows.items() if value not in (None, "", [], (), {})}
 
 

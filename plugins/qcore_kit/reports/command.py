@@ -45,9 +45,12 @@ class Observers:
 
     def commands(self, contracts: Mapping[str, Contract]) -> list[str]:
         """The command line as it was typed, and for each quantized file the one that its contract tells of."""
-        said = ((name, contract.provenance) for name, contract in contracts.items())
+        provenances = ((name, contract.provenance) for name, contract in contracts.items())
         typed = [shlex.join(["qcore", *self.argv])] if self.argv else []
-        return [*typed, *(_quantize(name, provenance) for name, provenance in said if "quantization" in provenance)]
+        return [
+            *typed,
+            *(_quantize(name, provenance) for name, provenance in provenances if "quantization" in provenance),
+        ]
 
 
 def add_observers(parser: argparse.ArgumentParser, host: qcore.Host) -> None:
@@ -88,13 +91,13 @@ def facts() -> dict[str, str]:
 
 
 def _quantize(name: str, provenance: Mapping[str, Any]) -> str:
-    said, calibration = provenance["quantization"], provenance.get("calibration", {})
+    quantization, calibration = provenance["quantization"], provenance.get("calibration", {})
     source = provenance.get("source", {}).get("file", "MODEL")
-    words = ["qcore", "quantize", str(source), "--quantizer", str(said.get("quantizer", "")), "--calib", "DIR"]
-    if profile := said.get("profile"):
+    words = ["qcore", "quantize", str(source), "--quantizer", str(quantization.get("quantizer", "")), "--calib", "DIR"]
+    if profile := quantization.get("profile"):
         words += ["--profile", str(profile)]
-    recipe = dict(said.get("recipe", {}))
-    if left := said.get("left_float"):
+    recipe = dict(quantization.get("recipe", {}))
+    if left := quantization.get("left_float"):
         recipe["exclude"] = [*dict.fromkeys([*recipe.get("exclude", ()), *left])]
     for key, value in recipe.items():
         text = ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -67,7 +67,7 @@ def document(report: Report) -> dict[str, Any]:
 
     Blocks carry their kind as `block`; pictures are base64; numbers that JSON has no word for (NaN) are null.
     """
-    found: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "report": VERSION,
         "title": report.title,
         "verdict": report.verdict,
@@ -77,7 +77,7 @@ def document(report: Report) -> dict[str, Any]:
         "result": plain(report.document),
         "sections": plain(report.sections),
     }
-    return found
+    return fields
 
 
 def _reporters(plugins: Host) -> list[ReporterSpec]:
@@ -94,7 +94,7 @@ def _reporters(plugins: Host) -> list[ReporterSpec]:
 
 def _ours(path: Path) -> bool:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(found, dict) and "report" in found and "sections" in found
+    return isinstance(content, dict) and "report" in content and "sections" in content

@@ -35,8 +35,8 @@ def leaving(run: Run, layers: Sequence[str]) -> Run:
     """The run with these layers float; without a second calibration where the quantizer can do that."""
     if not layers:
         return run
-    made = run.quantizer.create() if run.quantizer else None
-    if isinstance(made, LeavesFloat):
-        model = made.leaving_float(run.model("quantizer"), layers)
+    quantizer = run.quantizer.create() if run.quantizer else None
+    if isinstance(quantizer, LeavesFloat):
+        model = quantizer.leaving_float(run.model("quantizer"), layers)
         return run.begun_at(model)
     return run.vary(run.recipe.exclude_layers(*layers))

@@ -58,9 +58,9 @@ class Trials:
         """Write the file, with further fields."""
         if self.path is not None:
             trials = {str(count): figure for count, figure in sorted(self.known.items())}
-            said = {"identity": self.identity, "reference": self.reference, "trials": trials, **result}
+            record = {"identity": self.identity, "reference": self.reference, "trials": trials, **result}
             with replacing(self.path) as temporary:
-                temporary.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+                temporary.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)

@@ -102,10 +102,10 @@ class Sums:
 
 def _levels(one: Any, other: Any) -> tuple[int, float]:
     """How many different values the other has, and their distance; (0, 0) where the first has no more."""
-    found = np.unique(other)
-    if len(found) > COARSE or len(np.unique(one)) < 4 * len(found):
+    levels = np.unique(other)
+    if len(levels) > COARSE or len(np.unique(one)) < 4 * len(levels):
         return 0, 0.0
-    return len(found), float(np.diff(found).min()) if len(found) > 1 else 0.0
+    return len(levels), float(np.diff(levels).min()) if len(levels) > 1 else 0.0
 
 
 @dataclass

@@ -54,5 +54,5 @@ def run_seen(predictor: Predictor, raws: Sequence[Any], dynamic: int = 1) -> Ite
 def quantities(predictor: Predictor, seen: Seen) -> Mapping[str, tuple[Any, Callable[[tuple[int, ...]], str]]]:
     """Quantities of one input's outputs: what the postprocessor takes them apart to, else the outputs themselves."""
     apart = predictor.postprocessor
-    found = apart.quantities(seen.outputs, seen.inputs) if isinstance(apart, HasQuantities) else {}
-    return found or {name: (np.asarray(value), lambda index: str(list(index))) for name, value in seen.outputs.items()}
+    parts = apart.quantities(seen.outputs, seen.inputs) if isinstance(apart, HasQuantities) else {}
+    return parts or {name: (np.asarray(value), lambda index: str(list(index))) for name, value in seen.outputs.items()}

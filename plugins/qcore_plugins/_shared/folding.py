@@ -18,9 +18,9 @@ def fold_batchnorm(module: nn.Module) -> nn.Module:
     Args:
         module: In eval mode, float32.
     """
-    made = copy.deepcopy(module).eval()
-    _fold(made)
-    return made
+    folded = copy.deepcopy(module).eval()
+    _fold(folded)
+    return folded
 
 
 def _fold(module: nn.Module) -> None:

@@ -76,11 +76,11 @@ def attach(
         contract = Contract.from_json(read_text(document), source=document)
     else:
         contract = _recognised(opened, plugins, family, names, imgsz)
-        said = {
+        provenance = {
             "family": family or contract.provenance.get("family"),
             "source": {"file": source.name, "sha256": sha256(source)},
         }
-        contract = replace(contract, provenance={**contract.provenance, **said})
+        contract = replace(contract, provenance={**contract.provenance, **provenance})
     contract = replace(contract, preprocess=contract.preprocess.updated(preprocess or {}))
     check(contract, inputs, outputs, source)
     plugins.get(PreprocessorSpec, contract.preprocess.component).create(contract.preprocess.params, contract.inputs)
@@ -123,9 +123,9 @@ def check(contract: Contract, inputs: tuple[Tensor, ...], outputs: tuple[Tensor,
     """
     if not contract.inputs or not contract.outputs:
         raise FileError(f"{source}: the contract names no inputs or no outputs")
-    for kind, said, found in (("input", contract.inputs, inputs), ("output", contract.outputs, outputs)):
-        there = {tensor.name: tensor for tensor in found}
-        for tensor in said:
+    for kind, expected, actual in (("input", contract.inputs, inputs), ("output", contract.outputs, outputs)):
+        there = {tensor.name: tensor for tensor in actual}
+        for tensor in expected:
             if tensor.name not in there:
                 raise FileError(
                     f"{source}: the contract's {kind} {tensor.name} is not in the file, which has {', '.join(there)}"

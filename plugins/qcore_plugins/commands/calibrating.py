@@ -57,11 +57,11 @@ def require_parts(run: Run, files: Sequence[str]) -> None:
 
 def _observer(run: Run) -> tuple[QuantizerSpec, ObservesInputs]:
     spec = run.quantizer
-    made: Any = spec.create() if spec else None
-    if spec is None or not isinstance(made, ObservesInputs):
+    quantizer: Any = spec.create() if spec else None
+    if spec is None or not isinstance(quantizer, ObservesInputs):
         name = spec.name if spec else "none"
         raise UsageError(f"quantizer {name} cannot calibrate in parts", hint="quantize without --part and --merge")
-    return spec, made
+    return spec, quantizer
 
 
 def _chosen(whole: Calibration, place: int, count: int) -> Calibration:

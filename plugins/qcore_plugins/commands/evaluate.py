@@ -34,17 +34,17 @@ def evaluate(options: argparse.Namespace, output: Output, run: Run) -> int:
         output.say(f"{options.out}: part {place} of {count}, {counted(written, 'input')}")
         output.result({"file": options.out, "part": place, "of": count, "inputs": written}) if output.json else None
         return 0
-    found = (
+    evaluation = (
         partial.merged(run, judge, options.merge, bool(observers))
         if options.merge
         else judge.evaluation(run.predictor(), options.protocol, sections=bool(observers))
     )
-    contract = found.contract
-    said = {
-        **found.figures,
+    contract = evaluation.contract
+    document = {
+        **evaluation.figures,
         **_sizes(contract),
-        "backend": found.backend,
-        "executed_precision": found.executed_precision,
+        "backend": evaluation.backend,
+        "executed_precision": evaluation.executed_precision,
         "protocol": options.protocol or "contract",
         "preprocess": dict(contract.preprocess.params),
         "postprocess": dict(contract.postprocess.params),
@@ -52,12 +52,12 @@ def evaluate(options: argparse.Namespace, output: Output, run: Run) -> int:
         "data": options.data,
     }
     if output.json:
-        output.result(said)
+        output.result(document)
     else:
-        output.table("", ("", ""), rows(said))
+        output.table("", ("", ""), rows(document))
     if observers:
         commands = observers.commands({options.model: run.contract()})
-        observers.tell(_page(options.model, said, found, run.contract(), commands), output)
+        observers.tell(_page(options.model, document, evaluation, run.contract(), commands), output)
     return 0
 
 

@@ -15,11 +15,11 @@ def run(options: argparse.Namespace, output: Output, host: Host) -> int:
 
     model = commandline.begin(options, output, host).model("loaded")
     spec, _ = recognise(options.model, host)
-    found = {"file": options.model, "format": spec.name, **facts(model)}
+    rows = {"file": options.model, "format": spec.name, **facts(model)}
     if output.json:
-        output.result({**found, "contract": model.contract.to_dict()})
+        output.result({**rows, "contract": model.contract.to_dict()})
     else:
-        output.table("", ("", ""), [(name, value) for name, value in found.items() if value not in (None, "")])
+        output.table("", ("", ""), [(name, value) for name, value in rows.items() if value not in (None, "")])
     return 0
 
 

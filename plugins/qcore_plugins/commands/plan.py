@@ -44,11 +44,11 @@ def plan(options: argparse.Namespace, output: Output, host: Host) -> int:
     converters = host.specs(ConverterSpec)
     if options.backend is None:
         quantizers = [host.get(QuantizerSpec, options.quantizer)] if options.quantizer else host.specs(QuantizerSpec)
-        found = _routes(start, converters=converters, quantizers=quantizers, backends=host.specs(BackendSpec))
+        routes = _routes(start, converters=converters, quantizers=quantizers, backends=host.specs(BackendSpec))
         if output.json:
-            output.result([{"quantizer": quantizer, "backend": backend} for quantizer, backend in found])
+            output.result([{"quantizer": quantizer, "backend": backend} for quantizer, backend in routes])
         else:
-            output.table(f"routes from {start}", ("QUANTIZER", "BACKEND"), found)
+            output.table(f"routes from {start}", ("QUANTIZER", "BACKEND"), routes)
         return 0
     none = options.quantizer in (None, "none", "-")
     route = find_route(

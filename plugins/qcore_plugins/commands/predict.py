@@ -159,10 +159,10 @@ def _writer(
     if wanted not in known:
         raise UsageError(f"there is no format {wanted}", hint=f"--format one of {', '.join(sorted(known))}")
     names = None if any(isinstance(part, Recording) for part in parts) else [str(part) for part in parts]
-    made: AbstractContextManager[Any] = known[wanted](
+    writer: AbstractContextManager[Any] = known[wanted](
         Path(options.out), names, Path(options.data) if options.data else None
     )
-    return made
+    return writer
 
 
 class _Documents:

@@ -82,8 +82,8 @@ class Proof:
                 if spec is own or spec.problems() or not any(pattern.accepts(form) for pattern in spec.accepts):
                     continue
                 given = model if form == model.form else ended.model(form)
-                found = self._on(spec, ended.begun_at(given), given)
-                return [elsewhere(found, own.name, why)] if found else []
+                parity = self._on(spec, ended.begun_at(given), given)
+                return [elsewhere(parity, own.name, why)] if parity else []
         return []
 
     def _on(self, backend: BackendSpec, ended: Run, model: Model) -> Parity | None:
@@ -96,9 +96,9 @@ class Proof:
         from qcore_kit.comparison.saturation import options
         from qcore_kit.verification.parity import prove
 
-        made = backend.create()
-        if isinstance(made, HasReady):
-            made.ready(backend.typed(backend.settings({})))
+        runner = backend.create()
+        if isinstance(runner, HasReady):
+            runner.ready(backend.typed(backend.settings({})))
         if not any(form.accepts(model.form) for form in backend.accepts):
             model = ended.vary(ended.recipe.float_model().with_backend(backend)).model()
         return prove(

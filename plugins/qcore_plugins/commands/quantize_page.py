@@ -65,9 +65,9 @@ class Page:
 
     def failed(self, error: CheckFailed, contract: Contract) -> Report:
         """Of a check that said no."""
-        said = [Text(error.message), *([Text(error.hint)] if error.hint else [])]
+        lines = [Text(error.message), *([Text(error.hint)] if error.hint else [])]
         document = {"error": error.message, "hint": error.hint}
-        sections = [*about(contract), Section("What failed", said)]
+        sections = [*about(contract), Section("What failed", lines)]
         return self._report("fail", error.message, sections, document, {})
 
     def _report(
@@ -91,9 +91,9 @@ class Page:
 
 def _kept(one: Written) -> str:
     """What the accuracy budget came to."""
-    found = one.report["budget"]
-    change = f"{found['figure']} {found['reached']:.4f} against {found['float']:.4f} in float"
-    return f"{one.name}: {change}, {counted(len(found['left_float']), 'layer')} left float"
+    budget = one.report["budget"]
+    change = f"{budget['figure']} {budget['reached']:.4f} against {budget['float']:.4f} in float"
+    return f"{one.name}: {change}, {counted(len(budget['left_float']), 'layer')} left float"
 
 
 def _files(written: Sequence[Written]) -> Table:
@@ -141,14 +141,14 @@ def _tensors(name: str, ran: Mapping[str, Any]) -> list[Block]:
 
 def _budget(one: Written, several: bool) -> list[Section]:
     """The search of `--max-drop`, with what every number of float layers gave."""
-    found = one.report.get("budget")
-    if not found:
+    budget = one.report.get("budget")
+    if not budget:
         return []
-    figure, whole, left = found["figure"], found["float"], found["left_float"]
-    trials = found["trials"]
+    figure, whole, left = budget["figure"], budget["float"], budget["left_float"]
+    trials = budget["trials"]
     ends = [min(trials), max(trials)]
     rows = [(count, f"{value:.4f}", f"{value - whole:+.4f}") for count, value in trials.items()]
-    named = {"float": whole, "int8 throughout": found["int8"], "as written": found["reached"]}
+    named = {"float": whole, "int8 throughout": budget["int8"], "as written": budget["reached"]}
     lines = {"quantized": ([*trials], [*trials.values()]), "float": (ends, [whole, whole])}
     blocks: list[Block] = [
         Table(
@@ -162,7 +162,7 @@ def _budget(one: Written, several: bool) -> list[Section]:
         Table(("layers float", figure, "against float"), rows, "Trials, as a table", folded=True),
         *([Text("\n".join(left), fixed=True, title=f"Left float: {len(left)}", folded=True)] if left else []),
     ]
-    return [Section(f"Accuracy budget: {one.name}" if several else "Accuracy budget", blocks, f"On {found['data']}.")]
+    return [Section(f"Accuracy budget: {one.name}" if several else "Accuracy budget", blocks, f"On {budget['data']}.")]
 
 
 def _sensitivity(written: Sequence[Written]) -> list[Section]:

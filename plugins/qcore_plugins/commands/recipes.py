@@ -72,9 +72,9 @@ class ShowRecipe:
         """As TOML, or as one JSON document."""
         from qcore_kit import recipes
 
-        said = recipes.document(recipes.read(options.file, host))
+        fields = recipes.document(recipes.read(options.file, host))
         if output.json:
-            output.result(said)
+            output.result(fields)
         else:
-            output.say(recipes.as_toml(said).rstrip("\n"))
+            output.say(recipes.as_toml(fields).rstrip("\n"))
         return 0

@@ -67,8 +67,8 @@ class Streaming:
         counts, width = counts.reshape(BINS, -1).sum(1), width * (HALF // BINS)
         self._calib_hist, self._calib_bin_edges = counts, np.arange(len(counts) + 1) * width
         package: Any = super()
-        found = self._mse() if method == "mse" else package.compute_amax(method, **options)
-        return min(largest, float(found))
+        amax = self._mse() if method == "mse" else package.compute_amax(method, **options)
+        return min(largest, float(amax))
 
     def _mse(self) -> torch.Tensor:
         """The amax with the smallest mean squared error over the histogram: the package's rule, without its GPU."""

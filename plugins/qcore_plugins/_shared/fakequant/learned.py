@@ -90,11 +90,11 @@ class Taught:
         Args:
             found: Learned ranges, or those of the trained network: of these, nothing beyond that magnitude was trained.
         """
-        made = {}
+        ranges = {}
         for name, group in self._placement.tensors.items():
             amax = self._made[group].range()[1] if group in self._made else self._first[group].largest
             low, high = found[name].low, found[name].high
             if group not in self._made:
                 low, high = max(low, -amax), min(high, amax)
-            made[name] = Range(low, high, "trained", amax)
-        return made
+            ranges[name] = Range(low, high, "trained", amax)
+        return ranges

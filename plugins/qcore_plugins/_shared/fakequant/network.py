@@ -84,8 +84,8 @@ class Network:
 
     def weight(self, node: Node) -> torch.Tensor:
         """The weight of a weighted operation."""
-        found: torch.Tensor = _attribute(self.module, str(node.weight))
-        return found
+        weight: torch.Tensor = _attribute(self.module, str(node.weight))
+        return weight
 
     def insert(
         self,
@@ -108,16 +108,16 @@ class Network:
             for name in known.outputs
             if name in self.nodes
         }
-        made: dict[str, str] = {}
+        inserted: dict[str, str] = {}
         for name, group in placement.tensors.items():
             if name not in self.nodes and self._is_quantized_before(name, placement):
                 continue
             if name not in self.nodes:
                 raise _different(name)
-            if group not in made:
-                made[group] = f"quantizers.{len(made)}_{group.replace('.', '_')}"
-                _add(self.module, made[group], activation(group))
-            self._behind(self.nodes[name], made[group], plain)
+            if group not in inserted:
+                inserted[group] = f"quantizers.{len(inserted)}_{group.replace('.', '_')}"
+                _add(self.module, inserted[group], activation(group))
+            self._behind(self.nodes[name], inserted[group], plain)
         for node in placement.weighted:
             path = f"weight_quantizers.{node.outputs[0].replace('.', '_')}"
             _add(self.module, path, weight(node))
@@ -146,11 +146,11 @@ class Network:
         copied: dict[fx.Node, fx.Node] = {}
         graph.graph_copy(self.module.graph, copied)
         graph.output(tuple(copied[self.nodes[name]] for name in names))
-        made = fx.GraphModule(self.module, graph)
-        made.graph.eliminate_dead_code()
-        made.delete_all_unused_submodules()
-        made.recompile()
-        return made
+        module = fx.GraphModule(self.module, graph)
+        module.graph.eliminate_dead_code()
+        module.delete_all_unused_submodules()
+        module.recompile()
+        return module
 
 
 def _different(layer: str) -> QcoreError:
@@ -215,17 +215,17 @@ def _parts(known: Node, source: fx.Node) -> Iterator[tuple[str, fx.Node]]:
 def _differing(graph: Graph, nodes: Mapping[str, fx.Node]) -> Iterator[Node]:
     """Operations whose node in the program does not read what they read."""
     for known in graph.nodes:
-        found = nodes.get(known.outputs[0])
-        if found is None or known.op == "Split" or known.name in graph.tail:
+        node = nodes.get(known.outputs[0])
+        if node is None or known.op == "Split" or known.name in graph.tail:
             continue
-        if not {nodes[name] for name in known.inputs if name in nodes} <= set(found.all_input_nodes):
+        if not {nodes[name] for name in known.inputs if name in nodes} <= set(node.all_input_nodes):
             yield known
 
 
 def _attribute(module: nn.Module, path: str) -> torch.Tensor:
     owner, _, name = path.rpartition(".")
-    found: torch.Tensor = getattr(module.get_submodule(owner), name)
-    return found
+    value: torch.Tensor = getattr(module.get_submodule(owner), name)
+    return value
 
 
 def _add(module: nn.Module, path: str, child: nn.Module) -> None:

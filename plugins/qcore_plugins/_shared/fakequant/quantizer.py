@@ -117,27 +117,27 @@ class TorchQuantizer:
         graph = from_onnx(exported.proto)
         weights = weight_scales(graph, exported.proto)
         whole = observed.read(options["observed"]) if options["observed"] else None
-        found = self.ranges(exported, calibration, options, progress, device, whole)
+        ranges = self.ranges(exported, calibration, options, progress, device, whole)
         table = ScaleTable.make(
             exported.proto,
-            found,
+            ranges,
             weights,
             needed=candidates(graph),
             excluded=left_float(graph, options),
             simulate=partial(simulated, exported),
         )
         table = narrowed(table, calibration, options["saturation"], progress)
-        said: dict[str, Any] = {}
+        trained: dict[str, Any] = {}
         if options["qat"]:
             table, done = self._trained(model, exported, table, calibration, options, progress, device)
             judged = {} if done.figure is None else {"judged": done.figure}
-            said = {"qat": {"step": done.step, "loss": done.best, "loss_before": done.first, **judged}}
+            trained = {"qat": {"step": done.step, "loss": done.best, "loss_before": done.first, **judged}}
         tools = {
             **dict(model.contract.provenance.get("tools", {})),
             "torch": torch.__version__,
             **self.kit.versions(),
         }
-        provenance = {**model.contract.provenance, "tools": tools, **({"quantization": said} if said else {})}
+        provenance = {**model.contract.provenance, "tools": tools, **({"quantization": trained} if trained else {})}
         return model.evolve(
             form=Form("table", encoding="ranges", precision="f32", head=model.form.head),
             module=table,
@@ -171,11 +171,11 @@ class TorchQuantizer:
                 calibrator.seen = whole[name]
         method = options["method"]
         settings = {"percentile": options["percentile"]} if method == "percentile" else SETTINGS.get(method, {})
-        found = {}
+        ranges = {}
         for name, calibrator in progress.track(calibrators.items(), "ranges", len(calibrators)):
             if (seen := calibrator.compute_range(method, **settings)) is not None:
-                found[name] = seen
-        return completed(from_onnx(exported.proto), found)
+                ranges[name] = seen
+        return completed(from_onnx(exported.proto), ranges)
 
     def _collected(
         self, exported: Exported, calibration: CalibrationData, progress: Progress, device: torch.device
@@ -272,12 +272,12 @@ class TorchQuantizer:
         self.require_fixed(student.module)
         weights = {name: value.detach().cpu() for name, value in student.module.named_parameters()}
         after = exported.with_weights({name: value for name, value in weights.items() if "quantizers." not in name})
-        found = self.ranges(after, calibration, options, progress, device)
-        found.update(taught[TRAINED_FOR_TOO].asymmetric())
-        found.update(taught[TRAINED_FOR].symmetric(found))
+        ranges = self.ranges(after, calibration, options, progress, device)
+        ranges.update(taught[TRAINED_FOR_TOO].asymmetric())
+        ranges.update(taught[TRAINED_FOR].symmetric(ranges))
         fixed = ScaleTable.make(
             after.proto,
-            found,
+            ranges,
             table.weights,
             needed=candidates(student.graph),
             excluded=table.excluded,

@@ -263,9 +263,9 @@ class _Training:
         First ranges count by how they were found: computed again elsewhere, they may differ in a last bit.
         """
         settings = self.settings
-        said = [settings.steps, settings.batch, settings.rate, settings.seed, settings.ranges, self.data.sha256]
+        facts = [settings.steps, settings.batch, settings.rate, settings.seed, settings.ranges, self.data.sha256]
         places = sorted((name, *value.shape) for name, value in self.students.state_dict().items())
-        digest = hashlib.sha256(json.dumps([*said, places]).encode())
+        digest = hashlib.sha256(json.dumps([*facts, places]).encode())
         for name, value in self.teacher.state_dict().items():
             digest.update(name.encode())
             digest.update(value.cpu().numpy().tobytes())

@@ -43,9 +43,9 @@ def names(stored: Any, count: int, options: Mapping[str, Any], file: str) -> tup
     if options.get("names"):
         chosen = from_file(options["names"])
         return class_names(chosen, str(options["names"]), count=count), {}
-    found = class_names(stored, file, count=count, hint=f"pass other names with {NAMES_HINT}")
-    if found:
-        return found, {}
+    class_list = class_names(stored, file, count=count, hint=f"pass other names with {NAMES_HINT}")
+    if class_list:
+        return class_list, {}
     told = f"class names are numbers, the file holds none; {NAMES_HINT} gives them"
     return [str(index) for index in range(count)], {"assumed": told}
 
@@ -80,7 +80,7 @@ def model(
         notes: Further facts for `qcore inspect`; `assumed` is told as a warning.
     """
     source = {"file": content.path.name, "sha256": content.sha256}
-    said = contract(
+    described = contract(
         shape, outputs, network.names, **steps, provenance={"family": family, "variant": variant, "source": source}
     )
     told = {
@@ -89,4 +89,4 @@ def model(
         **(notes or {}),
     }
     module = RawHead(network) if outputs[0].stage == "raw" else network
-    return Model(Form("torch", encoding="float", precision="f32"), module.eval(), said, told)
+    return Model(Form("torch", encoding="float", precision="f32"), module.eval(), described, told)

@@ -86,7 +86,7 @@ COMMON: dict[str, Maker] = {
 
 def resolve(config: Mapping[str, Any]) -> list[Row]:
     """The rows of a config with absolute sources; rows that only hand on their input are gone, numbers are kept."""
-    found: list[Row] = []
+    rows: list[Row] = []
     passed: dict[int, int] = {PICTURE: PICTURE}
     for index, (origin, number, name, arguments) in enumerate([*config["backbone"], *config["head"]]):
         origins = [origin] if isinstance(origin, int) else list(origin)
@@ -96,8 +96,8 @@ def resolve(config: Mapping[str, Any]) -> list[Row]:
             passed[index] = sources[0]
             continue
         args = tuple(_argument(value, config) for value in arguments)
-        found.append(Row(index, sources, int(number), str(name), args))
-    return found
+        rows.append(Row(index, sources, int(number), str(name), args))
+    return rows
 
 
 def reached(rows: Sequence[Row]) -> list[Row]:
@@ -203,8 +203,8 @@ def _wide(
     counted = [repeats] if row.name in blocks.repeated else []
     arguments = [inputs[0], width, *counted, *row.args[1:]]
     number = 1 if counted else repeats
-    made = [blocks.wide[row.name](*arguments) for _ in range(number)]
-    return (nn.Sequential(*made) if number > 1 else made[0]), width
+    blocks_ = [blocks.wide[row.name](*arguments) for _ in range(number)]
+    return (nn.Sequential(*blocks_) if number > 1 else blocks_[0]), width
 
 
 def _argument(value: Any, config: Mapping[str, Any]) -> Any:

@@ -148,10 +148,10 @@ class CSP(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """`[B, c1, H, W]` -> `[B, c2, H, W]`."""
-        made = [self.conv1(x)]
+        parts = [self.conv1(x)]
         for bottleneck in self.bottlenecks:
-            made.append(bottleneck(made[-1]))
-        return self.conv3(torch.cat([*(made if self.concat else made[-1:]), self.conv2(x)], 1))
+            parts.append(bottleneck(parts[-1]))
+        return self.conv3(torch.cat([*(parts if self.concat else parts[-1:]), self.conv2(x)], 1))
 
 
 class Stage(nn.Module):

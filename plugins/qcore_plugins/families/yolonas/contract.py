@@ -45,14 +45,14 @@ def describe(
             f"a YOLO-NAS export has boxes [B, N, 4] and scores [B, N, classes], this file has {shapes(outputs)}"
         )
     described = {boxes[0].name: "boxes", scores[0].name: "scores"}
-    said = [
+    assumptions = [
         replace(tensor, meaning=described[tensor.name], stage="decoded")
         for tensor in outputs
         if tensor.name in described
     ]
     made = contract(
         picture.shape,
-        said,
+        assumptions,
         class_names(names, int(scores[0].shape[2])),
         preprocess={**LETTERBOX, **(PIPELINES["coco"] if picture.shape.count(640) == 2 else {})},
         postprocess=POSTPROCESS,

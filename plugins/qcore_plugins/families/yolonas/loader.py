@@ -47,8 +47,8 @@ class YoloNasLoader:
 
     def matches(self, content: Checkpoint) -> str | None:
         """A few words on the model, or None where the file holds no YOLO-NAS detector."""
-        found = detector(content)
-        return f"YOLO-NAS, {found.weights[DECIDING].shape[0]} classes" if found else None
+        detector_found = detector(content)
+        return f"YOLO-NAS, {detector_found.weights[DECIDING].shape[0]} classes" if detector_found else None
 
     def load(self, content: Checkpoint, *, options: Mapping[str, Any]) -> Model:
         """The float model with its contract.
@@ -66,15 +66,19 @@ class YoloNasLoader:
                 f"{content.path}: no YOLO-NAS detector inside", hint=f"qcore inspect {content.path} without --loader"
             )
         network = build(found.weights, str(content.path))
-        said = found.processing or {}
-        processor = opened(said.get("image_processor"))
+        processing = found.processing or {}
+        processor = opened(processing.get("image_processor"))
         size = trained_size(processor) if processor is not None else None
         shape = input_shape(options, 32, size or (640, 640), network.shapes.channels)
         pixels, assumed = preprocessing(
             options.get("preprocessing"), processor, network.nc, shape[2:], str(content.path)
         )
-        network.names, unnamed = names(plain(said.get("class_names")), network.nc, options, str(content.path))
-        thresholds = {name: float(said[key]) for name, key in (("confidence", "conf"), ("iou", "iou")) if said.get(key)}
+        network.names, unnamed = names(plain(processing.get("class_names")), network.nc, options, str(content.path))
+        thresholds = {
+            name: float(processing[key])
+            for name, key in (("confidence", "conf"), ("iou", "iou"))
+            if processing.get(key)
+        }
         raw = options.get("head") == "raw"
         return model(
             network,
@@ -152,8 +156,8 @@ def detector(content: Checkpoint) -> Found | None:
         raise FileError(f"{content.path}: a YOLO-NAS pose checkpoint; the yolonas loader reads detectors (s, m, l)")
     if DECIDING not in weights:
         raise FileError(f"{content.path}: a YOLO-NAS without the tensor {DECIDING}", hint="detectors s, m, l are read")
-    said = opened(data.get("processing_params"))
-    return Found(weights, said if isinstance(said, Mapping) else None, left_out(quantizers))
+    processing = opened(data.get("processing_params"))
+    return Found(weights, processing if isinstance(processing, Mapping) else None, left_out(quantizers))
 
 
 def _stored(data: Mapping[Any, Any], file: Any) -> dict[str, Tensor]:

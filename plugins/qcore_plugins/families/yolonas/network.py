@@ -67,8 +67,8 @@ class Shapes:
     def variant(self) -> str:
         """`s`, `m`, `l` or `custom`."""
         size = SIZES.get(self.heads[0], "custom")
-        found = tuple((csp.number, csp.hidden, csp.concat) for csp in self.csps)
-        return size if TABLE.get(size) == found else "custom"
+        shape = tuple((csp.number, csp.hidden, csp.concat) for csp in self.csps)
+        return size if TABLE.get(size) == shape else "custom"
 
 
 def read_shapes(weights: Mapping[str, Tensor]) -> Shapes:

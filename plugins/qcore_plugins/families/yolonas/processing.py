@@ -45,9 +45,9 @@ def letterbox(processor: Any, size: tuple[int, int], file: str) -> dict[str, Any
 
 def trained_size(processor: Any) -> tuple[int, int] | None:
     """Height and width that the stored processor pads to."""
-    for name, said in _steps(processor):
-        if "Padding" in name and "output_shape" in said:
-            height, width = said["output_shape"]
+    for name, params in _steps(processor):
+        if "Padding" in name and "output_shape" in params:
+            height, width = params["output_shape"]
             return int(height), int(width)
     return None
 
@@ -60,11 +60,11 @@ def _steps(processor: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
             return
         processor = inner
     if isinstance(processor, Mapping):
-        for name, said in processor.items():
+        for name, params in processor.items():
             if name == "ComposeProcessing":
-                yield from _steps((said or {}).get("processings", ()))
+                yield from _steps((params or {}).get("processings", ()))
             else:
-                yield str(name), said or {}
+                yield str(name), params or {}
     elif isinstance(processor, (list, tuple)):
         for step in processor:
             yield from _steps(step)

@@ -54,10 +54,10 @@ def _tried(graph: onnx.ModelProto) -> None:
     formats = OnnxFormat()
     try:
         trial = formats.prepared(sized(graph, None, TRIAL))
-        made = network(trial, *formats.signature(trial))
+        network_ = network(trial, *formats.signature(trial))
     except FileError:
         return
-    unreadable(made)
+    unreadable(network_)
 
 
 def _texts(content: onnx.ModelProto) -> dict[str, str]:
@@ -85,9 +85,9 @@ def cut(content: onnx.ModelProto, first: str | None, last: str | None) -> onnx.M
         raise UsageError(
             f"the graph has no tensor {', '.join(missing)}", hint="a viewer such as netron shows the names of tensors"
         )
-    made = onnx.utils.Extractor(inferred).extract_model(starts, ends)
-    del made.graph.value_info[:]
-    return made
+    model = onnx.utils.Extractor(inferred).extract_model(starts, ends)
+    del model.graph.value_info[:]
+    return model
 
 
 def sized(graph: onnx.ModelProto, wanted: Any, usual: tuple[int, int] | None = None) -> onnx.ModelProto:
@@ -101,13 +101,13 @@ def sized(graph: onnx.ModelProto, wanted: Any, usual: tuple[int, int] | None = N
     Raises:
         UsageError: The size is open and was not given, or is fixed and another was given.
     """
-    made = onnx.ModelProto()
-    made.CopyFrom(graph)
-    stored = {tensor.name for tensor in made.graph.initializer}
-    pictures = [value for value in made.graph.input if value.name not in stored]
+    copy = onnx.ModelProto()
+    copy.CopyFrom(graph)
+    stored = {tensor.name for tensor in copy.graph.initializer}
+    pictures = [value for value in copy.graph.input if value.name not in stored]
     dims = pictures[0].type.tensor_type.shape.dim if pictures else []
     if len(dims) != 4:
-        return made
+        return copy
     if not dims[0].dim_value:
         dims[0].dim_value = 1
     axes = (1, 2) if layout([dim.dim_value or dim.dim_param for dim in dims]) == "NHWC" else (2, 3)
@@ -120,5 +120,5 @@ def sized(graph: onnx.ModelProto, wanted: Any, usual: tuple[int, int] | None = N
         if not dim.dim_value and size is None:
             raise UsageError("the graph's input has no fixed size", hint="say it with --imgsz HEIGHT WIDTH")
         dim.dim_value = dim.dim_value or size
-    del made.graph.value_info[:]
-    return made
+    del copy.graph.value_info[:]
+    return copy

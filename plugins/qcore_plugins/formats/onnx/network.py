@@ -30,7 +30,7 @@ def network(graph: onnx.ModelProto, inputs: Sequence[Tensor], outputs: Sequence[
     known = inferred(graph)
     chosen = [fixed(known.get(node.input[0])) for node in graph.graph.node if node.op_type in CHOOSING]
     last = [view.value(view.behind(node.weight)) for node in _weights(view) if node.weight]
-    made = Network(
+    read = Network(
         inputs=given,
         outputs=tuple(outputs),
         run=_session(graph),
@@ -42,9 +42,9 @@ def network(graph: onnx.ModelProto, inputs: Sequence[Tensor], outputs: Sequence[
         output for output in outputs if not all(isinstance(size, int) for size in output.shape) or not output.shape
     ]
     if not open_ or len(given) != 1 or given[0].layout is None:
-        return made
-    shapes = {name: value.shape for name, value in made.sample.items()}
-    return replace(made, outputs=tuple(replace(output, shape=shapes[output.name]) for output in outputs))
+        return read
+    shapes = {name: value.shape for name, value in read.sample.items()}
+    return replace(read, outputs=tuple(replace(output, shape=shapes[output.name]) for output in outputs))
 
 
 def _weights(view: View) -> list[Any]:

@@ -49,10 +49,10 @@ class TableFormat:
                         f"{path}: damaged, {damaged} inside it is not what was written", hint="copy it again"
                     )
                 graph = onnx.load_model_from_string(archive.read(GRAPH))
-                said = json.loads(archive.read(TABLE))
+                document = json.loads(archive.read(TABLE))
                 entry = graph.metadata_props.add()
                 entry.key, entry.value = CONTRACT, archive.read(CONTRACT).decode()
-            return ScaleTable.from_dict(graph, said)
+            return ScaleTable.from_dict(graph, document)
         except (zipfile.BadZipFile, KeyError, TypeError, ValueError, DecodeError) as error:
             raise FileError(f"{path}: not a complete scale table ({error})", hint="copy it again") from error
 

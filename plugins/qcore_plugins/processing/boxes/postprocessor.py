@@ -46,13 +46,13 @@ class Parameters:
         Raises:
             UsageError: An unknown name, or a threshold outside 0..1.
         """
-        made = parse(cls, "yolo", given)
-        if made.max_detections < 1 or made.max_candidates < 1:
+        parameters = parse(cls, "yolo", given)
+        if parameters.max_detections < 1 or parameters.max_candidates < 1:
             raise UsageError("max_detections and max_candidates are positive numbers")
         for name in ("confidence", "iou"):
-            if not 0 <= getattr(made, name) <= 1:
-                raise UsageError(f"{name} {getattr(made, name)} is not between 0 and 1")
-        return made
+            if not 0 <= getattr(parameters, name) <= 1:
+                raise UsageError(f"{name} {getattr(parameters, name)} is not between 0 and 1")
+        return parameters
 
 
 class Yolo:
@@ -114,29 +114,31 @@ class Yolo:
         Returns:
             Boxes `[M, 4]`, scores `[M]` and class indices `[M]`, best first.
         """
-        said = self.params
-        if said.multi_label and scores.shape[1] > 1:
-            rows, classes = np.nonzero(scores > said.confidence)
+        params = self.params
+        if params.multi_label and scores.shape[1] > 1:
+            rows, classes = np.nonzero(scores > params.confidence)
             best = scores[rows, classes]
         else:
             classes = scores.argmax(1)
             best = scores[np.arange(len(scores)), classes]
-            rows = np.flatnonzero(best > said.confidence)
+            rows = np.flatnonzero(best > params.confidence)
             classes, best = classes[rows], best[rows]
-        if len(rows) > said.max_candidates:
-            chosen = np.argsort(-best, kind="stable")[: said.max_candidates]
+        if len(rows) > params.max_candidates:
+            chosen = np.argsort(-best, kind="stable")[: params.max_candidates]
             rows, classes, best = rows[chosen], classes[chosen], best[chosen]
-        kept = suppress(boxes[rows], best, None if said.class_agnostic else classes, said.iou, said.max_detections)
+        kept = suppress(
+            boxes[rows], best, None if params.class_agnostic else classes, params.iou, params.max_detections
+        )
         return boxes[rows[kept]], best[kept], classes[kept]
 
     def _check(self, baked: Mapping[str, Any]) -> None:
         """Refuse thresholds that the suppression inside the graph has gone beyond."""
-        said = self.params
-        lower = said.confidence < float(baked.get("confidence", 0))
-        if lower or said.iou != float(baked.get("iou", said.iou)):
+        params = self.params
+        lower = params.confidence < float(baked.get("confidence", 0))
+        if lower or params.iou != float(baked.get("iou", params.iou)):
             raise UsageError(
                 f"NMS in this file is fixed at confidence {baked.get('confidence')} and IoU "
-                f"{baked.get('iou')}; it cannot run at {said.confidence} and {said.iou}",
+                f"{baked.get('iou')}; it cannot run at {params.confidence} and {params.iou}",
                 hint="use a file with --head decoded for that",
             )
 
@@ -144,11 +146,11 @@ class Yolo:
         self, count: np.ndarray, boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray, geometry: Any
     ) -> Detections:
         """What the graph found, above the threshold."""
-        found = np.flatnonzero(scores[: int(count[0])] > self.params.confidence)[: self.params.max_detections]
-        placed = geometry.clip(geometry.to_picture(boxes[found])).astype(np.float32)
-        return Detections(placed, scores[found].astype(np.float32), classes[found].astype(np.int64), self.names)
+        kept = np.flatnonzero(scores[: int(count[0])] > self.params.confidence)[: self.params.max_detections]
+        placed = geometry.clip(geometry.to_picture(boxes[kept])).astype(np.float32)
+        return Detections(placed, scores[kept].astype(np.float32), classes[kept].astype(np.int64), self.names)
 
     def _one(self, boxes: np.ndarray, scores: np.ndarray, geometry: Any) -> Detections:
-        found, confidence, classes = self.select(boxes, scores)
-        placed = geometry.clip(geometry.to_picture(found)).astype(np.float32)
+        boxes_, confidence, classes = self.select(boxes, scores)
+        placed = geometry.clip(geometry.to_picture(boxes_)).astype(np.float32)
         return Detections(placed, confidence.astype(np.float32), classes.astype(np.int64), self.names)

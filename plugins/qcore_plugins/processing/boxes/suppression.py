@@ -38,13 +38,13 @@ class AppendNms:
         classes = len(contract.classes)
         batch = contract.inputs[0].shape[0]
         kept = _suppressed(graph, boxes, scores, rows, classes, batch, params)
-        said: dict[str, Any] = {
+        postprocess: dict[str, Any] = {
             name: params[name] for name in ("confidence", "iou", "max_detections") if name in params
         }
         shapes = ((batch, 1), (batch, kept, 4), (batch, kept), (batch, kept))
         kinds = ("int64", "float32", "float32", "int64")
         described = tuple(
-            Tensor(name, kind, shape, None, name, "nms", said)
+            Tensor(name, kind, shape, None, name, "nms", postprocess)
             for name, kind, shape in zip(OUTPUTS, kinds, shapes, strict=True)
         )
         proto = graph.finished(described)
@@ -150,13 +150,13 @@ def _suppressed(
     empty = graph.add("ConstantOfShape", shape, value=numpy_helper.from_array(np.array([-1], np.float32)))
     dense = graph.add("ScatterND", empty, where, values)
     top, at = graph.add("TopK", dense, graph.constant([kept]), outputs=2, name="scores", axis=1)
-    found = graph.add("Greater", top, graph.constant(0.0, np.float32))
-    whole = graph.add("Cast", found, to=onnx.TensorProto.INT64)
+    above = graph.add("Greater", top, graph.constant(0.0, np.float32))
+    whole = graph.add("Cast", above, to=onnx.TensorProto.INT64)
     graph.add("ReduceSum", whole, graph.constant([1]), keepdims=1, name="counts")
     row = graph.add("Mod", at, graph.constant(rows)) if multi else at
     label = graph.add("Div", at, graph.constant(rows)) if multi else graph.add("GatherElements", index, at, axis=1)
-    graph.add("Where", found, label, graph.constant(-1), name="classes")
+    graph.add("Where", above, label, graph.constant(-1), name="classes")
     picked = graph.add("GatherND", boxes, graph.add("Unsqueeze", row, graph.constant([2])), batch_dims=1)
-    valid = graph.add("Unsqueeze", found, graph.constant([2]))
+    valid = graph.add("Unsqueeze", above, graph.constant([2]))
     graph.add("Where", valid, picked, graph.constant(-1.0, np.float32), name="boxes")
     return kept

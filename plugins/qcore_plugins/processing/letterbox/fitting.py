@@ -70,18 +70,18 @@ class Parameters:
         Raises:
             UsageError: An unknown name or value: a pipeline that is not understood must not run as another one.
         """
-        made = parse(cls, "letterbox", given)
+        parameters = parse(cls, "letterbox", given)
         for name, choices in cls.CHOICES.items():
             if name in given and given[name] not in choices:
                 raise UsageError(f"letterbox: {name} {given[name]!r} is not one of {', '.join(choices)}")
-        within = made.fit_within if isinstance(made.fit_within, (list, tuple)) else [made.fit_within]
-        if made.fit_within is not None and not all(isinstance(side, int) and side > 0 for side in within):
-            raise UsageError(f"letterbox: fit_within {made.fit_within!r} is neither pixels nor [height, width]")
-        if made.stride < 1:
-            raise UsageError(f"letterbox: stride {made.stride} is not a positive number")
-        if made.picture_aspect is not None and not made.picture_aspect > 0:
-            raise UsageError(f"letterbox: picture_aspect {made.picture_aspect} is not above 0")
-        return made
+        within = parameters.fit_within if isinstance(parameters.fit_within, (list, tuple)) else [parameters.fit_within]
+        if parameters.fit_within is not None and not all(isinstance(side, int) and side > 0 for side in within):
+            raise UsageError(f"letterbox: fit_within {parameters.fit_within!r} is neither pixels nor [height, width]")
+        if parameters.stride < 1:
+            raise UsageError(f"letterbox: stride {parameters.stride} is not a positive number")
+        if parameters.picture_aspect is not None and not parameters.picture_aspect > 0:
+            raise UsageError(f"letterbox: picture_aspect {parameters.picture_aspect} is not above 0")
+        return parameters
 
 
 @dataclass(frozen=True)
@@ -180,20 +180,20 @@ class Fitting:
 
     def changed(self, **params: Any) -> Self:
         """The same with other parameters."""
-        made = copy(self)
-        made.params = replace(self.params, **params)
-        return made
+        copied = copy(self)
+        copied.params = replace(self.params, **params)
+        return copied
 
     def _placed(self, raw: np.ndarray, geometry: Geometry) -> np.ndarray:
         height, width = geometry.resized
-        made = raw
+        placed = raw
         if geometry.resized != raw.shape[:2]:
             shrinks = height < raw.shape[0] or width < raw.shape[1]
             area = self.params.interpolation == "area-down" and shrinks
-            made = cv2.resize(raw, (width, height), interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR)
+            placed = cv2.resize(raw, (width, height), interpolation=cv2.INTER_AREA if area else cv2.INTER_LINEAR)
         (top, left), (rows, columns) = geometry.offset, geometry.tensor
         border = top, rows - height - top, left, columns - width - left
-        return channels.padded(made, border, self.params.pad_value)
+        return channels.padded(placed, border, self.params.pad_value)
 
     def geometry(self, height: int, width: int) -> Geometry:
         """Where a picture of that size comes to lie."""

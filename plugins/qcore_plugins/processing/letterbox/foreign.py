@@ -39,10 +39,10 @@ def _sampled(picture: np.ndarray, size: tuple[int, int], *, corners: bool) -> np
 
 def _antialiased(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Bilinear with a triangle as wide as the step, as Pillow resizes."""
-    made = picture.astype(np.float64)
+    resized = picture.astype(np.float64)
     for axis in (0, 1):
-        made = np.moveaxis(np.tensordot(_triangle(picture.shape[axis], size[axis]), made, (1, axis)), 0, axis)
-    return made
+        resized = np.moveaxis(np.tensordot(_triangle(picture.shape[axis], size[axis]), resized, (1, axis)), 0, axis)
+    return resized
 
 
 def _triangle(there: int, wanted: int) -> np.ndarray:
@@ -124,21 +124,21 @@ def explain(letterbox: Fitting, raw: np.ndarray, given: np.ndarray) -> list[Find
 
 def _laid_out(given: np.ndarray, channels_last: bool) -> tuple[list[Finding], np.ndarray | None]:
     """Planes `[3, H, W]` in float64, and what had to be done to get them."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     if given.ndim == 3:
-        found.append(("no batch axis", f"{list(given.shape)}, the model takes four axes"))
+        findings.append(("no batch axis", f"{list(given.shape)}, the model takes four axes"))
         given = given[None]
     if given.ndim != 4 or given.shape[0] < 1:
         return [("another tensor shape", f"{list(given.shape)} is no batch of pictures")], None
     last = given.shape[1] != 3 and given.shape[3] == 3
     if last != channels_last and 3 in given.shape[1::2]:
         own, other = ("NHWC", "NCHW") if channels_last else ("NCHW", "NHWC")
-        found.append(("channels last" if last else "channels first", f"the axes are {other}, the model takes {own}"))
+        findings.append(("channels last" if last else "channels first", f"the axes are {other}, the model takes {own}"))
     if last:
         given = given.transpose(0, 3, 1, 2)
     if given.shape[1] != 3:
         return [("another tensor shape", f"{list(given.shape)} has no three channels")], None
-    return found, given[0].astype(np.float64)
+    return findings, given[0].astype(np.float64)
 
 
 def _own_resize(letterbox: Fitting, raw: np.ndarray) -> str:
@@ -222,19 +222,19 @@ def _values(letterbox: Fitting, best: _Try) -> Iterator[Finding]:
     if is_(own):
         return
     deviation, mean = np.array(DEVIATION), np.array(MEAN)
-    said = "0..255" if scale is None else "0..1"
+    span = "0..255" if scale is None else "0..1"
     if is_(1.0):
-        yield "scale", f"values are 0..255, the contract says {said}"
+        yield "scale", f"values are 0..255, the contract says {span}"
     elif is_(1 / 255):
-        yield "scale", f"values are 0..1, the contract says {said}"
+        yield "scale", f"values are 0..1, the contract says {span}"
     elif is_(own * own):
         yield "scale", f"values are scaled twice by {own:.6f}"
     elif is_(1 / 127.5, -1.0):
-        yield "scale", f"values are -1..1, the contract says {said}"
+        yield "scale", f"values are -1..1, the contract says {span}"
     elif any(is_(1 / 255 / deviation[::step], -(mean / deviation)[::step]) for step in (1, -1)):
         yield (
             "scale",
-            f"values are normalized with the ImageNet mean and standard deviation, but the contract says {said}",
+            f"values are normalized with the ImageNet mean and standard deviation, but the contract says {span}",
         )
     else:
         factor, offset = best.factor.mean(), best.offset.mean()

@@ -76,23 +76,23 @@ class Letterbox(Fitting):
         """
         if self.params.rect:
             raise UsageError("there is no script for pictures padded to rectangles", hint="--preprocess rect=False")
-        said = self.params
+        params = self.params
         values = {
             "SIZE": self.size,
             "BATCH": self._batch,
             "DTYPE": self.dtype.name,
             "FIT_WITHIN": self._room(),
-            "LONG_SIDE": said.fit == "long-side",
-            "UPSCALE": said.upscale,
-            "ROUNDING": said.rounding,
-            "AREA_DOWN": said.interpolation == "area-down",
-            "CENTER": said.pad == "center",
-            "PAD_VALUE": said.pad_value,
-            "RGB": said.channels == "RGB" and self.count == 3,
+            "LONG_SIDE": params.fit == "long-side",
+            "UPSCALE": params.upscale,
+            "ROUNDING": params.rounding,
+            "AREA_DOWN": params.interpolation == "area-down",
+            "CENTER": params.pad == "center",
+            "PAD_VALUE": params.pad_value,
+            "RGB": params.channels == "RGB" and self.count == 3,
             "CHANNELS": self.count,
             "CHANNELS_LAST": self.channels_last,
-            "SCALE": said.scale,
-            "PICTURE_ASPECT": said.picture_aspect,
+            "SCALE": params.scale,
+            "PICTURE_ASPECT": params.picture_aspect,
         }
         return template(Path(__file__).with_name("script.py"), values)
 

@@ -44,23 +44,23 @@ class ModeloptKit:
 
     def collecting(self, calibrator: Any) -> nn.Module:
         """A quantizer that only watches."""
-        made = TensorQuantizer(QuantizerAttributeConfig(num_bits=8, axis=None), if_quant=False, if_calib=True)
-        made._calibrator = calibrator
-        result: nn.Module = made
+        quantizer = TensorQuantizer(QuantizerAttributeConfig(num_bits=8, axis=None), if_quant=False, if_calib=True)
+        quantizer._calibrator = calibrator
+        result: nn.Module = quantizer
         return result
 
     def fixed(self, amax: float) -> nn.Module:
         """A quantizer of activations."""
-        made = TensorQuantizer(QuantizerAttributeConfig(num_bits=8, axis=None))
-        made.amax = torch.tensor(float(amax))
-        result: nn.Module = made
+        quantizer = TensorQuantizer(QuantizerAttributeConfig(num_bits=8, axis=None))
+        quantizer.amax = torch.tensor(float(amax))
+        result: nn.Module = quantizer
         return result
 
     def fixed_weight(self, amax: np.ndarray, axis: int | None) -> nn.Module:
         """A quantizer of weights."""
-        made = TensorQuantizer(QuantizerAttributeConfig(num_bits=8, axis=axis))
-        made.amax = torch.from_numpy(np.asarray(amax, np.float32))
-        result: nn.Module = made
+        quantizer = TensorQuantizer(QuantizerAttributeConfig(num_bits=8, axis=axis))
+        quantizer.amax = torch.from_numpy(np.asarray(amax, np.float32))
+        result: nn.Module = quantizer
         return result
 
     def amaxes(self, network: nn.Module) -> dict[str, torch.Tensor | None]:

@@ -27,16 +27,16 @@ def from_openvino(model: Any) -> Graph:
     for op in model.get_ordered_ops():
         name, kind = op.get_friendly_name(), op.get_type_name()
         given = [f"{value.get_node().get_friendly_name()}:{value.get_index()}" for value in op.input_values()]
-        made = tuple(f"{name}:{port}" for port in range(len(op.outputs())))
+        outputs = tuple(f"{name}:{port}" for port in range(len(op.outputs())))
         if kind == "Constant" or (given and all(value in constants for value in given)):
-            constants.update(made)
+            constants.update(outputs)
             continue
         if kind in {"Parameter", "Result"}:
             continue
         word = OPERATIONS.get(kind, kind)
         weight = given[1].removesuffix(":0") if word in WEIGHTED and given[1] in constants else None
         read = tuple(value for value in given if value not in constants)
-        nodes.append(Node(name, word, read, made, weight, by_hand=weight is not None and _by_hand(op)))
+        nodes.append(Node(name, word, read, outputs, weight, by_hand=weight is not None and _by_hand(op)))
     return Graph(tuple(nodes), inputs=(), outputs=())
 
 

@@ -53,7 +53,7 @@ def explained(model: Any, graph: Graph, excluded: Collection[str]) -> tuple[dict
 
 def narrowed(model: Any) -> frozenset[str]:
     """Names of the operations whose int8 weights lie within +-64."""
-    found = set()
+    narrow = set()
     for op in model.get_ordered_ops():
         if OPERATIONS.get(op.get_type_name(), op.get_type_name()) not in WEIGHTED:
             continue
@@ -62,5 +62,5 @@ def narrowed(model: Any) -> frozenset[str]:
             source = source.input_value(0).get_node()
         stored = source.get_type_name() == "Constant" and source.get_element_type() == openvino.Type.i8
         if stored and int(np.abs(source.get_data().astype(np.int16)).max()) <= NARROW:
-            found.add(op.get_friendly_name())
-    return frozenset(found)
+            narrow.add(op.get_friendly_name())
+    return frozenset(narrow)

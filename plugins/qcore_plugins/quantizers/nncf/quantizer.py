@@ -50,7 +50,7 @@ class NncfQuantizer:
         fix = nncf.quantization.advanced_parameters.OverflowFix[OVERFLOW[options["saturation"]]]
         estimators = nncf.quantization.range_estimator.RangeEstimatorParametersSet
         with contextlib.redirect_stdout(io.StringIO()):  # NNCF draws bars of its own there
-            made = nncf.quantize(
+            quantized = nncf.quantize(
                 model.module,
                 nncf.Dataset(_Passes(calibration, progress)),
                 preset=preset[options["preset"]],
@@ -62,7 +62,7 @@ class NncfQuantizer:
                     overflow_fix=fix,
                 ),
             )
-        narrow = narrowed(made)
+        narrow = narrowed(quantized)
         if narrow:
             progress.say(f"weights kept within +-64 for CPUs without VNNI: {enumerated(layers(graph, narrow))}")
         tools = {**dict(model.contract.provenance.get("tools", {})), "nncf": nncf.__version__}
@@ -85,10 +85,10 @@ class NncfQuantizer:
         form = replace(model.form, encoding="native", symmetric=False)
         return model.evolve(
             form=form,
-            module=made,
+            module=quantized,
             contract=contract,
-            reference=partial(literal, made, model.contract),
-            layers=explained(made, graph, excluded),
+            reference=partial(literal, quantized, model.contract),
+            layers=explained(quantized, graph, excluded),
         )
 
 

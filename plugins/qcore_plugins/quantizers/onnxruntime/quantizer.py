@@ -38,9 +38,13 @@ class OnnxRuntimeQuantizer:
         graph = from_onnx(model.module)
         tensors = candidates(graph)
         whole = observed.read(options["observed"]) if options["observed"] else _seen(model, calibration, progress)
-        found = ranges_of(graph, whole, options["method"])
+        ranges = ranges_of(graph, whole, options["method"])
         table = ScaleTable.make(
-            model.module, found, weight_scales(graph, model.module), needed=tensors, excluded=left_float(graph, options)
+            model.module,
+            ranges,
+            weight_scales(graph, model.module),
+            needed=tensors,
+            excluded=left_float(graph, options),
         )
         table = narrowed(table, calibration, options["saturation"], progress)
         tools = {**dict(model.contract.provenance.get("tools", {})), "onnxruntime": onnxruntime.__version__}

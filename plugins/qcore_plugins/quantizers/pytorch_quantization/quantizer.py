@@ -39,9 +39,9 @@ class PytorchQuantizationKit:
 
     def collecting(self, calibrator: Any) -> nn.Module:
         """A quantizer that only watches."""
-        made = Quantizer(Descriptor(num_bits=8, calib_method="max"), if_quant=False, if_calib=True)
-        made._calibrator = calibrator
-        result: nn.Module = made
+        quantizer = Quantizer(Descriptor(num_bits=8, calib_method="max"), if_quant=False, if_calib=True)
+        quantizer._calibrator = calibrator
+        result: nn.Module = quantizer
         return result
 
     def fixed(self, amax: float) -> nn.Module:
@@ -51,9 +51,9 @@ class PytorchQuantizationKit:
 
     def fixed_weight(self, amax: np.ndarray, axis: int | None) -> nn.Module:
         """A quantizer of weights."""
-        made = Quantizer(Descriptor(num_bits=8, axis=axis))
-        made.amax = amax
-        result: nn.Module = made
+        quantizer = Quantizer(Descriptor(num_bits=8, axis=axis))
+        quantizer.amax = amax
+        result: nn.Module = quantizer
         return result
 
     def amaxes(self, network: nn.Module) -> dict[str, torch.Tensor | None]:

@@ -41,8 +41,8 @@ class OnnxInside:
         inferred = onnx.shape_inference.infer_shapes(proto).graph
         floats = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16}
         values = (*inferred.value_info, *inferred.output)
-        found = {value.name for value in values if value.type.tensor_type.elem_type in floats}
-        self.tensors = frozenset(found) | set(view.graph.inputs)
+        floating = {value.name for value in values if value.type.tensor_type.elem_type in floats}
+        self.tensors = frozenset(floating) | set(view.graph.inputs)
         self.faults = list(self._computed())
 
     def run(self, inputs: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -54,18 +54,18 @@ class OnnxInside:
         view = self._view
         maker = view.makers[layer]
         read = view.moved(maker.input[0])
-        found = [_rounded(view.behind(maker.input[0]), read)] if read else []
-        made = [_rounded(layer, scale) for scale in view.quantized(layer)]
-        found += [replace(each, low=-math.inf) if each and self._unseen(layer, each.low) else each for each in made]
-        return [each for each in found if each]
+        inputs = [_rounded(view.behind(maker.input[0]), read)] if read else []
+        outputs = [_rounded(layer, scale) for scale in view.quantized(layer)]
+        inputs += [replace(each, low=-math.inf) if each and self._unseen(layer, each.low) else each for each in outputs]
+        return [each for each in inputs if each]
 
     def saturation(self, inputs: Sequence[Mapping[str, np.ndarray]], backend: str) -> dict[str, float]:
         """What sums lose on CPUs without VNNI, in dB by layer."""
         if backend not in KERNELS:
             return {}
         layers = integer_layers(self._view, backend)
-        found = losses(layers, self._inner.run, inputs, backend)
-        return {layer: loss.decibels for layer, loss in found.items()}
+        ratios = losses(layers, self._inner.run, inputs, backend)
+        return {layer: loss.decibels for layer, loss in ratios.items()}
 
     def _unseen(self, layer: str, low: float) -> bool:
         """Whether only a SiLU reads a tensor, and makes less than a step of its own of what lies below."""

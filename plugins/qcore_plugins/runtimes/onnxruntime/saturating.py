@@ -66,11 +66,11 @@ class _Piece:
 
     def run(self, known: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         given = {name: known[name] for name in self.inputs}
-        made = dict(zip(self.outputs, self.session.run(list(self.outputs), given), strict=True))
+        values = dict(zip(self.outputs, self.session.run(list(self.outputs), given), strict=True))
         if self.layer is not None:
-            read = made[self.layer.input] if self.layer.input in made else known[self.layer.input]
-            made[self.result] = made[self.result] + self._change(self.layer, read, made[self.result].shape)
-        return made
+            read = values[self.layer.input] if self.layer.input in values else known[self.layer.input]
+            values[self.result] = values[self.result] + self._change(self.layer, read, values[self.result].shape)
+        return values
 
     def _change(self, layer: IntegerLayer, read: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         change = clipped(layer.products, layer.integers(read), layer.point, MLAS) * (layer.scale * layer.steps)
@@ -94,25 +94,25 @@ def _pieces(proto: onnx.ModelProto) -> Iterator[_Piece]:
         layer = cuts.get(node.output[0])
         if layer is None and place + 1 < len(graph.node):
             continue
-        made = [name for each in piece for name in each.output if name and last_read.get(name, -1) > place]
+        outputs = [name for each in piece for name in each.output if name and last_read.get(name, -1) > place]
         read = dict.fromkeys(name for each in piece for name in each.input if name)
         own = {name for each in piece for name in each.output}
         given = [name for name in read if name not in own and name not in stored_]
         if layer is not None:
-            made = list(dict.fromkeys([*made, node.output[0], *([layer.input] if layer.input in own else [])]))
+            outputs = list(dict.fromkeys([*outputs, node.output[0], *([layer.input] if layer.input in own else [])]))
         small = helper.make_model(
             helper.make_graph(
                 piece,
                 "piece",
                 [helper.make_tensor_value_info(name, kinds[name], None) for name in given],
-                [helper.make_empty_tensor_value_info(name) for name in made],
+                [helper.make_empty_tensor_value_info(name) for name in outputs],
                 [stored_[name] for name in read if name in stored_],
             ),
             opset_imports=proto.opset_import,
             ir_version=proto.ir_version,
         )
         factor = float(attribute(node, "alpha", 1.0)) if node.op_type == "Gemm" else 1.0
-        yield _Piece(_session(small), given, made, layer, node.output[0], factor)
+        yield _Piece(_session(small), given, outputs, layer, node.output[0], factor)
         piece = []
 
 

@@ -31,11 +31,11 @@ def receive(stream: IO[bytes]) -> dict[str, np.ndarray] | None:
     line = stream.readline()
     if not line:
         return None
-    made = {}
+    arrays = {}
     for name, kind, shape in json.loads(line):
         size = np.dtype(kind).itemsize * math.prod(shape)
-        made[name] = np.frombuffer(stream.read(size), kind).reshape(shape)
-    return made
+        arrays[name] = np.frombuffer(stream.read(size), kind).reshape(shape)
+    return arrays
 
 
 def main() -> None:

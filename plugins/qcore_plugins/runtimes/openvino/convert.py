@@ -19,11 +19,11 @@ class OnnxToOpenVino:
 
     def convert(self, model: Model, *, options: Mapping[str, Any], progress: Progress) -> Model:  # noqa: ARG002
         """The OpenVINO model with the same inputs, outputs and contract."""
-        made = openvino.Core().read_model(io.BytesIO(model.module.SerializeToString()))
-        whole_silu(made)
+        read = openvino.Core().read_model(io.BytesIO(model.module.SerializeToString()))
+        whole_silu(read)
         tools = {**dict(model.contract.provenance.get("tools", {})), "openvino": openvino.__version__}
         contract = replace(model.contract, provenance={**model.contract.provenance, "tools": tools})
-        return model.evolve(form=replace(model.form, format="openvino"), module=made, contract=contract)
+        return model.evolve(form=replace(model.form, format="openvino"), module=read, contract=contract)
 
 
 class _SwishFusion(MatcherPass):  # type: ignore[misc]  # openvino has no types

@@ -52,11 +52,11 @@ class OpenVinoFormat:
 
         if self.form(content).encoding != "float":
             return content
-        made = content.clone()
+        copy = content.clone()
         manager = Manager()
         manager.register_pass(ConstantFolding())
-        manager.run_passes(made)
-        return made
+        manager.run_passes(copy)
+        return copy
 
     def unrecognised(self, opened: Opened, loaders: Sequence[LoaderSpec]) -> FileError:
         """The error for a file without a contract."""
@@ -74,8 +74,8 @@ class OpenVinoFormat:
         if "FakeQuantize" not in kinds and not _has_integer_weights(content):
             return Form("openvino", encoding="float", precision="f16" if _convolves_in_half(content) else "f32")
         contract = self.contract(content)
-        said: dict[str, Any] = dict(contract.provenance.get("quantization") or {}) if contract else {}
-        if profile := said.get("profile"):
+        quantization: dict[str, Any] = dict(contract.provenance.get("quantization") or {}) if contract else {}
+        if profile := quantization.get("profile"):
             return Form("openvino", encoding="qdq", activation="u8", precision="f32", profile=profile)
         return Form("openvino", encoding="native", precision="f32")
 

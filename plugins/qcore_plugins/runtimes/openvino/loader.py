@@ -81,8 +81,12 @@ def _section(content: openvino.Model, name: str) -> dict[str, Any]:
     """A section of rt_info; empty where there is none."""
     if not content.has_rt_info([name]):
         return {}
-    found = content.get_rt_info([name]).value
-    return {str(key): getattr(value, "value", value) for key, value in found.items()} if isinstance(found, dict) else {}
+    section = content.get_rt_info([name]).value
+    return (
+        {str(key): getattr(value, "value", value) for key, value in section.items()}
+        if isinstance(section, dict)
+        else {}
+    )
 
 
 def _sized(model: openvino.Model, wanted: Any) -> None:

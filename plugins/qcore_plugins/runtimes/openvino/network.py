@@ -40,18 +40,18 @@ def _behind(model: openvino.Model) -> tuple[list[Any], list[Any]]:
         if op.get_type_name() == "Softmax" or any(source in softened for source in sources):
             softened.add(op.get_friendly_name())
     waiting = [result.input_value(0).get_node() for result in model.get_results()]
-    found, last = {}, {}
+    layers, last = {}, {}
     while waiting:
         op = waiting.pop()
         name = op.get_friendly_name()
-        if name in found or name in last:
+        if name in layers or name in last:
             continue
         if op.get_type_name() in LAST and name not in softened:
             last[name] = op
             continue
-        found[name] = op
+        layers[name] = op
         waiting += [value.get_node() for value in op.input_values()]
-    return list(found.values()), list(last.values())
+    return list(layers.values()), list(last.values())
 
 
 def _channels(op: Any) -> bool:

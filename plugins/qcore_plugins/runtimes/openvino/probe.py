@@ -56,8 +56,8 @@ class OpenVinoInside:
         """What sums lose on CPUs without VNNI, in dB by layer."""
         if backend not in KERNELS:
             return {}
-        found = losses(integer_layers(self._model), Inner(self._model).run, inputs, backend)
-        return {layer: loss.decibels for layer, loss in found.items()}
+        ratios = losses(integer_layers(self._model), Inner(self._model).run, inputs, backend)
+        return {layer: loss.decibels for layer, loss in ratios.items()}
 
 
 def _layer(op: openvino.Node) -> list[tuple[str, tuple[int, ...]]]:

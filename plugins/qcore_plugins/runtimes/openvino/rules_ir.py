@@ -92,8 +92,8 @@ class FloatWeightsIr(OfIr):
 
 def _meant(subject: Subject, op: Any) -> bool:
     """Whether the contract says that a layer was left float on demand."""
-    said = subject.contract.provenance.get("quantization") if subject.contract else None
-    return bool({layer_name(op), op.get_friendly_name()} & set((said or {}).get("left_float", ())))
+    quantization = subject.contract.provenance.get("quantization") if subject.contract else None
+    return bool({layer_name(op), op.get_friendly_name()} & set((quantization or {}).get("left_float", ())))
 
 
 def _last(ops: Sequence[Any]) -> set[str]:

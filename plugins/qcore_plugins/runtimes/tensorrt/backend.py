@@ -54,12 +54,12 @@ class TensorRtSession:
             for name in self._inputs:
                 self._give(name, inputs[name])
             for name in self._outputs:
-                found = self._buffer(name, tuple(self._context.get_tensor_shape(name)))
-                self._context.set_tensor_address(name, found.data_ptr())
+                buffer = self._buffer(name, tuple(self._context.get_tensor_shape(name)))
+                self._context.set_tensor_address(name, buffer.data_ptr())
             if not self._context.execute_async_v3(self._stream.cuda_stream):
                 raise QcoreError(f"{self._name}: the engine failed while it ran", hint="nvidia-smi tells of memory")
-            made = {name: self._buffers[name] for name in self._outputs}
-            given = made if on_device else {name: value.cpu().numpy() for name, value in made.items()}
+            outputs = {name: self._buffers[name] for name in self._outputs}
+            given = outputs if on_device else {name: value.cpu().numpy() for name, value in outputs.items()}
         self._stream.synchronize()
         return given
 
@@ -92,9 +92,9 @@ class TensorRtBackend:
         """
         index = options.get("device", 0)
         if not torch.cuda.is_available() or not 0 <= index < torch.cuda.device_count():
-            found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+            devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
             raise MissingDevice(
-                f"GPU {index} not found: PyTorch sees {found}; a TensorRT engine needs one",
+                f"GPU {index} not found: PyTorch sees {devices}; a TensorRT engine needs one",
                 hint="run it on a machine with an NVIDIA GPU, its driver, and a CUDA build of torch; qcore check "
                 "FILE.onnx --target tensorrt judges files without one",
             )

@@ -69,17 +69,17 @@ def run(request: Request, proto: bytes, *, say: Callable[[str], None] | None = N
         if not (folder / ANSWER).exists():
             raise _crashed(done.returncode, done.stderr, log)
         answer = json.loads((folder / ANSWER).read_text(encoding="utf-8"))
-        made = folder / ENGINE
+        engine = folder / ENGINE
         kept = folder / "timing_cache"
         if request.timing_cache and kept.exists():
             with replacing(Path(request.timing_cache)) as path:
                 path.write_bytes(kept.read_bytes())
         errors = [*answer["errors"]]
         if len(errors) == 1 and not errors[0].get("node") and answer["about"] == "file":
-            said = [line for line in dict.fromkeys(answer["said"]) if "cudaError" not in line]
-            errors[0]["message"] = "; ".join((errors[0]["message"], *said))
+            lines = [line for line in dict.fromkeys(answer["said"]) if "cudaError" not in line]
+            errors[0]["message"] = "; ".join((errors[0]["message"], *lines))
         return Built(
-            made.read_bytes() if made.exists() else b"",
+            engine.read_bytes() if engine.exists() else b"",
             answer["version"],
             answer.get("seconds", 0.0),
             tuple(errors),
@@ -91,21 +91,21 @@ def run(request: Request, proto: bytes, *, say: Callable[[str], None] | None = N
 def refusal(name: str, built: Built) -> Exception:
     """The error for a file that was refused."""
     first = built.errors[0]
-    said = words(first)
+    reason = words(first)
     if built.about == "request":
-        return UsageError(f"TensorRT {built.version}: {said}")
+        return UsageError(f"TensorRT {built.version}: {reason}")
     if built.about == "device":
         return MissingDevice(
             f"{name}: this TensorRT needs a GPU to build engines, and none was found",
             hint="build on the machine that will run it, or with --package tensorrt_rtx for an RTX GPU",
         )
     if built.about == "package":
-        return MissingDependency(said, hint=first.get("hint"))
+        return MissingDependency(reason, hint=first.get("hint"))
     where = f" at node {first['node']} ({first['operator']})" if first.get("node") else ""
     more = f", and {len(built.errors) - 1} more" if len(built.errors) > 1 else ""
     file = name if name.endswith(".onnx") else "FILE.onnx"
     return FileError(
-        f"{name}: TensorRT refuses it{where}: {said}{more}", hint=f"qcore check {file} --target tensorrt says why"
+        f"{name}: TensorRT refuses it{where}: {reason}{more}", hint=f"qcore check {file} --target tensorrt says why"
     )
 
 
@@ -129,5 +129,5 @@ def _crashed(code: int, stderr: str, log: tuple[str, ...]) -> Exception:
 
 def words(error: dict[str, str]) -> str:
     """One line of an error of `Built`: what was said first, cut where it goes on and on."""
-    said = " ".join(error["message"].split())
-    return said if len(said) <= LONGEST else f"{said[:LONGEST]} ..."
+    text = " ".join(error["message"].split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."

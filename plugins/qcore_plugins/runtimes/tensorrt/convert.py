@@ -45,21 +45,21 @@ class OnnxToTensorRt:
             verbose=options["verbose"],
         )
         proto = with_contract(model.module, model.contract).SerializeToString()
-        made = run(request, proto, say=progress.say if options["verbose"] else None)
-        if made.errors:
-            raise refusal(str(model.notes.get("file", "model")), made)
+        built = run(request, proto, say=progress.say if options["verbose"] else None)
+        if built.errors:
+            raise refusal(str(model.notes.get("file", "model")), built)
         facts = {
             "package": request.package,
-            "version": made.version,
+            "version": built.version,
             "onnx_sha256": hashlib.sha256(proto).hexdigest(),
             "compute_capability": request.compute_capability,
-            "build_seconds": round(made.seconds, 3),
+            "build_seconds": round(built.seconds, 3),
             **({"batch_range": list(batches)} if request.shapes else {}),
         }
-        tools = {**dict(model.contract.provenance.get("tools", {})), request.package: made.version}
+        tools = {**dict(model.contract.provenance.get("tools", {})), request.package: built.version}
         contract = replace(model.contract, provenance={**model.contract.provenance, "tools": tools})
         form = replace(model.form, format="tensorrt")
-        return model.evolve(form=form, module=Engine(made.plan, facts, contract, form), contract=contract)
+        return model.evolve(form=form, module=Engine(built.plan, facts, contract, form), contract=contract)
 
 
 def _check(options: Mapping[str, Any]) -> None:

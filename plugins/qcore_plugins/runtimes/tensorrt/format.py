@@ -58,10 +58,12 @@ class EngineFormat:
                 f"{path}: its contract {beside.name} is missing", hint=f"copy it beside the engine, or {_again(path)}"
             )
         try:
-            said = json.loads(beside.read_text(encoding="utf-8"))
-            facts, form = dict(said["engine"]), Form(**said["form"])
-            contract, expected = said["contract"], str(facts["sha256"])
-            if form.format != "tensorrt" or not all(isinstance(value, (str, bool)) for value in said["form"].values()):
+            description = json.loads(beside.read_text(encoding="utf-8"))
+            facts, form = dict(description["engine"]), Form(**description["form"])
+            contract, expected = description["contract"], str(facts["sha256"])
+            if form.format != "tensorrt" or not all(
+                isinstance(value, (str, bool)) for value in description["form"].values()
+            ):
                 raise ValueError("the form is not an engine's")
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise FileError(f"{beside}: not the description of an engine ({error})", hint=_again(path)) from error
@@ -87,13 +89,13 @@ class EngineFormat:
     def write(self, model: Model, path: Path) -> Sequence[Path]:
         """The contract's file, then the engine."""
         plan = model.module.plan
-        said = {
+        description = {
             "engine": {**model.module.facts, "sha256": hashlib.sha256(plan).hexdigest()},
             "form": {name: value for name, value in asdict(model.form).items() if value is not None},
             "contract": model.contract.to_dict(),
         }
         beside = path.with_name(path.name + SIDECAR)
-        beside.write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        beside.write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         path.write_bytes(plan)
         return [beside, path]
 

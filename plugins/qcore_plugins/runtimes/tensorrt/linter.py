@@ -45,8 +45,8 @@ class RefusedByTensorRt:
         if not built.plan and not built.errors:
             yield Finding(self.id, "info", "", f"{package} {built.version} parsed the file; no engine was built of it")
         for refusal in built.errors:
-            said = f"{package} {built.version}: {words(refusal)}"
-            yield Finding(self.id, self.severity, refusal.get("node", ""), said, "there is no engine")
+            reason = f"{package} {built.version}: {words(refusal)}"
+            yield Finding(self.id, self.severity, refusal.get("node", ""), reason, "there is no engine")
 
     def _tried(self, subject: Subject, package: str) -> Built:
         try:

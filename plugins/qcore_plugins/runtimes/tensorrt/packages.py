@@ -29,8 +29,8 @@ def choose(wanted: str = "auto") -> str:
 
 def _installed(name: str) -> bool:
     """Whether there is such a package; a folder of that name, as outputs for several runtimes lie in, is none."""
-    found = importlib.util.find_spec(name)
-    return found is not None and found.origin is not None
+    module = importlib.util.find_spec(name)
+    return module is not None and module.origin is not None
 
 
 def load(package: str) -> Any:

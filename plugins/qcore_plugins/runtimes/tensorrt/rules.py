@@ -127,8 +127,8 @@ class BothSides(ForTensorRT):
             if node.op not in SELECTING | AVERAGING or node.name in view.graph.tail:
                 continue
             given = view.moved(view.nodes[node.name].input[0])
-            for made in node.outputs:
-                for scale in view.quantized(made):
+            for output in node.outputs:
+                for scale in view.quantized(output):
                     if given and not scale.equals(given):
                         yield Hit(node.name, f"{node.op}: input {given}; output {scale}")
 

@@ -20,8 +20,8 @@ def batch_range(given: Any) -> tuple[int, int, int]:
     try:
         smallest, usual, largest = (int(size) for size in given)
     except (TypeError, ValueError):
-        said = given if isinstance(given, str) else ",".join(map(str, given))
-        raise UsageError(f"--batch-range {said}: expected MIN,OPT,MAX, e.g. 1,4,16") from None
+        text = given if isinstance(given, str) else ",".join(map(str, given))
+        raise UsageError(f"--batch-range {text}: expected MIN,OPT,MAX, e.g. 1,4,16") from None
     if smallest != 1:
         raise UsageError(
             f"--batch-range {smallest},{usual},{largest}: qcore runs single pictures too, so it begins with 1",
@@ -38,7 +38,7 @@ def optimization_profile(inputs: Sequence[Tensor], batches: Sequence[int]) -> di
     Raises:
         UsageError: Another dimension is dynamic: an engine for detectors has one picture size.
     """
-    found = {}
+    ranges = {}
     for tensor in inputs:
         named = [axis for axis, size in enumerate(tensor.shape) if isinstance(size, str)]
         if not named:
@@ -48,5 +48,5 @@ def optimization_profile(inputs: Sequence[Tensor], batches: Sequence[int]) -> di
                 f"input {tensor.name} {list(tensor.shape)}: only the batch can be dynamic in an engine",
                 hint="export the ONNX file with --imgsz HEIGHT WIDTH",
             )
-        found[tensor.name] = [[batch, *(int(size) for size in tensor.shape[1:])] for batch in batches]
-    return found
+        ranges[tensor.name] = [[batch, *(int(size) for size in tensor.shape[1:])] for batch in batches]
+    return ranges

@@ -118,16 +118,16 @@ class Matching:
         """Everything collected so far."""
         every = np.frombuffer(bytes(self._found), STORED)
         every = every[np.argsort(-every["confidence"], kind="stable")]
-        made = []
+        matches = []
         for kind in sorted(self._labels):
             own = every[every["kind"] == kind]
             labels = np.zeros(self.pictures, int)
             labels[list(self._labels[kind])] = list(self._labels[kind].values())
             bits = 1 << np.arange(len(THRESHOLDS), dtype=np.uint16)[:, None]
-            made.append(
+            matches.append(
                 _Class(own["picture"].astype(int), (own["right"] & bits) > 0, (own["counts"] & bits) > 0, labels)
             )
-        return Matches(tuple(made), self.pictures)
+        return Matches(tuple(matches), self.pictures)
 
 
 STORED = np.dtype([("picture", "u4"), ("kind", "u2"), ("confidence", "f4"), ("right", "u2"), ("counts", "u2")])
@@ -135,11 +135,11 @@ STORED = np.dtype([("picture", "u4"), ("kind", "u2"), ("confidence", "f4"), ("ri
 
 
 def _stored(place: int, kind: int, confidence: np.ndarray, right: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    made = np.zeros(len(confidence), STORED)
+    rows = np.zeros(len(confidence), STORED)
     bits = 1 << np.arange(len(THRESHOLDS), dtype=np.uint16)[:, None]
-    made["picture"], made["kind"], made["confidence"] = place, kind, confidence
-    made["right"], made["counts"] = (right * bits).sum(0), (counts * bits).sum(0)
-    return made
+    rows["picture"], rows["kind"], rows["confidence"] = place, kind, confidence
+    rows["right"], rows["counts"] = (right * bits).sum(0), (counts * bits).sum(0)
+    return rows
 
 
 def _matched(overlap: np.ndarray, crowd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -170,9 +170,9 @@ def _precision(each: _Class, weights: np.ndarray, thresholds: int) -> float | No
     taken = np.cumsum(weight, 1)
     precision = right / np.maximum(taken, 1e-12)
     precision = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
-    found = []
+    precisions = []
     for row in range(thresholds):
         places = np.searchsorted(right[row] / labels, RECALLS - 1e-12, side="left")
         reached = places < right.shape[1]
-        found.append(np.where(reached, precision[row][np.minimum(places, right.shape[1] - 1)], 0.0).mean())
-    return float(np.mean(found))
+        precisions.append(np.where(reached, precision[row][np.minimum(places, right.shape[1] - 1)], 0.0).mean())
+    return float(np.mean(precisions))

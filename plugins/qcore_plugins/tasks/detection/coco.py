@@ -123,7 +123,7 @@ class CocoLabels:
         return entries
 
     def _judge_layout(self) -> None:
-        entries = [entry for found in self._entries.values() for entry in found]
+        entries = [entry for listed in self._entries.values() for entry in listed]
         boxes = _boxes(entries)
         if len(boxes) and boxes.max() <= 1:
             raise FileError(f"{self._path}: its boxes are between 0 and 1, expected pixels", hint=FORMAT)

@@ -158,10 +158,10 @@ def _names(path: Path, document: Mapping[str, Any]) -> list[str]:
         return text.from_file(file)
     count = classes.number(document.get("nc"))
     hint = f"number the names in {path.name} from 0, without gaps"
-    found = classes.class_names(names, str(path), count=count, hint=hint)
-    if not found:
+    names_found = classes.class_names(names, str(path), count=count, hint=hint)
+    if not names_found:
         raise FileError(f"{path}: not a YOLO data.yaml (no names)", hint="it needs the keys names and val")
-    return found
+    return names_found
 
 
 def _renumbered(labels: Labels, places: np.ndarray) -> Labels:

@@ -31,8 +31,8 @@ def draw(picture: np.ndarray, found: Detections) -> np.ndarray:
     for box, line in reversed(list(zip(found.xyxy, colours, strict=True))):
         left, top, right, bottom = (round(float(side)) for side in np.clip(box, 0, (width - 1, height - 1) * 2))
         cv2.rectangle(canvas, (left, top), (right, bottom), line, style.line, cv2.LINE_AA)
-    made = zip(labels.placed(found, height, width, style), colours, strict=True)
-    labels.drawn(canvas, [(label, back, text_colour(back)) for label, back in made if label][::-1])
+    placed = zip(labels.placed(found, height, width, style), colours, strict=True)
+    labels.drawn(canvas, [(label, back, text_colour(back)) for label, back in placed if label][::-1])
     return canvas
 
 
@@ -92,11 +92,11 @@ def film(folder: Path, stem: str, rate: float | None) -> Iterator[Film]:
     """A drawn video `stem.mp4` in a folder, `.avi` where OpenCV has no encoder for it; there if the block ends well."""
     suffix, codec = next((pair for pair in CODECS if _writes(*pair)), CODECS[-1])
     with replacing(folder / f"{stem}{suffix}") as path:
-        made = Film(path, codec, rate or RATE)
+        opened = Film(path, codec, rate or RATE)
         try:
-            yield made
+            yield opened
         finally:
-            made.close()
+            opened.close()
 
 
 @cache

@@ -94,9 +94,9 @@ def _fitted(name: str, confidence: str, height: int, width: int, style: Style) -
     whole = (_measured(f"{name} {confidence}", scale, style) for scale in smaller)
     cut = (_measured(f"{name[:length]}.. {confidence}", SMALLEST, style) for length in range(len(name) - 1, 0, -1))
     bare = (_measured(text, SMALLEST, style) for text in (confidence, name[:1]))
-    for made in (*whole, *cut, *bare):
-        if made.size[0] <= width and made.size[1] <= height:
-            return made
+    for place in (*whole, *cut, *bare):
+        if place.size[0] <= width and place.size[1] <= height:
+            return place
     return None
 
 

@@ -49,16 +49,16 @@ def pair(
         sure: Confidence from which a box has to have a partner.
     """
     partner = np.full(len(reference), -1)
-    found = np.zeros(len(candidate), bool)
+    taken = np.zeros(len(candidate), bool)
     if len(reference) and len(candidate):
         overlap = overlaps(reference.xyxy, candidate.xyxy)
         if not any_class:
             overlap[reference.class_id[:, None] != candidate.class_id[None]] = 0
         for index in np.argsort(-reference.confidence, kind="stable"):
-            best = int(np.where(found, 0, overlap[index]).argmax())
-            if not found[best] and overlap[index, best] >= limit:
-                partner[index], found[best] = best, True
-    return Pairing(partner, (reference.confidence >= sure) & (partner < 0), (candidate.confidence >= sure) & ~found)
+            best = int(np.where(taken, 0, overlap[index]).argmax())
+            if not taken[best] and overlap[index, best] >= limit:
+                partner[index], taken[best] = best, True
+    return Pairing(partner, (reference.confidence >= sure) & (partner < 0), (candidate.confidence >= sure) & ~taken)
 
 
 def above(found: Detections, confidence: float = CONFIDENCE) -> Detections:

@@ -49,18 +49,18 @@ def sections(collected: Collected, figures: Mapping[str, Any], read: Read) -> li
         *([_classes(collected)] if collected.judged else []),
     ]
     text = f"{figures['images']} pictures, {collected.counted} objects of {figures['classes']} classes."
-    found = [Section("Accuracy", accuracy, text)]
+    shown = [Section("Accuracy", accuracy, text)]
     if odd := [(key.replace("_", " "), entry) for key, entry in figures.get("oddities", {}).items()]:
         rows = [(key, entry["count"], entry["example"]) for key, entry in odd if isinstance(entry, dict)]
         rows += [(line, "", "") for key, entry in odd if not isinstance(entry, dict) for line in entry]
-        found.append(Section("The data", [Table(("what is odd", "count", "example"), rows)]))
+        shown.append(Section("The data", [Table(("what is odd", "count", "example"), rows)]))
     if worst := list(_worst(collected, threshold, read)):
         text = (
             f"Those with the most missed and wrong objects at confidence {threshold:.3f}, where F1 is highest, and IoU "
             f".50: what the labels say, and what was found."
         )
-        found.append(Section("Worst pictures", [Pictures(worst)], text))
-    return found
+        shown.append(Section("Worst pictures", [Pictures(worst)], text))
+    return shown
 
 
 def _precision(collected: Collected) -> np.ndarray:
@@ -105,25 +105,28 @@ def _classes(collected: Collected) -> Table:
 def _worst(collected: Collected, threshold: float, read: Read) -> Iterator[tuple[str, list[Picture]]]:
     """Only now is the threshold known, so these pictures are read again."""
     bad = []
-    for place, (found, labels, verdict) in enumerate(
+    for place, (detections, labels, verdict) in enumerate(
         zip(collected.found, collected.labels, collected.verdicts, strict=True)
     ):
-        kept = found.confidence >= threshold
+        kept = detections.confidence >= threshold
         wrong = int((verdict[kept] == 0).sum())
         missed = int((~labels.crowd).sum()) - int((verdict[kept] == 1).sum())
         if wrong + missed:
             bad.append((-wrong - missed, place, missed, wrong))
     for _, place, missed, wrong in sorted(bad)[:KEPT]:
         path, labels = collected.paths[place], collected.labels[place]
-        found = above(collected.found[place], threshold)
-        verdict, free = matched(found, labels)
+        detections = above(collected.found[place], threshold)
+        verdict, free = matched(detections, labels)
         truth = Detections(labels.xyxy.astype(np.float32), np.ones(len(free), np.float32), labels.class_id)
         picture = read(path)
         yield (
             f"{path.name}: {missed} missed, {wrong} wrong",
             [
                 Picture(small(picture, _marked(truth, free, "missed", collected.names)), f"labels: {len(truth)}"),
-                Picture(small(picture, _marked(found, verdict == 0, "wrong", collected.names)), f"found: {len(found)}"),
+                Picture(
+                    small(picture, _marked(detections, verdict == 0, "wrong", collected.names)),
+                    f"found: {len(detections)}",
+                ),
             ],
         )
 

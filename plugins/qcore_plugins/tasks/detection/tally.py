@@ -129,7 +129,7 @@ def unpacked(state: Any) -> Detections:
     """
     boxes, confidence, kinds = state
     xyxy = np.array(boxes, np.float32).reshape(-1, 4)
-    found = Detections(xyxy, np.array(confidence, np.float32), np.array(kinds, np.int64))
-    if not len(found.xyxy) == len(found.confidence) == len(found.class_id):
+    detections = Detections(xyxy, np.array(confidence, np.float32), np.array(kinds, np.int64))
+    if not len(detections.xyxy) == len(detections.confidence) == len(detections.class_id):
         raise ValueError("not as many boxes as confidences")
-    return found
+    return detections

@@ -32,13 +32,16 @@ class Worst:
         full = len(self._heap) == self._count
         if badness <= 0 or (full and badness <= self._heap[0][0]):
             return
-        made = [Picture(small(raw, each), caption) for caption, each in found]
+        pictures = [Picture(small(raw, each), caption) for caption, each in found]
         put = heapq.heappushpop if full else heapq.heappush
-        put(self._heap, (badness, -self._offered, heading, made))
+        put(self._heap, (badness, -self._offered, heading, pictures))
 
     def rows(self) -> list[tuple[str, list[Picture]]]:
         """Heading and pictures, the worst first."""
-        return [(heading, made) for _, _, heading, made in sorted(self._heap, key=lambda each: each[:2], reverse=True)]
+        return [
+            (heading, pictures)
+            for _, _, heading, pictures in sorted(self._heap, key=lambda each: each[:2], reverse=True)
+        ]
 
     def captions(self) -> list[str]:
         """The headings, the worst first."""

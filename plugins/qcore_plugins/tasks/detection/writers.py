@@ -129,8 +129,8 @@ def _read(data: Path, names: Sequence[str]) -> tuple[list[Mapping[str, Any]], di
         )
     if lacking := [name for name in names if name not in there]:
         listed = ", ".join(lacking[:5]) + (f" and {len(lacking) - 5} more" if len(lacking) > 5 else "")
-        said = f"classes of the model that {data} does not have are left out: {listed}"
-        warnings.warn(said, AssumptionWarning, stacklevel=2)
+        left_out = f"classes of the model that {data} does not have are left out: {listed}"
+        warnings.warn(left_out, AssumptionWarning, stacklevel=2)
     return images, categories
 
 

@@ -115,11 +115,11 @@ def _conclusions(report: Report, names: Sequence[str] = ()) -> Iterator[str]:
 
 
 def _machine(report: Report) -> str:
-    said = report.machine
-    flags = ", ".join(said["flags"] or []) or "none of the int8 flags"
-    gpus = "".join(f", {gpu['name']}" for gpu in said["gpus"])
-    load = f", load {said['load_before']}" if said["load_before"] is not None else ""
-    return f"{said['model']} ({flags}), {said['cores']} cores{gpus}{load}"
+    facts = report.machine
+    flags = ", ".join(facts["flags"] or []) or "none of the int8 flags"
+    gpus = "".join(f", {gpu['name']}" for gpu in facts["gpus"])
+    load = f", load {facts['load_before']}" if facts["load_before"] is not None else ""
+    return f"{facts['model']} ({flags}), {facts['cores']} cores{gpus}{load}"
 
 
 def _how(report: Report) -> str:

@@ -158,8 +158,8 @@ def _launch(jobs: Sequence[Job], rounds: int, seed: int, track: Callable[[range]
     with ExitStack() as stack:
         workers = {str(place): stack.enter_context(_worker(job)) for place, job in enumerate(jobs)}
         runs = {name: partial(_next, worker, iter(range(WARMUP + rounds))) for name, worker in workers.items()}
-        found = turns(runs, rounds=WARMUP + rounds, seed=seed, track=track)
-        return [_Taken({**worker.facts, **worker.ask(None)}, found[name][WARMUP:]) for name, worker in workers.items()]
+        taken = turns(runs, rounds=WARMUP + rounds, seed=seed, track=track)
+        return [_Taken({**worker.facts, **worker.ask(None)}, taken[name][WARMUP:]) for name, worker in workers.items()]
 
 
 def _next(worker: _Worker, numbers: Iterator[int]) -> Turn:
@@ -168,7 +168,7 @@ def _next(worker: _Worker, numbers: Iterator[int]) -> Turn:
 
 
 def _compared(files: Sequence[str], launches: Sequence[Sequence[_Taken]], seed: int) -> list[Measured]:
-    made = []
+    compared = []
     firsts = [launch[0] for launch in launches]
     for place, file in enumerate(files):
         own = [launch[place] for launch in launches]
@@ -186,8 +186,8 @@ def _compared(files: Sequence[str], launches: Sequence[Sequence[_Taken]], seed: 
             "load_seconds": statistics.median(one.facts["load_seconds"] for one in own),
             "peak_bytes": max((one.facts["peak_bytes"] for one in own if one.facts["peak_bytes"]), default=None),
         }
-        made.append(Measured(file, facts, spreads, ratios))
-    return made
+        compared.append(Measured(file, facts, spreads, ratios))
+    return compared
 
 
 class _Worker:

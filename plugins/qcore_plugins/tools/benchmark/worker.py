@@ -86,9 +86,9 @@ def serve(connection: Connection, job: Job) -> None:
     except QcoreError as error:
         connection.send(error)
     except Exception as error:  # noqa: BLE001 - whatever a runtime raises is told to the process that asked
-        said = QcoreError(f"{job.file}: {type(error).__name__}: {error}")
-        said.add_note(traceback.format_exc())
-        connection.send(said)
+        failure = QcoreError(f"{job.file}: {type(error).__name__}: {error}")
+        failure.add_note(traceback.format_exc())
+        connection.send(failure)
     finally:
         connection.close()
 
@@ -159,8 +159,8 @@ class _Latency:
             if time.perf_counter() - begin > SETTLE:
                 break
         taken = [laps(self._stages, self._items[(number * CALLS + call) % len(self._items)]) for call in range(CALLS)]
-        found = {name: [one[name] for one in taken] for name in self._stages}
-        return found if len(found) == 1 else {**found, "end to end": [sum(one.values()) for one in taken]}
+        times = {name: [one[name] for one in taken] for name in self._stages}
+        return times if len(times) == 1 else {**times, "end to end": [sum(one.values()) for one in taken]}
 
 
 class _Throughput:
@@ -207,7 +207,7 @@ def _noise(predictor: Predictor) -> dict[str, Any]:
     """
     import numpy
 
-    made = {}
+    arrays = {}
     for tensor in predictor.contract.inputs:
         shape = [
             1 if place == tensor.batch and isinstance(size, str) else size for place, size in enumerate(tensor.shape)
@@ -218,20 +218,20 @@ def _noise(predictor: Predictor) -> dict[str, Any]:
                 f"input {tensor.name} {list(tensor.shape)} has a dynamic size, so no input can be made up",
                 hint="pass real inputs with --data DIR",
             )
-        made[tensor.name] = numpy.random.default_rng(0).random(sizes).astype(tensor.dtype)
-    return made
+        arrays[tensor.name] = numpy.random.default_rng(0).random(sizes).astype(tensor.dtype)
+    return arrays
 
 
 def _files(file: str, plugins: qcore.Host) -> Sequence[Path]:
-    _, made = recognise(file, plugins)
-    return made.files(Path(file)) if isinstance(made, HasFiles) else [Path(file)]
+    _, format_ = recognise(file, plugins)
+    return format_.files(Path(file)) if isinstance(format_, HasFiles) else [Path(file)]
 
 
 def _versions(backend: BackendSpec) -> dict[str, str]:
-    found = {}
+    versions = {}
     for requirement in backend.requires:
         try:
-            found[requirement.distribution] = metadata.version(requirement.distribution)
+            versions[requirement.distribution] = metadata.version(requirement.distribution)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions

@@ -130,14 +130,14 @@ def rules(plugins: Host) -> list[Rule]:
     Raises:
         PluginError: A linter cannot be imported, although all that it requires is installed.
     """
-    found: list[Rule] = []
+    rules_: list[Rule] = []
     for spec in plugins.specs(LinterSpec):
         try:
-            found += rules_of(spec)
+            rules_ += rules_of(spec)
         except PluginError:
             if bundled(spec) and not spec.problems():
                 raise
-    return found
+    return rules_
 
 
 def targets(plugins: Host) -> list[str]:

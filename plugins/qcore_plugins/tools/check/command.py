@@ -71,12 +71,12 @@ def _show(report: Report, output: Output) -> None:
 
     console = output.console()
     ordered = sorted(report.findings, key=lambda finding: (list(STYLES).index(finding.severity), finding.rule))
-    for (severity, rule), found in groupby(ordered, key=lambda finding: (finding.severity, finding.rule)):
+    for (severity, rule), findings in groupby(ordered, key=lambda finding: (finding.severity, finding.rule)):
         console.print(Text.assemble((f"{severity} {rule}", STYLES[severity])), soft_wrap=True)
-        for line in _lines(list(found)):
+        for line in _lines(list(findings)):
             console.print(line, soft_wrap=True)
-    said = ", ".join(f"{count} {kind}{'s' * (count != 1)}" for kind, count in report.counts.items())
-    console.print(Text(f"{report.path} on {report.target}: {said}"), soft_wrap=True)
+    counts = ", ".join(f"{count} {kind}{'s' * (count != 1)}" for kind, count in report.counts.items())
+    console.print(Text(f"{report.path} on {report.target}: {counts}"), soft_wrap=True)
 
 
 def _lines(found: Sequence[Finding]) -> Iterable[Text]:

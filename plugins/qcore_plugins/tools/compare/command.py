@@ -79,7 +79,7 @@ def run(options: argparse.Namespace, output: Output, host: Host) -> int:
     if options.candidate is None:
         if own is None:
             raise UsageError("CANDIDATE is missing", hint="qcore compare REF CANDIDATE --data DIR")
-        found = ladder.preprocessing_only((options.model, one), options.data, own, limit=limit)
+        compared = ladder.preprocessing_only((options.model, one), options.data, own, limit=limit)
     else:
         other = _begin(options, output, host, options.candidate, options.model, 1)
         both = (options.model, one), (options.candidate, other)
@@ -95,19 +95,19 @@ def run(options: argparse.Namespace, output: Output, host: Host) -> int:
         if share:
             written = dividing.write(begun, options.data, *share, options.out, output.progress)
             output.say(f"{options.out}: part {share[0]} of {share[1]}, {counted(written, 'input')}")
-            said = {"file": options.out, "part": share[0], "of": share[1], "inputs": written}
-            output.result(said) if output.json else None
+            document = {"file": options.out, "part": share[0], "of": share[1], "inputs": written}
+            output.result(document) if output.json else None
             return 0
         known = dividing.read(begun, options.data, options.merge) if options.merge else {}
-        found = ladder.climb(begun, accept=options.accept, foreign=own, progress=output.progress, known=known)
-    contracts = {side.name: side.contract for side in (found.reference, found.candidate) if side}
-    report = made(found, str(options.data), contracts, observers.commands(contracts))
+        compared = ladder.climb(begun, accept=options.accept, foreign=own, progress=output.progress, known=known)
+    contracts = {side.name: side.contract for side in (compared.reference, compared.candidate) if side}
+    report = made(compared, str(options.data), contracts, observers.commands(contracts))
     if output.json:
         output.result(report.document)
     else:
-        _show(found, report, output)
+        _show(compared, report, output)
     observers.tell(report, output)
-    return 1 if found.failed else 0
+    return 1 if compared.failed else 0
 
 
 def _share(options: argparse.Namespace) -> tuple[int, int] | None:

@@ -26,24 +26,24 @@ class Difference:
 
 def rung(reference: Side, candidate: Side) -> Rung:
     """Contract against contract."""
-    found = list(differences(reference, candidate))
-    serious = [each for each in found if each.matters]
+    differences_ = list(differences(reference, candidate))
+    serious = [each for each in differences_ if each.matters]
     summary = (
         f"{counted(len(serious), 'difference')} that matter" if serious else "the same inputs, outputs and processing"
     )
-    rows = [(each.what, each.reference, each.candidate) for each in found]
-    verdicts = ["fail" if each.matters else "note" for each in found]
-    chosen = serious or found
+    rows = [(each.what, each.reference, each.candidate) for each in differences_]
+    verdicts = ["fail" if each.matters else "note" for each in differences_]
+    chosen = serious or differences_
     return Rung(
         "contract",
-        "fail" if serious else "note" if found else "pass",
-        summary if serious or not found else f"{summary}; {len(found)} to know of",
+        "fail" if serious else "note" if differences_ else "pass",
+        summary if serious or not differences_ else f"{summary}; {len(differences_)} to know of",
         tuple({each.cause.name: each.cause for each in reversed(chosen)}.values())[::-1],
         "inputs, preprocessing, outputs, postprocessing and classes are equal",
         {
             "differences": [
                 {"what": each.what, "reference": each.reference, "candidate": each.candidate, "matters": each.matters}
-                for each in found
+                for each in differences_
             ]
         },
         [Table(("what", "REF", "CANDIDATE"), rows, verdicts=verdicts)] if rows else [],  # type: ignore[arg-type]
@@ -128,14 +128,14 @@ def _outputs(one: Contract, other: Contract) -> Iterator[Difference]:
 
 def _parameters(reference: Side, candidate: Side, kind: str) -> list[Mapping[str, Any]]:
     """Parameters with the component's own defaults filled in, where it tells them."""
-    found: list[Mapping[str, Any]] = []
+    parameters: list[Mapping[str, Any]] = []
     for side in (reference, candidate):
         step: Step = getattr(side.contract, kind)
         component = getattr(side.predictor, f"{kind}or" if kind.endswith("process") else kind)
         told = getattr(component, "params", None)
         defaults = asdict(told) if is_dataclass(told) and not isinstance(told, type) else {}
-        found.append({**defaults, **step.params})
-    return found
+        parameters.append({**defaults, **step.params})
+    return parameters
 
 
 def _step(what: str, one: Step, other: Step, params: list[Mapping[str, Any]]) -> Iterator[Difference]:
@@ -171,9 +171,9 @@ def _classes(one: Contract, other: Contract) -> Iterator[Difference]:
 
 
 def _calibration(side: Side, last: bool) -> Iterator[Difference]:
-    said = side.contract.provenance.get("calibration") or {}
+    calibration = side.contract.provenance.get("calibration") or {}
     for tensor in side.contract.inputs:
-        shape = said.get("shapes", {tensor.name: said.get("shape")}).get(tensor.name)
+        shape = calibration.get("shapes", {tensor.name: calibration.get("shape")}).get(tensor.name)
         if shape and len(shape) == len(tensor.shape):
             yield from _shape(tensor.shape, shape, last)
 

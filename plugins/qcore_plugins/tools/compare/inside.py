@@ -57,30 +57,30 @@ def rung(reference: Side, candidate: Side, tensors: Sequence[Arrays]) -> Rung:
     ratios = _ratios(reference, candidate, one, other, pairs, tensors)
     limit = LIMITS[worse(reference, candidate)]
     below = [layer for layer in pairs if not ratios[layer] >= limit]
-    said = {layer: one.names.get(layer) or other.names.get(there, layer) for layer, there in pairs.items()}
+    names = {layer: one.names.get(layer) or other.names.get(there, layer) for layer, there in pairs.items()}
     quantized = worse(reference, candidate) == "quantized"
-    found = list(faults)
+    faults_ = list(faults)
     fed = reference.fed(tensors[0]), candidate.fed(tensors[0])
     asked = [below[0], *_fall(ratios, below[0])] if below else list(pairs)
-    found += _rounding(reference, one, other, pairs, asked, fed[0], CLIPPED if below else NOTED)
-    if below and len(found) == len(faults):
+    faults_ += _rounding(reference, one, other, pairs, asked, fed[0], CLIPPED if below else NOTED)
+    if below and len(faults_) == len(faults):
         layer = jump(ratios, below[0], START[worse(reference, candidate)])
         if layer is None:
-            found.append(accumulated({said[name]: ratio for name, ratio in ratios.items()}, said[below[0]]))
+            faults_.append(accumulated({names[name]: ratio for name, ratio in ratios.items()}, names[below[0]]))
         else:
             made = one.run(fed[0], [layer])[layer], other.run(fed[1], [pairs[layer]])[pairs[layer]]
-            found += _first(said[layer], ratios[layer], *made, quantized=quantized)
-    told = {said[layer]: ratio for layer, ratio in ratios.items()}
+            faults_ += _first(names[layer], ratios[layer], *made, quantized=quantized)
+    told = {names[layer]: ratio for layer, ratio in ratios.items()}
     worst = sorted(told, key=lambda layer: told[layer])[:10]
-    start = said[below[0]] if below else None
+    start = names[below[0]] if below else None
     first = f"first below {limit:g} dB: {start} ({ratios[below[0]]:.1f} dB)" if below else ""
     lowest = f"lowest ratio {told[worst[0]]:.1f} dB ({worst[0]})"
     values = [told[layer] for layer in worst]
     return Rung(
         "inside the graph",
-        "fail" if below or faults else "note" if found else "pass",
-        "; ".join([*dict.fromkeys(cause.name for cause in (faults if below else found)), first or lowest]),
-        tuple(found),
+        "fail" if below or faults else "note" if faults_ else "pass",
+        "; ".join([*dict.fromkeys(cause.name for cause in (faults if below else faults_)), first or lowest]),
+        tuple(faults_),
         f"signal-to-noise ratio of every layer {limit:g} dB, for a {worse(reference, candidate)} model",
         {
             "layers": len(pairs),
@@ -168,7 +168,7 @@ def _ratios(
                 value, theirs = left[layer][:1].astype(np.float64), right[pairs[layer]][:1]
                 noise = value - theirs if value.shape == theirs.shape else np.full(1, np.inf)
                 sums[layer] += (value * value).sum(), (noise * noise).sum()
-    return {layer: _decibel(*map(float, found)) for layer, found in sums.items()}
+    return {layer: _decibel(*map(float, pair)) for layer, pair in sums.items()}
 
 
 def _runtime(candidate: Side, other: Inside, arrays: Arrays) -> dict[str, Any]:

@@ -224,8 +224,8 @@ def _results(both: Sequence[Contract], plugins: Host, data: Any, settings: dict[
     judge = evaluator(both[0].task, plugins).create()
     if not isinstance(judge, HasComparison):
         return None
-    made: Comparison = judge.comparison(both[0], both[1], data, **settings)
-    return made
+    comparison: Comparison = judge.comparison(both[0], both[1], data, **settings)
+    return comparison
 
 
 def _shared_protocol(both: Sequence[Any]) -> str | None:
@@ -236,8 +236,8 @@ def _shared_protocol(both: Sequence[Any]) -> str | None:
 
 
 def _preprocess(side: Side) -> Callable[[Any, Any], Any]:
-    made = side.run.preprocessor(side.contract)
-    return lambda item, raw: made.prepare(raw).arrays  # noqa: ARG005 - the same call as of a person's own code
+    preprocessor = side.run.preprocessor(side.contract)
+    return lambda item, raw: preprocessor.prepare(raw).arrays  # noqa: ARG005 - the same call as of a person's own code
 
 
 def _explained(tensors: Rung, within: Rung, sources: Sequence[Cause]) -> Rung:
@@ -271,17 +271,17 @@ class _Inputs:
         Raises:
             FileError: None is.
         """
-        found = 0
+        count_read = 0
         for item in self.items:
             try:
                 yield item, self.one.predictor.preprocessor.read(item)
             except FileError as error:
                 last = error
                 continue
-            found += 1
-            if found == count:
+            count_read += 1
+            if count_read == count:
                 return
-        if not found:
+        if not count_read:
             raise FileError(f"none of the {len(self.items)} inputs can be read: {last.message}", hint=last.hint)
 
     def batches(self, size: int) -> Iterator[list[tuple[int, Any, Any]]]:
@@ -352,17 +352,17 @@ def _saturated(rungs: list[Rung], candidate: Side, tensors: Sequence[Arrays]) ->
     """
     if not tensors:
         return rungs
-    found = saturation.lossy(
+    ratios = saturation.lossy(
         candidate.model,
         candidate.predictor.session,
         candidate.predictor.backend,
         [candidate.fed(tensor) for tensor in tensors if takes(candidate, tensor)],
         plugins=candidate.run.host,
     )
-    cause = saturation.cause(found, "CANDIDATE")
+    cause = saturation.cause(ratios, "CANDIDATE")
     if cause is None:
         return rungs
-    first = min(found.values()) < saturation.WRONG
+    first = min(ratios.values()) < saturation.WRONG
 
     def told(rung: Rung) -> Rung:
         causes = [each for each in rung.causes if not each.name.startswith(VAGUE)]

@@ -34,15 +34,15 @@ def foreign(text: str) -> tuple[Callable[[Any, Any], Any], int | None]:
     where, colon, name = text.rpartition(":")
     if not colon or not name:
         raise UsageError(f"--preprocess-from {text}: neither a {STORED} file nor FILE.py:FUNCTION", hint=HINT)
-    found = getattr(_module(where), name, None)
-    if not callable(found):
+    function = getattr(_module(where), name, None)
+    if not callable(function):
         raise UsageError(f"--preprocess-from {text}: {where} has no function {name!r}", hint=HINT)
 
     def called(item: Any, _: Any) -> Any:
         import numpy
 
         try:
-            return numpy.asarray(found(str(item) if isinstance(item, Path) else item))
+            return numpy.asarray(function(str(item) if isinstance(item, Path) else item))
         except Exception as error:
             raise QcoreError(
                 f"--preprocess-from {text}: {type(error).__name__} for {item}: {error}", hint="--debug shows where"

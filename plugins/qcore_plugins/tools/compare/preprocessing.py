@@ -80,7 +80,9 @@ def _causes(reference: Preprocessor, raw: Any, expected: Any, given: Any, who: s
     if given.dtype.kind == "f" and not np.isfinite(given).all():
         return [Cause("values that are no numbers", f"{who}: the tensor holds NaN or infinity")]
     told = reference.explain(raw, given) if isinstance(reference, HasExplanation) else ()
-    found = [Cause(name, f"{who}: {text}") for name, text in told]
-    if not found and given.shape != expected.shape:
-        found = [Cause("another tensor shape", f"{who}: {list(given.shape)} instead of {list(expected.shape)}")]
-    return found or [Cause("other pixels", f"{who}: the values differ, and no known variant of the preprocessing fits")]
+    causes = [Cause(name, f"{who}: {text}") for name, text in told]
+    if not causes and given.shape != expected.shape:
+        causes = [Cause("another tensor shape", f"{who}: {list(given.shape)} instead of {list(expected.shape)}")]
+    return causes or [
+        Cause("other pixels", f"{who}: the values differ, and no known variant of the preprocessing fits")
+    ]

@@ -65,13 +65,13 @@ class Tensors:
         ]
         columns = ("quantity", "cosine", "size", "mean difference", "largest", "where", "REF", "CANDIDATE")
         verdicts = ["fail" if name in bad else "pass" for name in self.sums]
-        found = tuple(self._causes(bad, limit)) if bad else ()
+        causes = tuple(self._causes(bad, limit)) if bad else ()
         wanted = f"cosine of every quantity {limit:g}, sizes within a factor of {SIZE_FACTORS[exactness]:g}"
         return Rung(
             "raw tensors",
             "fail" if bad else "pass",
             "; ".join([f"lowest cosine {self.sums[worst].cosine:.5f} ({worst})", *sized]),
-            found,
+            causes,
             f"{wanted}, for a {exactness} model",
             {name: sums.figures() for name, sums in self.sums.items()},
             [Table(columns, rows, verdicts=verdicts)],  # type: ignore[arg-type]
@@ -93,8 +93,8 @@ class Tensors:
                     "with one scale for values of different size",
                     "leave everything behind the last convolutions float; qcore quantize does",
                 )
-        found = list(self._other_inputs(limit))
-        yield from found or self._explained(bad, limit)
+        causes = list(self._other_inputs(limit))
+        yield from causes or self._explained(bad, limit)
 
     def _explained(self, bad: list[str], limit: float) -> Iterator[Cause]:
         assert self.first is not None  # noqa: S101 - there are values of which some are bad
@@ -135,12 +135,12 @@ def _channel(place: Callable[[tuple[int, ...]], str], axes: int, index: int) -> 
 
 
 def _cosines(left: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, float]:
-    found = {}
+    cosines = {}
     for name, (value, place) in left.items():
         sums = Sums(coarse=(0, 0.0))
         sums.add(value, right[name][0], place, "")
-        found[name] = sums.cosine
-    return found
+        cosines[name] = sums.cosine
+    return cosines
 
 
 def worse(reference: Side, candidate: Side) -> str:

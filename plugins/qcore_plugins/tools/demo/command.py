@@ -81,8 +81,8 @@ class Demo:
 
     def _measured(self, run: Run, quantizer: str | None, backend: str, out: Path, labels: Path, output: Any) -> _Result:
         output.note(f"{quantizer or 'float'} on {backend}: exporting and evaluating")
-        made = run.vary(self._continued(run.recipe, quantizer, backend, out))
-        files = recipes.save(made, out / f"{quantizer or 'float'}-{backend}")
+        varied = run.vary(self._continued(run.recipe, quantizer, backend, out))
+        files = recipes.save(varied, out / f"{quantizer or 'float'}-{backend}")
         predictor = qcore.predictor(files[-1], backend, protocol="upstream")
         figures = Judge(run.host, labels, progress=output.progress).figures(predictor)
         return _Result(quantizer, backend, predictor, files, figures)

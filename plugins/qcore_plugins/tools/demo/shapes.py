@@ -61,12 +61,12 @@ def write(folder: Path, count: int, seed: int) -> Path:
     pictures: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     for index in range(count):
-        made = scene(seed, index)
+        drawn = scene(seed, index)
         name = f"{index:04d}.png"
-        cv2.imwrite(str(images / name), made.picture)
-        height, width = made.picture.shape[:2]
+        cv2.imwrite(str(images / name), drawn.picture)
+        height, width = drawn.picture.shape[:2]
         pictures.append({"id": index + 1, "file_name": name, "height": height, "width": width})
-        for box, kind in zip(made.xyxy.tolist(), made.class_id.tolist(), strict=True):
+        for box, kind in zip(drawn.xyxy.tolist(), drawn.class_id.tolist(), strict=True):
             left, top, right, bottom = box
             size = [right - left, bottom - top]
             annotations.append(

@@ -31,29 +31,29 @@ def run(output: Output, plugins: Host, cpu: str = machine.THIS) -> int:
         plugins: Whose requirements are looked at.
         cpu: Kind of CPU whose integer arithmetic is told of, one of `machine.CPUS`.
     """
-    found = examine(plugins, cpu)
+    machine_facts = examine(plugins, cpu)
     if output.json:
-        output.result(found)
+        output.result(machine_facts)
         return 0
-    output.say(f"qcore {found['qcore']}, Python {found['python']}, {found['system']}")
-    for line in _hardware(found):
+    output.say(f"qcore {machine_facts['qcore']}, Python {machine_facts['python']}, {machine_facts['system']}")
+    for line in _hardware(machine_facts):
         output.say(line)
     rows = [
         (row["package"], row["installed"] or "-", ", ".join(row["wanted"]) or "any", _status(row))
-        for row in found["packages"]
+        for row in machine_facts["packages"]
     ]
     output.say("")
     output.table("", ("PACKAGE", "INSTALLED", "WANTED", "STATUS"), rows)
     output.say("")
-    for row in found["packages"]:
+    for row in machine_facts["packages"]:
         if row["problem"]:
             output.say(f"{row['problem']}, which costs {', '.join(row['components'])}")
             output.say(f"  {row['install']}")
-    broken = found["plugins"]["problems"]
+    broken = machine_facts["plugins"]["problems"]
     for row in broken:
         output.say(f"{row['kind']} {row['name']} is {row['status']}: {row['problem']}")
     if not broken:
-        output.say(f"plugins: {found['plugins']['count']}, none of them broken")
+        output.say(f"plugins: {machine_facts['plugins']['count']}, none of them broken")
     return 0
 
 

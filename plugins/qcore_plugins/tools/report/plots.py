@@ -177,8 +177,8 @@ def _told(block: Plot) -> str:
     """What a plot shows, for those who do not see it."""
     title = f"{block.title}: " if block.title else ""
     if isinstance(block, Bars):
-        said = [f"{label} {value:.4g} {block.unit}" for label, value in zip(block.labels, block.values, strict=True)]
-        return title + "; ".join(said[:20])
+        words = [f"{label} {value:.4g} {block.unit}" for label, value in zip(block.labels, block.values, strict=True)]
+        return title + "; ".join(words[:20])
     if isinstance(block, Ranges):
         rows = block.rows.items()
         return title + "; ".join(

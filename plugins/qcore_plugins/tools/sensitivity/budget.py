@@ -106,14 +106,14 @@ def _slower(run: Run, whole: Predictor, mixed: Predictor) -> dict[str, float]:
 
 def _told(report: dict[str, Any], layers: int) -> str:
     kept = report["left_float"]
-    said = (
+    summary = (
         f"{report['figure']} {report['reached']:.4f} against {report['float']:.4f} in float "
         f"({report['reached'] - report['float']:+.4f}), decided on {report['data']}"
     )
     if not kept:
-        return f"{said}; no layer had to be kept in float"
+        return f"{summary}; no layer had to be kept in float"
     times = report["times"]
     return (
-        f"{said}; {len(kept)} of {layers} layers kept in float: {', '.join(kept)}; inference takes "
+        f"{summary}; {len(kept)} of {layers} layers kept in float: {', '.join(kept)}; inference takes "
         f"{times['mixed'] / times['int8']:.2f} times as long as with all layers in INT8 ({report['int8']:.4f})"
     )

@@ -56,8 +56,8 @@ class Noise:
         """
         graph = from_onnx(model.module)
         batches = progress.track(calibration, "ranges", len(calibration))
-        found = ranges(model.module, graph, batches, "percentile")
-        table = ScaleTable.make(model.module, found, weight_scales(graph, model.module), needed=candidates(graph))
+        ranges_ = ranges(model.module, graph, batches, "percentile")
+        table = ScaleTable.make(model.module, ranges_, weight_scales(graph, model.module), needed=candidates(graph))
         session = onnxruntime.InferenceSession(_beside(table, graph).SerializeToString(), _settings())
         sums = np.zeros((3, len(graph.weighted)))
         count = min(options["inputs"], len(calibration))
@@ -105,11 +105,11 @@ def _beside(table: ScaleTable, graph: Graph) -> onnx.ModelProto:
         readers[node.output[0]] = added
     outputs: dict[str, list[str]] = {"signal": [], "own": [], "reached": []}
     for node in graph.weighted:
-        made = node.outputs[0]
-        both.graph.node.extend(_alone(table, node, readers[made], both.graph))
-        outputs["signal"].append(_energy(both.graph, [made], f"{made}/signal"))
-        outputs["own"].append(_energy(both.graph, [made, f"{made}/alone"], f"{made}/own"))
-        outputs["reached"].append(_energy(both.graph, [made, PREFIX + made], f"{made}/reached"))
+        output = node.outputs[0]
+        both.graph.node.extend(_alone(table, node, readers[output], both.graph))
+        outputs["signal"].append(_energy(both.graph, [output], f"{output}/signal"))
+        outputs["own"].append(_energy(both.graph, [output, f"{output}/alone"], f"{output}/own"))
+        outputs["reached"].append(_energy(both.graph, [output, PREFIX + output], f"{output}/reached"))
     del both.graph.output[:]
     for kind, names in outputs.items():
         both.graph.node.append(helper.make_node("Concat", names, [kind], f"gather {kind}", axis=0))
@@ -121,18 +121,18 @@ def _alone(
     table: ScaleTable, node: Node, quantized: onnx.NodeProto, graph: onnx.GraphProto
 ) -> Iterator[onnx.NodeProto]:
     """The operation on the float network's own input, with that and the weight quantized."""
-    made, source = node.outputs[0], node.inputs[0]
+    output, source = node.outputs[0], node.inputs[0]
     scale, point = table.ranges[source].quantization(MEASURED.activation, MEASURED.symmetric)
-    said = [f"{made}/scale", f"{made}/point"]
-    graph.initializer.append(numpy_helper.from_array(np.array(scale, np.float32), said[0]))
-    graph.initializer.append(numpy_helper.from_array(np.array(point, np.uint8), said[1]))
-    yield helper.make_node("QuantizeLinear", [source, *said], [f"{made}/q"], f"{made}/q")
-    yield helper.make_node("DequantizeLinear", [f"{made}/q", *said], [f"{made}/dq"], f"{made}/dq")
+    parameters = [f"{output}/scale", f"{output}/point"]
+    graph.initializer.append(numpy_helper.from_array(np.array(scale, np.float32), parameters[0]))
+    graph.initializer.append(numpy_helper.from_array(np.array(point, np.uint8), parameters[1]))
+    yield helper.make_node("QuantizeLinear", [source, *parameters], [f"{output}/q"], f"{output}/q")
+    yield helper.make_node("DequantizeLinear", [f"{output}/q", *parameters], [f"{output}/dq"], f"{output}/dq")
     alone = onnx.NodeProto()
     alone.CopyFrom(quantized)
-    alone.name = f"{made}/alone"
-    alone.input[0] = f"{made}/dq"
-    alone.output[:] = [f"{made}/alone"]
+    alone.name = f"{output}/alone"
+    alone.input[0] = f"{output}/dq"
+    alone.output[:] = [f"{output}/alone"]
     yield alone
 
 

@@ -128,8 +128,8 @@ class ExampleVerifier:
                     refused = refused or error
         if refused:
             raise refused
-        made: Session | None = source(model) if source else None
-        return made
+        session: Session | None = source(model) if source else None
+        return session
 
     def _predictor(self, model: Model, session: Session) -> Predictor:
         return assembled(model.contract, session, str(model.form), plugins=self.plugins)
@@ -142,9 +142,9 @@ class ExampleVerifier:
         if any(output.stage == SUPPRESSED for output in other.contract.outputs):
             judge = evaluator(one.contract.task, self.plugins).create()
             if isinstance(judge, HasAgreement):
-                said = judge.agreement([(left.result, right.result)], contract=one.contract)
-                yield from () if said["agree"] else [said["summary"]]
-                if said["agree"] and not said.get("enough", True):
+                agreement = judge.agreement([(left.result, right.result)], contract=one.contract)
+                yield from () if agreement["agree"] else [agreement["summary"]]
+                if agreement["agree"] and not agreement.get("enough", True):
                     self.progress.say("NMS inside the graph: not verified, because a synthetic input gives no results")
             return
         theirs, ours = quantities(one, left), quantities(other, right)

@@ -178,8 +178,8 @@ class OtherProfile(OfContract):
 
 
 def _provenance(contract: Contract, part: str) -> Mapping[str, Any]:
-    found = contract.provenance.get(part)
-    return found if isinstance(found, Mapping) else {}
+    value = contract.provenance.get(part)
+    return value if isinstance(value, Mapping) else {}
 
 
 def _sides(subject: Subject, contract: Contract) -> Iterator[tuple[str, Sequence[Tensor], Sequence[Tensor]]]:

@@ -128,24 +128,24 @@ class PerTensorWeights(Documented):
 
 def _left_float(subject: Subject) -> set[str]:
     """Layers that were left float on demand."""
-    said = subject.contract.provenance.get("quantization") if subject.contract else None
-    return set((said or {}).get("left_float", ()))
+    quantization = subject.contract.provenance.get("quantization") if subject.contract else None
+    return set((quantization or {}).get("left_float", ()))
 
 
 def _nearest(graph: Graph, node: Node, *, back: bool) -> set[str]:
     """Names of the nearest weighted operations before or behind an operation."""
     weighted = {other.name for other in graph.weighted}
-    waiting, found, seen = list(_next(graph, node, back)), set(), set()
+    waiting, nearest, seen = list(_next(graph, node, back)), set(), set()
     while waiting:
         other = waiting.pop()
         if other.name in seen:
             continue
         seen.add(other.name)
         if other.name in weighted:
-            found.add(other.name)
+            nearest.add(other.name)
         else:
             waiting += _next(graph, other, back)
-    return found - {node.name}
+    return nearest - {node.name}
 
 
 def _next(graph: Graph, node: Node, back: bool) -> Iterable[Node]:

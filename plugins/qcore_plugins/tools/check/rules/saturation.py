@@ -80,8 +80,8 @@ def _likely(able: Sequence[IntegerLayer], count: int, severity: Severity) -> Ite
 
 def _measured(subject: Subject, able: Sequence[IntegerLayer], count: int, there: bool) -> Iterator[Hit]:
     """What the sums lose on the inputs given."""
-    found = losses(able, _inner(subject), subject.samples, subject.target)
-    ordered = sorted(found.items(), key=lambda pair: pair[1].decibels)
+    ratios = losses(able, _inner(subject), subject.samples, subject.target)
+    ordered = sorted(ratios.items(), key=lambda pair: pair[1].decibels)
     for name, loss in ordered:
         if loss.decibels < LOSSY:
             severity: Severity = "error" if loss.decibels < WRONG else "warning"

@@ -174,8 +174,8 @@ def _one(scale: Scale) -> float:
 
 
 def _calibration(subject: Subject) -> dict[str, Any]:
-    found = subject.contract.provenance.get("calibration") if subject.contract else None
-    return dict(found) if isinstance(found, Mapping) else {}
+    calibration = subject.contract.provenance.get("calibration") if subject.contract else None
+    return dict(calibration) if isinstance(calibration, Mapping) else {}
 
 
 def _pixels(subject: Subject) -> float | None:
