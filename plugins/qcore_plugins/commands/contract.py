@@ -89,7 +89,7 @@ def _attach_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="parameter of the preprocessor that differs from the family's own",
+        help="override a preprocessing parameter of the family (repeatable)",
     )
     parser.add_argument("--in-place", action="store_true", help="replace the file itself")
     commandline.add_out(parser, required=False)

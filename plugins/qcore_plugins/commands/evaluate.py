@@ -118,7 +118,7 @@ class Evaluate:
         """What it takes."""
         commandline.add_model(parser)
         parser.add_argument(
-            "--data", required=True, metavar="FILE", help="labelled data, e.g. a COCO json or a data.yaml"
+            "--data", required=True, metavar="FILE", help="labelled data, e.g. a COCO JSON or a data.yaml"
         )
         commandline.add_labels(parser, host)
         parser.add_argument(

@@ -255,7 +255,7 @@ class Predict:
         )
         parser.add_argument("--limit", type=int, metavar="N", help="at most N frames of each video or camera")
         parser.add_argument(
-            "--stride", type=int, default=1, metavar="N", help="every Nth frame of each video or camera (default 1)"
+            "--stride", type=int, default=1, metavar="N", help="every Nth frame of each video or camera (default: 1)"
         )
         commandline.add_runtime(parser)
         commandline.add_conversion(parser, host)

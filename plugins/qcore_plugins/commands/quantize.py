@@ -297,7 +297,7 @@ class Quantize:
         parser.add_argument(
             "--calib", required=True, metavar="DATA", help="calibration inputs: a directory, or a file that lists them"
         )
-        parser.add_argument("--quantizer", metavar="Q", help="quantizer to use; of those that train, with --qat")
+        parser.add_argument("--quantizer", metavar="Q", help="quantizer to use (optional with --qat)")
         parser.add_argument(
             "--backend",
             action="append",
@@ -336,7 +336,7 @@ class Quantize:
             action="store_true",
             help="quantization-aware training: fine-tune by distillation from the float model; needs no labels",
         )
-        parser.add_argument("--device", metavar="D", help="where the quantizer computes, e.g. cuda or cpu")
+        parser.add_argument("--device", metavar="D", help="device for calibration and training, e.g. cuda or cpu")
         commandline.add_options(parser, host, TunerSpec)
         parser.add_argument(
             "--data",
@@ -357,7 +357,7 @@ class Quantize:
             metavar="FILE",
             help="take the ranges from the files of all parts instead of the inputs",
         )
-        parser.add_argument("--write-recipe", metavar="FILE", help="write what was asked for as a recipe (.toml)")
+        parser.add_argument("--write-recipe", metavar="FILE", help="write these settings as a recipe file (.toml)")
         reporting.add_observers(parser, host)
         commandline.add_conversion(parser, host)
 

@@ -1,5 +1,7 @@
 """A run does everything once: loading, exporting, planning, reading."""
 
+import json
+import shutil
 from collections import Counter
 
 import pytest
@@ -42,6 +44,20 @@ def test_quantize_does_everything_once(counted, checkpoint, pictures, tmp_path):
     assert (counted["load"], counted["export"]) == (1, 1)
     assert {times for what, times in counted.items() if what[0] in ("plan", "read")} == {1}
     assert sum(what[0] == "read" for what in counted) == len(list((pictures / "images").iterdir()))
+
+
+def test_an_accuracy_budget_loads_exports_and_calibrates_once(counted, checkpoint, pictures, tmp_path):
+    """However many numbers of float layers it measures."""
+    shutil.copytree(pictures / "images", tmp_path / "calib")
+    arguments = ["--quantizer", "onnxruntime", "--backend", "onnxruntime", "--imgsz", 96, "--max-drop", 0.003]
+    data = ["--calib", tmp_path / "calib", "--data", pictures / "instances.json"]
+    command = ["quantize", checkpoint, *data, *arguments, "-o", tmp_path / "out", "--json"]
+    assert main(list(map(str, command))) == 0
+    assert (counted["load"], counted["export"]) == (1, 1)
+    calibrated = [times for what, times in counted.items() if what[0] == "read" and str(tmp_path / "calib") in what[1]]
+    assert calibrated == [1] * len(list((tmp_path / "calib").iterdir()))
+    (record,) = (tmp_path / "out").glob("*.budget.json")
+    assert len(json.loads(record.read_text())["trials"]) >= 1
 
 
 def test_variants_share_what_they_have_in_common(counted, checkpoint, pictures):

@@ -49,11 +49,17 @@ def qcore_converters() -> Iterator[ConverterSpec]:
                 (),
                 tuple,
             ),
-            Option("batch_range", "smallest, usual and largest batch of a dynamic batch", (1, 1, 8), tuple),
-            Option("workspace", "most memory that a layer may use while it runs, in MiB; 0 for no limit", 0, int),
-            Option("timing_cache", "file that keeps the builder's timings; made where there is none", None, str),
-            Option("verbose", "show the builder's whole log", False, bool),
-            Option("package", "which TensorRT", "auto", str, ("auto", "tensorrt", "tensorrt_rtx")),
+            Option("batch_range", "smallest, usual and largest size of a dynamic batch, e.g. 1,4,16", (1, 1, 8), tuple),
+            Option("workspace", "memory limit of a layer while it runs, in MiB (default: 0, no limit)", 0, int),
+            Option("timing_cache", "file that keeps the builder's timings; created if missing", None, str),
+            Option("verbose", "show the full log of the builder", False, bool),
+            Option(
+                "package",
+                "TensorRT package to build with: auto (default), tensorrt or tensorrt_rtx",
+                "auto",
+                str,
+                ("auto", "tensorrt", "tensorrt_rtx"),
+            ),
         ),
     )
 

@@ -194,7 +194,7 @@ class Benchmark:
             action="append",
             default=[],
             metavar="B",
-            help="runtime: one for all files, or one for each in order",
+            help="backend to run on: one for all files, or one per file in order",
         )
         parser.add_argument(
             "--mode",
@@ -211,7 +211,7 @@ class Benchmark:
         parser.add_argument(
             "--data", metavar="DIR", help="inputs, read before timing starts (default: one synthetic input)"
         )
-        parser.add_argument("--limit", type=int, default=16, metavar="N", help="at most N of them (default 16)")
+        parser.add_argument("--limit", type=int, default=16, metavar="N", help="use at most N inputs (default: 16)")
         parser.add_argument(
             "--precision",
             choices=("f32", "auto"),

@@ -115,7 +115,7 @@ class Check:
             metavar="IDS",
             help="rules to skip, as IDs or ID prefixes (repeatable)",
         )
-        commandline.add_cpu(parser, "kind of CPU to judge for")
+        commandline.add_cpu(parser, "kind of CPU to check for")
         parser.add_argument(
             "--data",
             metavar="DIR",

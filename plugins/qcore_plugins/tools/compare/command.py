@@ -26,11 +26,15 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `qcore compare` but for those of the model's checkpoint."""
     parser.add_argument("candidate", nargs="?", help="file to compare with it; optional with --preprocess-from")
     parser.add_argument(
-        "--data", required=True, metavar="DATA", help="pictures, a folder, or labelled data such as a COCO json"
+        "--data", required=True, metavar="DATA", help="images, a directory, or labelled data such as a COCO JSON"
     )
-    parser.add_argument("--limit", type=int, metavar="N", help="at most the first N inputs")
+    parser.add_argument("--limit", type=int, metavar="N", help="use at most the first N inputs")
     parser.add_argument(
-        "--backend", action="append", default=[], metavar="B", help="runtime: one for both files, or one for each"
+        "--backend",
+        action="append",
+        default=[],
+        metavar="B",
+        help="backend to run on: one for both files, or one per file",
     )
     add_cpu(parser, "kind of CPU to run the files as")
     parser.add_argument(

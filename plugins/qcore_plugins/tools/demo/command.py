@@ -50,7 +50,9 @@ class Demo:
 
     def arguments(self, parser: argparse.ArgumentParser, host: Any) -> None:  # noqa: ARG002
         """Where the files go."""
-        parser.add_argument("-o", "--out", default="demo-out", metavar="DIR", help="folder to write (default demo-out)")
+        parser.add_argument(
+            "-o", "--out", default="demo-out", metavar="DIR", help="directory to write (default: demo-out)"
+        )
 
     def run(self, options: argparse.Namespace, output: Any, host: Any) -> int:
         """Quantize two ways, run on two backends, measure accuracy and time, draw some pictures."""

@@ -27,7 +27,7 @@ def qcore_analyzers() -> Iterator[AnalyzerSpec]:
 @hookimpl
 def qcore_tuners() -> Iterator[TunerSpec]:
     """The tuner of `--max-drop`."""
-    told = "keep the most sensitive layers in float until the primary metric on --data drops by at most this"
+    told = "keep the most sensitive layers in float until the primary metric on --data drops by at most DROP"
     yield TunerSpec(
         name="budget",
         summary="Leaves the layers float that cost most, until a drop in accuracy is small enough",

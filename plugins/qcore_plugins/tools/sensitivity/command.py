@@ -91,7 +91,7 @@ class Sensitivity:
             help="also evaluate on --data with each of the N most sensitive layers kept in float, one at a time",
         )
         parser.add_argument("--quantizer", metavar="Q", help="quantizer to confirm with")
-        parser.add_argument("--backend", metavar="B", help="runtime to confirm on")
+        parser.add_argument("--backend", metavar="B", help="backend to confirm on")
         parser.add_argument("--data", metavar="FILE", help="labelled data to confirm with")
         commandline.add_labels(parser, host)
         commandline.add_out(parser)
