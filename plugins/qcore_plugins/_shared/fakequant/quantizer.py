@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -186,7 +186,7 @@ class TorchQuantizer:
         everywhere = Placement({name: name for name in calibrators}, ())
         network.insert(everywhere, lambda name: self.kit.collecting(calibrators[name]), _no_weight)
         network.to(device)
-        with torch.inference_mode():
+        with torch.inference_mode(), full_precision():
             for batch in progress.track(calibration, "calibrating (PyTorch)", len(calibration)):
                 network.module(*(torch.from_numpy(batch[name]).to(device) for name in network.graph.inputs))
         return calibrators
@@ -292,6 +292,23 @@ _HINT = "calibrate with more pictures, and with pictures like those the model wi
 
 def _no_weight(node: Node) -> nn.Module:
     raise AssertionError(f"{node.name}: only activations are calibrated")
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Convolutions and products in float32 on GPUs, whose default is TF32: ranges are then those of a CPU.
+
+    YOLOv5n on 160 pictures, H100 against CPU: ends of ranges up to .23 % of their width apart with TF32, 2e-8 without.
+    """
+    switches: tuple[Any, ...] = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = [each.allow_tf32 for each in switches]
+    try:
+        for each in switches:
+            each.allow_tf32 = False
+        yield
+    finally:
+        for each, allowed in zip(switches, before, strict=True):
+            each.allow_tf32 = allowed
 
 
 def torch_device(wanted: str) -> torch.device:

@@ -134,3 +134,18 @@ def test_modelopt_finds_the_same_table_at_the_same_places(checkpoint, pictures, 
     for name, found in one.ranges.items():
         assert other.ranges[name].largest == pytest.approx(found.largest, rel=0.01)
         assert other.ranges[name].low == pytest.approx(found.low, rel=0.01, abs=1e-6)
+
+
+def test_calibration_never_computes_in_tf32(checkpoint, pictures, monkeypatch):
+    """Ranges found on a GPU are those of a CPU; afterwards the switches stand as before."""
+    switches = torch.backends.cudnn, torch.backends.cuda.matmul
+    seen = set()
+    collect = Calibrator.collect
+    monkeypatch.setattr(
+        Calibrator, "collect", lambda self, x: seen.add(any(each.allow_tf32 for each in switches)) or collect(self, x)
+    )
+    before = [each.allow_tf32 for each in switches]
+    recipe = qcore.recipe(checkpoint, imgsz=96)
+    recipe.with_quantizer("pytorch-quantization", calibration=pictures / "images", limit=2).start().model("quantizer")
+    assert seen == {False}
+    assert [each.allow_tf32 for each in switches] == before
