@@ -64,7 +64,7 @@ def test_a_failure_is_named_and_makes_the_exit_code_1(run, exported, suppressing
     arguments = ["compare", exported, suppressing, "--data", pictures / "images", "--limit", 4]
     code, out, _ = run(*arguments)
     assert code == 1
-    assert "the first step that fails is contract: NMS in one only" in out
+    assert 'step "contract" fails first: NMS in one only' in out
     assert "hint: export both with the same --head" in out
     code, out, _ = run(*arguments, "--json")
     assert code == 1

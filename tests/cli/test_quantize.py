@@ -54,7 +54,7 @@ def test_a_kept_table_makes_another_runtimes_file(run, exported, images, tmp_pat
     assert json.loads(out)["form"].startswith("table")
     code, _, err = run("export", table, "--to", "onnx", "-o", tmp_path / "again")
     assert code == 2
-    assert "--target" in err
+    assert "--profile" in err
     code, _, err = run("predict", table, images / "0000.png")
     assert code == 2
     assert "choose one with --backend: onnxruntime, openvino" in err

@@ -128,7 +128,7 @@ def test_what_a_list_does_not_find_is_told(put):
         f"{root / 'val.txt'}: 1 missing picture skipped, e.g. /old/images/c.jpg",
     ]
     (root / "val.txt").write_text("x/c.jpg\n")
-    with pytest.raises(FileError, match=r"val\.txt: none of its pictures is there, e\.g\. .*c\.jpg"):
+    with pytest.raises(FileError, match=r"val\.txt: none of its images were found, e\.g\. .*c\.jpg"):
         pictures.listed(root / "val.txt")
     (root / "val.txt").write_text("\n# nothing\n")
     with pytest.raises(FileError, match=r"val\.txt: lists no picture"):

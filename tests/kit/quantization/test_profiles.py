@@ -349,7 +349,7 @@ def test_the_explanation_names_the_rule_for_every_layer(small):
     assert rows["w2"]["rule"] == "kept in float on request"
     assert rows["add"]["rule"] == "sum: both inputs, one scale"
     assert rows["concat"]["rule"] == "branches share a scale"
-    assert rows["pool"]["rule"].startswith("moves values")
+    assert rows["pool"]["rule"].startswith("data movement")
     wide = replace(TENSORRT, last_layer=True)
     rows = {row["layer"]: row for row in explained(graph, wide, place(graph, wide), ())}
     assert "s1" in rows["silu2"]["shares"]

@@ -34,7 +34,7 @@ def test_the_fewest_layers_are_found_with_few_measurements(needed):
 
 
 def test_a_budget_that_cannot_be_met_says_what_was_reached():
-    with pytest.raises(CheckFailed, match=r"the best is 0\.3000 with 60 of 60, -0\.0050"):
+    with pytest.raises(CheckFailed, match=r"best: 0\.3000 with 60, -0\.0050"):
         run(60, drop=0.001)
 
 
@@ -57,7 +57,7 @@ def test_the_record_of_another_search_is_refused(tmp_path):
     with pytest.raises(FileError, match="belongs to a search with a different"):
         run(3, path=path, identity={"model": "b"})
     path.write_text("[]")
-    with pytest.raises(FileError, match="not the record"):
+    with pytest.raises(FileError, match="not a search record"):
         run(3, path=path)
 
 

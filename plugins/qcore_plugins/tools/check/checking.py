@@ -91,7 +91,7 @@ def check(
     formats = sorted({spec.format for spec in asking if spec.format})
     if opened.spec.name not in formats:
         raise UsageError(
-            f"{path}: cannot check a {opened.spec.name} file for {target}; "
+            f"{path}: cannot check {opened.spec.name} files for {target}; "
             f"supported formats: {', '.join(formats) or 'none'}",
             hint="export it first: qcore export MODEL --to onnx -o out/",
         )

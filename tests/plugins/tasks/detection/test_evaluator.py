@@ -167,7 +167,7 @@ def test_unreadable_and_missing_pictures_are_named_and_skipped(data):
         ("d.json", "[]", "not a COCO detection json"),
         ("d.json", "{", "not a COCO detection json"),
         ("d.yaml", "nothing: here", "not a YOLO data.yaml"),
-        ("d.json", '{"images": [], "annotations": [], "categories": []}', "names no picture"),
+        ("d.json", '{"images": [], "annotations": [], "categories": []}', "lists no images"),
     ],
 )
 def test_data_that_is_none(tmp_path, name, content, message):
@@ -178,7 +178,7 @@ def test_data_that_is_none(tmp_path, name, content, message):
 
 def test_pictures_elsewhere(data, tmp_path):
     (data / "images").rename(tmp_path / "moved")
-    with pytest.raises(FileError, match="none of its pictures is there") as caught:
+    with pytest.raises(FileError, match="none of its images were found") as caught:
         evaluate(Fixed(RIGHT), data / "instances.json")
     assert "--images" in caught.value.hint
     assert evaluate(Fixed(RIGHT), data / "instances.json", images=tmp_path / "moved")["AP"] == pytest.approx(1)

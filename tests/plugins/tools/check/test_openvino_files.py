@@ -81,6 +81,6 @@ def test_our_own_files_are_clean(exported, pictures, host, tmp_path, quantizer):
     report = checking.check(recipe.start().save(tmp_path), "openvino", plugins=host)
     assert report.format == "openvino"
     assert {"OV101", "CON002"} <= set(report.asked)
-    with pytest.raises(UsageError, match="a openvino file, what can be judged for tensorrt is onnx"):
+    with pytest.raises(UsageError, match="cannot check openvino files for tensorrt; supported formats: onnx"):
         checking.check(report.path, "tensorrt", plugins=host)
     assert [one for one in report.findings if one.severity != "info"] == []
