@@ -8,7 +8,7 @@ demo: $(STAMP)
 	$(BIN)/qcore demo
 
 test: $(STAMP)
-	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -26,6 +26,7 @@ class Model:
         self.onnx = self.run.model("onnx")
         self.file = self.run.save(folder / "float", to="onnx")
         self.contract = self.onnx.contract
+        self.reference = qcore.recipe(self.file).start()
 
     @property
     def graph(self):
@@ -44,8 +45,7 @@ class Model:
 
     def compared(self, candidate, **options):
         ready = candidate if isinstance(candidate, qcore.Run) else qcore.recipe(candidate).start()
-        reference = qcore.recipe(self.file).start()
-        return compare(("REF", reference), ("CANDIDATE", ready), self.pictures, limit=3, **options)
+        return compare(("REF", self.reference), ("CANDIDATE", ready), self.pictures, limit=3, **options)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import runpy
 import subprocess
 import sys
 
@@ -277,11 +278,12 @@ numpy.savez(f"{out}-{os.environ.get('RANK', '0')}.npz",
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_one_does(checkpoint, pictures, tmp_path):
+def test_two_processes_train_what_one_does(checkpoint, pictures, tmp_path, monkeypatch):
     (tmp_path / "script.py").write_text(SCRIPT)
     arguments = [str(tmp_path / "script.py"), str(checkpoint), str(pictures / "images")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([sys.executable, *arguments, str(tmp_path / "one")], check=True, env=environment)
+    monkeypatch.setattr(sys, "argv", [*arguments, str(tmp_path / "one")])
+    runpy.run_path(arguments[0])
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     subprocess.run([*launch, *arguments, str(tmp_path / "two")], check=True, env=environment)
     one, first, second = (np.load(tmp_path / f"{name}.npz") for name in ("one-0", "two-0", "two-1"))
