@@ -77,9 +77,9 @@ def main() -> None:
             lines += rows(weights, options.calib, options.compute_capability, Path(work))
     if options.out:
         said = (
-            f"Built for compute capability {options.compute_capability} by `python benchmarks/engines.py`; the engines have "
-            f"not been run here. The INT8 rows were calibrated with {PICTURES} images, and QAT trained {STEPS} steps: only "
-            "sizes and build times count."
+            f"Built for compute capability {options.compute_capability} by `python benchmarks/engines.py`; the engines "
+            f"have not been run. The INT8 rows were calibrated with {PICTURES} images, and QAT trained {STEPS} steps: "
+            "only sizes and build times count."
         )
         options.out.write_text("# Engines\n\n" + said + "\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
 

@@ -91,7 +91,7 @@ def evaluate(
         file: A checkpoint or an exported file.
         data: What the evaluator of the model's task reads.
         backend: Name or object; by default the one that runs the file as it is.
-        protocol: Of the contract, to follow instead of its own parameters.
+        protocol: Of the contract; its first, the family's own way to measure, by default. `deployed`: its parameters.
         **options: Of the evaluator, e.g. where the inputs lie.
 
     Raises:

@@ -15,6 +15,8 @@ from qcore.errors import FileError, UsageError
 
 KEY = "qcore.contract"
 MAJOR, MINOR = 1, 0
+DEPLOYED = "deployed"
+"""As a protocol: the contract's own parameters."""
 
 Dimension = int | str
 
@@ -160,10 +162,7 @@ class Contract:
                 f"{source}: unsupported contract version {version or 'missing'}; this release reads {MAJOR}.x",
                 hint="install the qcore release that wrote the file, or export the model again",
             )
-        known = {
-            "contract", "task", "inputs", "outputs", "preprocess", "postprocess",
-            "classes", "provenance", "protocols", "extensions",
-        }  # fmt: skip
+        known = "contract task inputs outputs preprocess postprocess classes provenance protocols extensions".split()
         try:
             return cls(
                 task=str(data["task"]),
@@ -187,15 +186,16 @@ class Contract:
         """The contract with the parameters of a named protocol, and after that with others.
 
         Args:
-            protocol: Name; None for the contract's own parameters.
+            protocol: Name; None or `deployed` for the contract's own parameters.
             overrides: {"preprocess": {}, "postprocess": {}}.
 
         Raises:
             UsageError: It has no protocol of that name.
         """
+        protocol = None if protocol == DEPLOYED else protocol
         if protocol is not None and protocol not in self.protocols:
             known = ", ".join(self.protocols) or "none"
-            raise UsageError(f"the contract has no protocol {protocol!r}", hint=f"it has: {known}")
+            raise UsageError(f"the contract has no protocol {protocol!r}", hint=f"it has: {known}, {DEPLOYED}")
         pre, post = self.preprocess, self.postprocess
         for change in (self.protocols[protocol] if protocol is not None else {}, overrides or {}):
             pre, post = pre.updated(change.get("preprocess", {})), post.updated(change.get("postprocess", {}))

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 # fmt: off
 # ruff: noqa: I001, PLC0414 - `A as A` says that a name is public
-from qcore.contract import KEY as KEY, Contract as Contract, Step as Step, Tensor as Tensor
+from qcore.contract import DEPLOYED as DEPLOYED, KEY as KEY, Contract as Contract, Step as Step, Tensor as Tensor
 from qcore.errors import (
     AssumptionWarning as AssumptionWarning, CheckFailed as CheckFailed, FileError as FileError,
     MissingDependency as MissingDependency, MissingDevice as MissingDevice, NoRoute as NoRoute,

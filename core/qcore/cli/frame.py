@@ -39,9 +39,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The whole parser; of the commands, only the one that is called is asked for its arguments.
 
-    A command's target has `arguments(parser, host)` and `run(options, output, host) -> int | None`. It may have
-    `example`, a line for its help, and `actions = True` where its arguments are commands of their own, each with
-    `add_common`.
+    One with `actions = True` has commands of its own for arguments, and gives each of those the common flags.
     """
     import qcore
 

@@ -70,9 +70,9 @@ class Judge:
     options: Mapping[str, Any] = field(default_factory=dict)
     progress: Progress = field(default_factory=Silent)
 
-    def protocol(self, contract: Contract) -> str | None:
-        """The contract's first protocol: its family's way to be measured. None where it has none."""
-        return next(iter(contract.protocols), None)
+    def protocol(self, contract: Contract, wanted: str | None = None) -> str | None:
+        """The wanted one, else the contract's first: its family's way to be measured. None where it has none."""
+        return wanted or next(iter(contract.protocols), None)
 
     def open(self, contract: Contract) -> Tally:
         """A tally for a model of that contract; errors as in `protocols.Evaluator.open`."""

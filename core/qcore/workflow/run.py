@@ -194,13 +194,14 @@ class Run:
 
         Args:
             data: What the evaluator of the model's task reads.
-            protocol: Of the contract, instead of the recipe's.
+            protocol: Of the contract; the recipe's by default, else the first. `deployed`: its own parameters.
             sections: Whether to collect what a report shows.
             **options: Of the evaluator.
         """
-        run = self if protocol is None else self.vary(self.recipe.with_protocol(protocol))
         judge = Judge(self.host, data, options, self.progress)
-        return judge.evaluation(run.predictor(), run.recipe.protocol, sections=sections)
+        named = judge.protocol(self.contract(), protocol or self.recipe.protocol)
+        predictor = self.vary(self.recipe.with_protocol(named)).predictor()
+        return judge.evaluation(predictor, named, sections=sections)
 
     @cached_property
     def judge(self) -> Judge | None:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from qcore.plugin import Contract, Evaluation, Host, Judge, Output, UsageError, counted, require
+from qcore.plugin import DEPLOYED, Contract, Evaluation, Host, Judge, Output, UsageError, counted, require
 from qcore_kit import commandline, parts
 from qcore_kit.describing import figures as rows
 from qcore_kit.kinds import ObserverSpec
@@ -26,8 +26,8 @@ def evaluate(options: argparse.Namespace, output: Output, run: Run) -> int:
     share = _share(options)
     require(options.data)
     observers = reporting.begun(options, run.host)
-    run = run.vary(run.recipe.with_protocol(options.protocol))
     judge = Judge(run.host, options.data, commandline.labels(options), output.progress)
+    run = run.vary(run.recipe.with_protocol(judge.protocol(run.contract(), options.protocol)))
     if share:
         place, count = share
         written = partial.evaluated(run, judge, place, count, options.out)
@@ -37,7 +37,7 @@ def evaluate(options: argparse.Namespace, output: Output, run: Run) -> int:
     evaluation = (
         partial.merged(run, judge, options.merge, bool(observers))
         if options.merge
-        else judge.evaluation(run.predictor(), options.protocol, sections=bool(observers))
+        else judge.evaluation(run.predictor(), run.recipe.protocol, sections=bool(observers))
     )
     contract = evaluation.contract
     document = {
@@ -45,7 +45,7 @@ def evaluate(options: argparse.Namespace, output: Output, run: Run) -> int:
         **_sizes(contract),
         "backend": evaluation.backend,
         "executed_precision": evaluation.executed_precision,
-        "protocol": options.protocol or "contract",
+        "protocol": evaluation.protocol or DEPLOYED,
         "preprocess": dict(contract.preprocess.params),
         "postprocess": dict(contract.postprocess.params),
         "file": options.model,
@@ -124,7 +124,8 @@ class Evaluate:
         parser.add_argument(
             "--protocol",
             metavar="NAME",
-            help="evaluation protocol of the contract, e.g. upstream (default: the contract's own parameters)",
+            help="evaluation protocol of the contract, or deployed for its own parameters (default: the first one, "
+            "the way the family is measured, e.g. upstream)",
         )
         shared = parser.add_mutually_exclusive_group()
         shared.add_argument(

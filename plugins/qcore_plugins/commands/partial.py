@@ -30,6 +30,7 @@ def evaluated(run: Run, judge: Judge, place: int, count: int, file: str | os.Pat
         UsageError: The evaluator cannot merge.
     """
     parts.require(place, count)
+    run = _measuring(run, judge)
     with replacing(Path(file)) as temporary:  # opened first: a folder that cannot be written to is told at once
         predictor = run.predictor()
         tally, state = _opened(judge, run)
@@ -48,6 +49,7 @@ def merged(run: Run, judge: Judge, files: Sequence[str], sections: bool) -> Eval
         FileError: A file is no part, or of another model, other data or another protocol; a part is missing, or twice.
         UsageError: The run names another backend than the parts ran on.
     """
+    run = _measuring(run, judge)
     tally, state = _opened(judge, run)
     read_parts = parts.read(files, "evaluation", _identity(run, judge, tally))
     one = next(iter(read_parts.values()))
@@ -63,6 +65,11 @@ def merged(run: Run, judge: Judge, files: Sequence[str], sections: bool) -> Eval
     contract = _contract(run)
     read = run.preprocessor(contract).read if sections else None
     return judge.conclusion(tally, contract, one.backend, one.executed_precision, run.recipe.protocol, read)
+
+
+def _measuring(run: Run, judge: Judge) -> Run:
+    """The run under the protocol that a whole evaluation has, too."""
+    return run.vary(run.recipe.with_protocol(judge.protocol(run.contract(), run.recipe.protocol)))
 
 
 def _opened(judge: Judge, run: Run) -> tuple[Tally, Merges]:
