@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from qcore.errors import FileError, UsageError
@@ -162,7 +162,7 @@ class Contract:
                 f"{source}: unsupported contract version {version or 'missing'}; this release reads {MAJOR}.x",
                 hint="install the qcore release that wrote the file, or export the model again",
             )
-        known = "contract task inputs outputs preprocess postprocess classes provenance protocols extensions".split()
+        known = {field.name for field in fields(cls)} - {"unknown", "version"} | {"contract"}
         try:
             return cls(
                 task=str(data["task"]),
