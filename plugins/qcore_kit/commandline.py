@@ -115,6 +115,10 @@ def conversion(options: argparse.Namespace) -> dict[str, Any]:
     return given(options, ConverterSpec)
 
 
+_WORDS = {"null": None, "true": True, "false": False}
+"""As in JSON, and so in the contract that `qcore contract show` prints."""
+
+
 def pairs(texts: Sequence[str], flag: str) -> dict[str, Any]:
     """NAME=VALUE texts as a dictionary; values are Python literals where they read as such."""
     values: dict[str, Any] = {}
@@ -122,6 +126,9 @@ def pairs(texts: Sequence[str], flag: str) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise UsageError(f"{flag} {text!r}: expected NAME=VALUE")
+        if value in _WORDS:
+            values[name] = _WORDS[value]
+            continue
         try:
             values[name] = ast.literal_eval(value)
         except (ValueError, SyntaxError):

@@ -87,6 +87,8 @@ def results_of(contract: Contract, host: Host) -> tuple[Results, str]:
 def json_array(path: Path, opening: str = "[", closing: str = "]") -> Iterator[Callable[[Any], None]]:
     """Write a JSON array element by element; the file is there if the block ends well.
 
+    Bytes of file names that are no UTF-8 are escaped: read back, they are the same name.
+
     Args:
         path: Of the file.
         opening: Everything up to the first element.
@@ -95,7 +97,7 @@ def json_array(path: Path, opening: str = "[", closing: str = "]") -> Iterator[C
     Yields:
         A function that writes the next element.
     """
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as stream:
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", errors="backslashreplace") as stream:
         between = ""
 
         def write(element: Any) -> None:

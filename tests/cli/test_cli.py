@@ -467,3 +467,31 @@ def test_parts_that_do_not_make_a_whole_are_refused(run, int8, pictures, parts, 
     code, _, err = run("eval", int8, "--data", pictures / "instances.json", "--protocol", "upstream", *words)
     assert code in (2, 6)
     assert said in err
+
+
+def test_errors_under_json_are_one_document(run):
+    code, out, err = run("predict", "nowhere.onnx", "a.png", "--json")
+    document = json.loads(out)
+    assert (code, document["code"], document["error"]) == (6, 6, "nowhere.onnx: no such file")
+    assert document["hint"]
+    assert "qcore: error: nowhere.onnx: no such file" in err
+
+
+def test_a_misspelt_flag_is_suggested(run):
+    assert (
+        "unrecognized arguments: --conf 0.3; did you mean --confidence?" in run("predict", "a", "b", "--conf", "0.3")[2]
+    )
+    assert "did you mean --calib?" in run("quantize", "a", "--calibration", "b", "--calib", "c", "-o", "d")[2]
+
+
+def test_eval_measures_as_the_family_publishes(run, exported, pictures):
+    data = ("--data", pictures / "instances.json", "--json")
+    default, upstream, deployed = (
+        json.loads(run("eval", exported, *data, *more)[1])
+        for more in ((), ("--protocol", "upstream"), ("--protocol", "deployed"))
+    )
+    assert default == upstream
+    assert (default["protocol"], deployed["protocol"]) == ("upstream", "deployed")
+    assert default["postprocess"]["confidence"] < deployed["postprocess"]["confidence"]
+    assert qcore.evaluate(exported, pictures / "instances.json").figures["AP"] == default["AP"]
+    assert qcore.evaluate(exported, pictures / "instances.json", protocol="deployed").figures["AP"] == deployed["AP"]

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -513,3 +514,16 @@ def test_a_device_is_not_replaced(run, exported, pictures):
 
     assert run("predict", exported, pictures / "images" / "0000.png", "-o", "/dev/null")[0] == 0
     assert Path("/dev/null").is_char_device()
+
+
+def test_names_that_are_no_utf8_are_kept_and_read_back(run, exported, pictures, tmp_path):
+    name = os.fsdecode(bytes(tmp_path) + b"/b\xff.png")
+    Path(name).write_bytes(next((pictures / "images").iterdir()).read_bytes())
+    code, out, _ = run("predict", exported, name)
+    assert (code, out.startswith(f"{tmp_path}/b\\udcff.png: ")) == (0, True)
+    _, out, _ = run("predict", exported, name, "--json")
+    assert [entry["input"] for entry in json.loads(out)] == [name]
+    assert run("predict", exported, name, "-o", tmp_path / "o.json")[0] == 0
+    assert [entry["input"] for entry in json.loads((tmp_path / "o.json").read_text())] == [name]
+    assert run("predict", exported, name, "-o", tmp_path / "c.json", "--format", "coco")[0] == 0
+    assert json.loads((tmp_path / "c.images.json").read_text())["images"][0]["file_name"] in (name, Path(name).name)

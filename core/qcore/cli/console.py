@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from qcore.errors import QcoreError
 
@@ -80,22 +80,22 @@ class Output:
 
     def _print(self, text: str) -> None:
         if not self.silent:
-            sys.stdout.write(text + "\n")
+            _write(sys.stdout, text)
 
     def note(self, message: str) -> None:
         """A remark on standard error; silent under `--quiet`."""
         if not self.quiet:
-            sys.stderr.write(message + "\n")
+            _write(sys.stderr, message)
 
     def warn(self, message: str) -> None:
         """What was asked for and is not in the result; on standard error, also under `--quiet`."""
-        sys.stderr.write(message + "\n")
+        _write(sys.stderr, message)
 
     def error(self, error: QcoreError) -> None:
-        """One line that says what is wrong, one that says what to do."""
-        sys.stderr.write(f"qcore: error: {error.message}\n")
-        if error.hint:
-            sys.stderr.write(f"  hint: {error.hint}\n")
+        """One line that says what is wrong, one that says what to do; with `--json` the document says it, too."""
+        if self.json:
+            self.result({"error": error.message, "hint": error.hint, "code": error.code})
+        _write(sys.stderr, f"qcore: error: {error.message}" + (f"\n  hint: {error.hint}" if error.hint else ""))
 
     @property
     def progress(self) -> Bars:
@@ -139,6 +139,11 @@ class Bars:
     def say(self, message: str) -> None:
         """A line on standard error."""
         self._output.note(message)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """A line; bytes of file names that are no UTF-8 are escaped, as JSON reads them back."""
+    stream.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
 
 
 def _rate() -> ProgressColumn:

@@ -19,12 +19,16 @@ from qcore.words import meant
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose errors are `UsageError`s and that takes flags in full only."""
 
+    flags: Sequence[str] = ()
+
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{**settings, "allow_abbrev": False})
 
     def error(self, message: str) -> NoReturn:
-        more = "; qcore list-plugins shows whose flags are disabled or missing" if "unrecognized" in message else ""
-        raise UsageError(message, hint=f"{self.prog} --help{more}")
+        if "unrecognized" in message:
+            message += meant(message.split()[2].partition("=")[0], self.flags)
+            raise UsageError(message, hint=f"{self.prog} --help; qcore list-plugins shows whose flags are missing")
+        raise UsageError(message, hint=f"{self.prog} --help")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -69,6 +73,7 @@ def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
         if name == called:
             command = spec.create()
             command.arguments(added, host)
+            parser.flags = [*added._option_string_actions]
             added.set_defaults(run=partial(_run, command.run, host))
             added.epilog = f"example: {getattr(command, 'example', f'qcore {name}')}"
             if not getattr(command, "actions", False):

@@ -102,8 +102,3 @@ class Guarded:
 def guarded(spec: Spec[Any], component: T) -> T:
     """The component behind the border; of something that it made, too, such as a session."""
     return component if isinstance(component, Guarded) else Guarded(spec, component)  # type: ignore[return-value]
-
-
-def bare(component: Any) -> Any:
-    """What stands behind the border."""
-    return component._component if isinstance(component, Guarded) else component

@@ -119,10 +119,6 @@ class Host:
         self._load()
         return list(self._components)
 
-    def rivals(self, spec: Spec[Any]) -> list[Spec[Any]]:
-        """Other components of the same kind and name."""
-        return [other for other in self._components if other is not spec and _same(other, spec)]
-
     def get(self, kind: type[SpecT], wanted: Any) -> SpecT:
         """The component of a kind by name, by `plugin:name`, or from an object.
 
@@ -137,7 +133,9 @@ class Host:
         rows = []
         for spec in self.components():
             status, hint = "ok", ""
-            if (rivals := self.rivals(spec)) and not (bundled(spec) and not any(map(bundled, rivals))):
+            alike = [each for each in self._components if (type(each), each.name) == (type(spec), spec.name)]
+            rivals = [other for other in alike if other is not spec]
+            if rivals and not (bundled(spec) and not any(map(bundled, rivals))):
                 owners = [f"{known[other.plugin]}" for other in rivals]
                 status, hint = "conflict", f"also in {', '.join(owners)}; say {spec.qualified}"
             if problems := spec.problems():
@@ -271,10 +269,6 @@ def imported(path: Path) -> ModuleType:
 def _first_line(error: BaseException) -> str:
     words = str(error).strip().splitlines()
     return f"{type(error).__name__}: {words[0]}" if words else type(error).__name__
-
-
-def _same(one: Spec[Any], other: Spec[Any]) -> bool:
-    return type(one) is type(other) and one.name == other.name
 
 
 def _with(plugin: Plugin, status: str, problem: str) -> Plugin:

@@ -8,7 +8,6 @@ from typing import ClassVar
 import pytest
 
 from qcore import Host
-from qcore.host.border import bare
 from qcore.plugin import (
     BackendSpec,
     ConverterSpec,
@@ -54,7 +53,7 @@ def test_an_object_is_as_good_as_a_name(plugins):
         spec = backend()
 
     thing = Mine()
-    assert bare(plugins.get(BackendSpec, thing).create()) is thing
+    assert plugins.get(BackendSpec, thing).factory is thing
     with pytest.raises(UsageError, match="expected a backend"):
         plugins.get(BackendSpec, object())
 
