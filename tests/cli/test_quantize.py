@@ -278,3 +278,46 @@ def test_a_quantizer_without_a_table_leaves_the_checked_file_alone(run, exported
     assert "table" not in document
     assert files(tmp_path / "out") == ["shapes.onnx"]
     assert "quantizer" in qcore.load(document["file"]).contract.provenance["quantization"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--calib", "{no}"), "--calib {no}: no such file or folder"),
+        (("--calib", "{text}"), "no readable calibration inputs"),
+        (("--calib", "{images}", "--quantizer", "onnxruntime", "--exclude", "none.*"), "matches no quantizable layer"),
+    ],
+)
+def test_a_run_that_fails_leaves_no_folder(run, exported, images, tmp_path, flags, said):
+    (tmp_path / "text.png").write_text("no picture")
+    places = {"no": tmp_path / "no", "text": tmp_path / "text.png", "images": images}
+    flags = [flag.format(**places) for flag in flags]
+    more = () if "--quantizer" in flags else ("--quantizer", "onnxruntime")
+    code, _, err = run("quantize", exported, *flags, *more, "--backend", "onnxruntime", "-o", tmp_path / "new" / "out")
+    assert code in (2, 6)
+    assert said.format(**places) in err
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_that_cannot_be_is_told_at_once(run, exported, images, tmp_path):
+    (tmp_path / "file").write_text("")
+    call = ("quantize", exported, "--calib", images, "--quantizer", "onnxruntime", "--backend", "onnxruntime")
+    code, _, err = run(*call, "-o", tmp_path / "file" / "out")
+    assert (code, f"{tmp_path}/file/out: cannot be written to (Not a directory)" in err) == (6, True)
+
+
+@pytest.mark.parametrize("text", ["0.5", "50pt", "0", "-1pt"])
+def test_a_budget_of_half_the_accuracy_is_refused(run, exported, pictures, tmp_path, text):
+    call = ("quantize", exported, "--calib", pictures / "images", "--quantizer", "onnxruntime", "-o", tmp_path)
+    code, _, err = run(*call, "--backend", "onnxruntime", "--data", pictures / "instances.json", f"--max-drop={text}")
+    assert code == 2
+    assert "is not above 0 and at most 0.1" in err
+    assert "0.5pt is half a point, 0.005" in err
+
+
+def test_points_are_hundredths():
+    from qcore_kit.tuning.drop import Drop
+
+    assert (Drop("0.5pt"), Drop("0.005"), Drop(0.005)) == (0.005, 0.005, 0.005)
+    with pytest.raises(ValueError, match="could not convert"):
+        Drop("half a point")

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from qcore.plugin import FileError, Host, UsageError, only, output_directory, plain, publish
+from qcore.plugin import FileError, Host, UsageError, only, plain, publish
+from qcore_kit.folders import writable
 from qcore_kit.kinds import ReporterSpec
 from qcore_kit.reports import Report
 
@@ -27,7 +28,7 @@ def ready(directory: str | os.PathLike[str], plugins: Host) -> None:
     """
     for spec in _reporters(plugins):
         spec.load()
-    folder = output_directory(directory)
+    folder = writable(directory)
     names = [DATA, *(f"{NAME}{spec.suffix}" for spec in _reporters(plugins))]
     there = [folder / name for name in names if (folder / name).exists()]
     if there and not _ours(folder / DATA):

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qcore.plugin import UsageError, batch_size, output_directory, replacing, sha256
+from qcore.plugin import UsageError, batch_size, replacing, sha256
 from qcore_kit import parts
 from qcore_kit.abilities import ObservesInputs
+from qcore_kit.folders import writable
 
 if TYPE_CHECKING:
     from qcore.plugin import Calibration, QuantizerSpec, Run
@@ -29,7 +30,7 @@ def observe(run: Run, place: int, count: int, folder: Path) -> Path:
     """
     parts.require(place, count)
     spec, observer = _observer(run)
-    output_directory(folder)
+    writable(folder)
     model = run.vary(run.recipe.float_model()).model(spec.accepts[0])
     if batch_size(model.contract.inputs) > 1:
         raise UsageError("a model that takes several inputs at a time is calibrated as a whole", hint="--batch 1")

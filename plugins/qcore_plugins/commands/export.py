@@ -8,11 +8,12 @@ from pathlib import Path
 
 from qcore.plugin import Host, Output, UsageError
 from qcore_kit import commandline, recipes
+from qcore_kit.folders import writable
 
 
 def export(options: argparse.Namespace, output: Output, host: Host) -> int:
     """Plan, then write."""
-    from qcore.plugin import ConverterSpec, Form, format_for, output_directory
+    from qcore.plugin import ConverterSpec, Form, format_for
 
     precision = commandline.PRECISIONS[options.precision] if options.precision else None
     recipe = commandline.begun(options, host).with_backend(None, profile=options.profile).with_precision(precision)
@@ -26,7 +27,7 @@ def export(options: argparse.Namespace, output: Output, host: Host) -> int:
             f"{options.model}: this scale table serves several runtimes",
             hint=f"choose one with --profile: {', '.join(sorted(filter(None, makers)))}",
         )
-    output_directory(options.out)
+    writable(options.out)
     return tell(recipes.save(run, options.out, to=options.to), output)
 
 

@@ -10,8 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qcore.plugin import FileError, Host, Output, UsageError, batch_size, output_directory
+from qcore.plugin import FileError, Host, Output, UsageError, batch_size
 from qcore_kit import commandline, recordings
+from qcore_kit.folders import writable
 from qcore_kit.recordings import Recording
 from qcore_kit.results import Results, Writers, json_array, results_of
 from qcore_plugins.commands.drawings import Drawings
@@ -28,7 +29,7 @@ def predict(options: argparse.Namespace, output: Output, run: Run) -> int:
     """Run every input; unreadable ones are named and skipped, and make the exit code 6 if nothing was readable."""
     _check(options)
     output = _alone(options, output)
-    folder = output_directory(options.save) if options.save else None
+    folder = writable(options.save) if options.save else None
     predictor = run.predictor()
     results, suffix = results_of(predictor.contract, run.host)
     _set_batch(predictor, options.batch_size)

@@ -16,11 +16,11 @@ from qcore.plugin import (
     Output,
     UsageError,
     only,
-    output_directory,
     require,
 )
 from qcore_kit import commandline, parts, recipes
 from qcore_kit.commandline import pairs, refuse_unused
+from qcore_kit.folders import require_source, writable
 from qcore_kit.kinds import TunerSpec
 from qcore_kit.machine import THIS
 from qcore_kit.reports import command as reporting
@@ -62,6 +62,7 @@ def quantize(options: argparse.Namespace, output: Output, host: Host) -> int:
     limit = options.calib_limit
     if limit is not None and limit < 1:
         raise UsageError(f"--calib-limit {limit} is not a positive number")
+    require_source(options.calib, "--calib")
     tuning = commandline.given(options, TunerSpec)
     if tuning and not options.data:
         flag = next(iter(tuning)).replace("_", "-")
@@ -107,7 +108,7 @@ def written(run: Run, job: Job, output: Output) -> dict[str, Any]:
     refuse_unused(run.recipe.conversion, plans)
     for plan in plans:
         plan.require()
-    output_directory(job.folder)
+    writable(job.folder)
     page = Page(run.recipe.file, job.observers.commands({}))
     proof = proving.Proof.begun(output, run, job.cpu)
     run.model("quantizer")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from qcore.plugin import Host, Output, output_directory
+from qcore.plugin import Host, Output
 from qcore_kit import commandline
+from qcore_kit.folders import writable
 from qcore_kit.reports import command as reporting
 
 
@@ -55,7 +56,7 @@ class RunRecipe:
             return 0
         run = recipe.start(progress=output.progress, host=host)
         run.plan().require()
-        output_directory(options.out)
+        writable(options.out)
         return tell(recipes.save(run, options.out), output)
 
 

@@ -129,3 +129,18 @@ def test_outputs_are_the_callers_own_and_their_memory_is_used_again(exported):
     for _ in range(4):
         places.add(next(iter(session.run({"images": inputs[0]}).values())).ctypes.data)
     assert len(places) == 1
+
+
+def test_the_weights_of_another_run_are_refused(checkpoint, exported, tmp_path):
+    """Another .bin of the same layout would give other numbers without a word."""
+    one, other = (
+        qcore.recipe(file).start().save(tmp_path / name, to="openvino")
+        for file, name in ((exported, "one"), (checkpoint, "other"))
+    )
+    assert qcore.load(one).contract.task == "detection"
+    weights = bytearray(other.with_suffix(".bin").read_bytes())
+    weights[len(weights) // 2] ^= 1
+    one.with_suffix(".bin").write_bytes(weights)
+    with pytest.raises(FileError, match=r"shapes\.xml: shapes\.bin holds the weights of another file") as caught:
+        qcore.load(one)
+    assert caught.value.hint == "copy both files again, from one run"

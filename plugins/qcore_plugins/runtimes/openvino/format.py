@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qcore.plugin import KEY, Contract, FileError, Form, Model, Tensor
+from qcore.plugin import KEY, Contract, FileError, Form, Model, Tensor, sha256
 from qcore_kit.uncontracted import unrecognised
 
 if TYPE_CHECKING:
     import openvino
 
     from qcore.plugin import LoaderSpec, Opened
+
+
+WEIGHTS = "qcore.weights_sha256"
+"""Key in `rt_info` of the hash of the .bin file: numbers of another model's would be used without a word."""
 
 
 class OpenVinoFormat:
@@ -32,7 +36,7 @@ class OpenVinoFormat:
         """The parsed model.
 
         Raises:
-            FileError: Damaged, or the .bin file is missing or short.
+            FileError: Damaged, or the .bin file is missing, short, or of another model.
         """
         import openvino
 
@@ -41,10 +45,17 @@ class OpenVinoFormat:
                 f"{path}: its weights {path.with_suffix('.bin').name} are missing", hint="copy the .bin file beside it"
             )
         try:
-            return openvino.Core().read_model(str(path))
+            model = openvino.Core().read_model(str(path))
         except RuntimeError as error:
             line = str(error).strip().splitlines()[-1]
             raise FileError(f"{path}: not a valid OpenVINO file ({line})", hint="copy or export it again") from error
+        beside = path.with_suffix(".bin")
+        if model.has_rt_info([WEIGHTS]) and model.get_rt_info([WEIGHTS]).value != sha256(beside):
+            raise FileError(
+                f"{path}: {beside.name} holds the weights of another file, or was changed",
+                hint="copy both files again, from one run",
+            )
+        return model
 
     def prepared(self, content: openvino.Model) -> openvino.Model:
         """A float model with what follows from constants folded, so that weights are where quantizers look for them."""
@@ -84,11 +95,13 @@ class OpenVinoFormat:
         return tuple(map(_tensor, content.inputs)), tuple(map(_tensor, content.outputs))
 
     def write(self, model: Model, path: Path) -> Sequence[Path]:
-        """The .bin file, then the .xml that refers to it."""
+        """The .bin file, then the .xml that refers to it, with a hash of it."""
         import openvino
 
         copy = model.module.clone()
         copy.set_rt_info(model.contract.to_json(), [KEY])
+        openvino.save_model(copy, str(path), compress_to_fp16=False)
+        copy.set_rt_info(sha256(path.with_suffix(".bin")), [WEIGHTS])
         openvino.save_model(copy, str(path), compress_to_fp16=False)
         return self.files(path)
 

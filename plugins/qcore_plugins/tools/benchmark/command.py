@@ -9,6 +9,7 @@ from typing import Any
 from qcore.plugin import Contract, Host, Output, UsageError
 from qcore_kit import machine
 from qcore_kit import reports as page
+from qcore_kit.folders import require_source
 from qcore_kit.reports import command as reporting
 from qcore_kit.reports.about import about, inside
 from qcore_plugins.tools.benchmark import measuring as benchmarking
@@ -27,6 +28,8 @@ def run(options: argparse.Namespace, output: Output, plugins: Host) -> int:
         if (given := getattr(options, name)) is not None and given < 1:
             raise UsageError(f"--{name} {given} is not a positive number")
     requests = (options.requests or machine.cores()) if options.mode == "throughput" else None
+    if options.data:
+        require_source(options.data, "--data")
     observers = reporting.begun(options, plugins)
     report = benchmarking.benchmark(
         options.files,

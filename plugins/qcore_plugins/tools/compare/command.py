@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from qcore.plugin import Host, Output, UsageError, counted
 from qcore_kit import commandline, parts
 from qcore_kit.commandline import add_cpu
+from qcore_kit.folders import require_source
 from qcore_kit.kinds import ObserverSpec
 from qcore_kit.reports import Report, Section, Table, Verdict
 from qcore_kit.reports import command as reporting
 from qcore_kit.reports.about import about
+from qcore_kit.tuning.drop import Drop
 
 if TYPE_CHECKING:
     from qcore.plugin import Contract, Run
@@ -50,10 +52,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--max-drop",
-        type=float,
+        type=Drop,
         default=0.01,
         metavar="X",
-        help="largest statistically significant loss that does not fail the accuracy step (default: 0.01)",
+        help="largest statistically significant loss that does not fail the accuracy step, e.g. 0.005 or 0.5pt "
+        "(default: 0.01)",
     )
     parser.add_argument(
         "--accept",
@@ -75,6 +78,7 @@ def run(options: argparse.Namespace, output: Output, host: Host) -> int:
         raise UsageError(f"--max-drop {options.max_drop:g} is not between 0 and 1")
     if len(options.backend) > 2:
         raise UsageError(f"{len(options.backend)} backends for two files", hint="give one for both, or one for each")
+    require_source(options.data, "--data")
     share = _share(options)
     observers = reporting.begun(options, host)
     own, most = foreign(options.preprocess_from) if options.preprocess_from else (None, None)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from qcore.plugin import CommandSpec, Form, Option, Requirement, hookimpl
 from qcore_kit.kinds import AnalyzerSpec, TunerSpec
+from qcore_kit.tuning.drop import Allowance
 
 qcore_api = "1"
 
@@ -27,12 +28,15 @@ def qcore_analyzers() -> Iterator[AnalyzerSpec]:
 @hookimpl
 def qcore_tuners() -> Iterator[TunerSpec]:
     """The tuner of `--max-drop`."""
-    told = "keep the most sensitive layers in float until the primary metric on --data drops by at most DROP"
+    told = (
+        "keep the most sensitive layers in float until the primary metric on --data drops by at most DROP, "
+        "e.g. 0.005 or 0.5pt"
+    )
     yield TunerSpec(
         name="budget",
         summary="Leaves the layers float that cost most, until a drop in accuracy is small enough",
         factory="qcore_plugins.tools.sensitivity.budget:Budget",
-        options=(Option("max_drop", told, None, float),),
+        options=(Option("max_drop", told, None, Allowance),),
     )
 
 

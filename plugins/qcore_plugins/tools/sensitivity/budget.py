@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qcore.plugin import UsageError, sha256
+from qcore.plugin import sha256
 from qcore_kit import timing
 from qcore_kit.tuning.ranking import leaving, ranking
 from qcore_kit.tuning.search import Fit, Trials, search
@@ -29,11 +29,8 @@ class Budget:
         Raises:
             CheckFailed: Not even all of them are enough.
             FileError: The record of another search lies there.
-            UsageError: The drop is not above 0.
         """
         max_drop = options["max_drop"]
-        if not max_drop > 0:
-            raise UsageError(f"--max-drop {max_drop:g} is not above 0")
         record = folder / f"{run.recipe.file.stem}.{target.name}.budget.json"
         trials = Trials.read(record, _identity(run, target, judge))
         rows = ranking(run, run.calibration(), output)

@@ -6,8 +6,9 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from qcore.plugin import Host, Output, UsageError, output_directory, replacing, require
+from qcore.plugin import Host, Output, UsageError, replacing, require
 from qcore_kit import commandline
+from qcore_kit.folders import require_source, writable
 from qcore_kit.tuning.ranking import leaving, ranking
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ def rank(options: argparse.Namespace, output: Output, run: Run) -> int:
     """Rank, confirm the worst where asked, write the file."""
     if options.confirm and not (options.data and options.quantizer and options.backend):
         raise UsageError("--confirm needs --data, --quantizer and --backend: what to measure, and how")
-    folder = output_directory(options.out)
+    require_source(options.calib, "--calib")
+    folder = writable(options.out)
     draw = {"seed": options.calib_seed, **({} if options.calib_limit is None else {"limit": options.calib_limit})}
     file = run.recipe.file
     rows = ranking(run, run.inputs(options.calib, **draw), output)

@@ -1,0 +1,42 @@
+"""Folders of results, asked for before the long work and made when there is something to put into them."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from qcore.plugin import FileError
+
+
+def writable(path: str | os.PathLike[str]) -> Path:
+    """The folder, which can be made and written to; nothing is made yet, so that a failure leaves nothing behind.
+
+    Raises:
+        FileError: It cannot be.
+    """
+    folder = Path(path)
+    there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+    try:
+        if not there.is_dir():
+            raise NotADirectoryError(20, "Not a directory")
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise FileError(f"{folder}: cannot be written to ({error.strerror})", hint="choose another folder") from error
+    return folder
+
+
+def require_source(text: str, flag: str) -> None:
+    """Refuse inputs that are not there, before anything is loaded: a path without wildcards that leads nowhere.
+
+    Args:
+        text: As it was typed: a folder, a file, a pattern, the number of a camera, an address.
+        flag: That it was given as, for the error.
+
+    Raises:
+        FileError: Nothing is there.
+    """
+    special = any(mark in text for mark in "*?[") or "://" in text or text.isdecimal()
+    if not special and not Path(text).exists():
+        raise FileError(f"{flag} {text}: no such file or folder", hint="check the path")
