@@ -220,7 +220,7 @@ def compare_part(
     return dividing.write(ladder.begin(*_both(reference, candidate, host), data, **options), data, place, count, file)
 
 
-def check(file: File, target: str, *, host: Host | None = None, **options: Any) -> Checked:
+def check(file: File, target: str | None = None, *, host: Host | None = None, **options: Any) -> Checked:
     """Ask every rule about a file; the options are those of `qcore_plugins.tools.check.checking.check`."""
     from qcore_plugins.tools.check import checking
 

@@ -83,22 +83,27 @@ def test_explain_prints_the_page_of_the_documentation(run):
 @pytest.mark.parametrize(
     ("arguments", "code", "message", "hint"),
     [
-        (["{int8}"], 2, "give a file and --target", "qcore check --help"),
+        ([], 2, "give a file", "qcore check --help"),
+        (["{exported}"], 2, "does not say which runtime it is for", "--target: onnxruntime, openvino, tensorrt"),
         (["{int8}", "--target", "openvivo"], 2, "did you mean openvino?", "onnxruntime, openvino, tensorrt"),
         (["{int8}", "--target", "openvino", "--select", "QDQ102"], 2, "did you mean QDQ", "QDQ001"),
         (["{int8}", "--target", "openvino", "--ignore", "qdq"], 2, "unknown rule 'qdq'", "QDQ001"),
         (["--explain", "TRT0"], 2, "unknown rule 'TRT0'", "TRT001"),
         (["absent.onnx", "--target", "openvino"], 6, "absent.onnx: no such file", ""),
-        (["{checkpoint}", "--target", "openvino"], 2, "a checkpoint file", "qcore export"),
+        (["{checkpoint}", "--target", "openvino"], 2, "cannot check checkpoint files for openvino", "qcore export"),
     ],
 )
-def test_mistakes_are_told(run, int8, checkpoint, arguments, code, message, hint):
-    given = [word.format(int8=int8, checkpoint=checkpoint) for word in arguments]
+def test_mistakes_are_told(run, exported, int8, checkpoint, arguments, code, message, hint):
+    given = [word.format(exported=exported, int8=int8, checkpoint=checkpoint) for word in arguments]
     got, out, err = run("check", *given)
     assert (got, out) == (code, "")
     assert message in err
     assert hint in err
     assert "Traceback" not in err
+
+
+def test_a_file_is_checked_for_the_runtime_that_it_was_written_for(run, int8):
+    assert json.loads(run("check", int8, "--json")[1])["target"] == "onnxruntime"
 
 
 def test_inputs_tell_what_saturation_costs_on_a_cpu_without_vnni(run, int8, pictures):

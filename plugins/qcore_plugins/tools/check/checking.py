@@ -56,7 +56,7 @@ class Report:
 
 def check(
     path: str | os.PathLike[str],
-    target: str,
+    target: str | None = None,
     *,
     plugins: Host,
     select: Sequence[str] = (),
@@ -69,7 +69,7 @@ def check(
 
     Args:
         path: An exported file.
-        target: The runtime.
+        target: The runtime; None for the one that the file was written for.
         plugins: Where formats and linters come from.
         select: Identifiers of rules, or beginnings of some; empty for all.
         ignore: The same, of rules not to ask.
@@ -84,9 +84,11 @@ def check(
         PluginError: A rule failed.
     """
     specs = plugins.specs(LinterSpec)
-    _require_target(target, targets(plugins))
+    if target is not None:
+        _require_target(target, targets(plugins))
     wanted = _selection(plugins, select, ignore)
     opened = open_file(path, plugins)
+    target = target or _own_target(opened, targets(plugins))
     asking = [spec for spec in specs if not spec.targets or target in spec.targets]
     formats = sorted({spec.format for spec in asking if spec.format})
     if opened.spec.name not in formats:
@@ -113,6 +115,21 @@ def check(
         raise UsageError(f"--select and --ignore leave no rule for {target}", hint="omit both to run all rules")
     ordered = sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
     return Report(subject.path, subject.format, target, tuple(ordered), tuple(asked))
+
+
+def _own_target(opened: Opened, known: Sequence[str]) -> str:
+    """The runtime that a file was written for: by its profile, or as the only one that reads its format.
+
+    Raises:
+        UsageError: It says nothing of that.
+    """
+    profile = opened.format.form(opened.content).profile
+    for name in (profile, opened.spec.name):
+        if name in known:
+            return str(name)
+    raise UsageError(
+        f"{opened.path}: does not say which runtime it is for", hint=f"choose one with --target: {', '.join(known)}"
+    )
 
 
 def _require_target(target: str, known: Sequence[str]) -> None:

@@ -32,8 +32,8 @@ def run(options: argparse.Namespace, output: Output, plugins: Host) -> int:
             output.result({"rule": options.explain, "page": text})
         output.say(text.rstrip())
         return 0
-    if not options.model or not options.target:
-        raise UsageError("give a file and --target", hint="qcore check --help")
+    if not options.model:
+        raise UsageError("give a file", hint="qcore check --help")
     report = checked(
         options.model,
         options.target,
@@ -100,7 +100,11 @@ class Check:
     def arguments(self, parser: argparse.ArgumentParser, host: Host) -> None:  # noqa: ARG002
         """What it takes."""
         parser.add_argument("model", nargs="?", help="an exported file")
-        parser.add_argument("--target", metavar="RUNTIME", help="runtime to check against, e.g. tensorrt")
+        parser.add_argument(
+            "--target",
+            metavar="RUNTIME",
+            help="runtime to check against, e.g. tensorrt (default: the one that the file was written for)",
+        )
         parser.add_argument(
             "--select",
             action="append",
