@@ -166,7 +166,8 @@ def told(parities: Sequence[Parity], model: Model) -> list[str]:
     lines = []
     for parity in parities:
         where = f"{counted(parity.inputs, 'input')} on {parity.backend}{_as_cpu(parity)}"
-        lines.append(f"parity check on {where}: {parity.summary}")
+        verdict = "parity check" if parity.unproved else "parity check passed"
+        lines.append(f"{verdict} on {where}: {parity.summary}")
         if parity.against_float:
             lines.append(f"against the float model: {parity.against_float['summary']}")
         if parity.unproved:
