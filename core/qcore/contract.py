@@ -7,6 +7,7 @@ only place that reads and writes it. Fields that this version does not know are 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -18,6 +19,8 @@ MAJOR, MINOR = 1, 0
 DEPLOYED = "deployed"
 """As a protocol: the contract's own parameters."""
 
+VALUES = 2**33
+"""Most values of one tensor: a contract that asks for more is damaged or hostile."""
 Dimension = int | str
 
 
@@ -45,25 +48,20 @@ class Tensor:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     batch: int | None = 0
 
+    def __post_init__(self) -> None:
+        """Refuse a batch that is no axis, and sizes that no memory holds; ValueError."""
+        if self.batch is not None and not 0 <= self.batch < max(len(self.shape), 1):
+            raise ValueError(f"batch is {self.batch}, not an axis of {list(self.shape)}")
+        sizes = [size for size in self.shape if isinstance(size, int)]
+        if any(size < 0 for size in sizes) or math.prod(sizes) > VALUES:
+            raise ValueError(f"shape is {list(self.shape)}: a tensor has up to {VALUES} values")
+
     def sizes(self, axes: str) -> tuple[Dimension, ...]:
         """Sizes of the axes with these letters in the layout, e.g. `HW`; of the last axes where there is no layout."""
         layout = self.layout or ""
         if len(layout) != len(self.shape) or not set(axes) <= set(layout):
             return self.shape[-len(axes) :]
         return tuple(self.shape[layout.index(axis)] for axis in axes)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Tensor:
-        """Read one tensor; unknown fields become attributes."""
-        known = {"name", "dtype", "shape", "layout", "meaning", "stage", "batch"}
-        shape, batch = tuple(data["shape"]), data.get("batch", 0)
-        if batch is not None and (
-            not isinstance(batch, int) or isinstance(batch, bool) or not 0 <= batch < max(len(shape), 1)
-        ):
-            raise ValueError(f"batch of {data['name']} is {batch!r}, not an axis of {list(shape)}")
-        named = {key: data.get(key) for key in ("layout", "meaning", "stage")}
-        attributes = {key: value for key, value in data.items() if key not in known}
-        return cls(str(data["name"]), str(data["dtype"]), shape, **named, attributes=attributes, batch=batch)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -85,12 +83,6 @@ class Step:
     component: str
     params: Mapping[str, Any] = field(default_factory=dict)
     unknown: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Step:
-        """Read a step from its JSON form."""
-        unknown = {key: value for key, value in data.items() if key not in ("component", "params")}
-        return cls(str(data["component"]), dict(data.get("params", {})), unknown)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -125,7 +117,7 @@ class Contract:
     postprocess: Step
     classes: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    protocols: Mapping[str, Any] = field(default_factory=dict)
+    protocols: Mapping[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     extensions: Mapping[str, Any] = field(default_factory=dict)
     unknown: Mapping[str, Any] = field(default_factory=dict)
     version: str = f"{MAJOR}.{MINOR}"
@@ -143,7 +135,7 @@ class Contract:
         """
         try:
             data = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise FileError(f"{source}: the contract is not valid JSON ({error})") from error
         return cls.from_dict(data, source=source)
 
@@ -154,6 +146,8 @@ class Contract:
         Raises:
             FileError: A field is missing or of the wrong kind, or the major version is another.
         """
+        import msgspec
+
         if not isinstance(data, Mapping):
             raise FileError(f"{source}: the contract is a JSON {type(data).__name__}, not an object")
         version = str(data.get("contract", ""))
@@ -162,25 +156,24 @@ class Contract:
                 f"{source}: unsupported contract version {version or 'missing'}; this release reads {MAJOR}.x",
                 hint="install the qcore release that wrote the file, or export the model again",
             )
-        known = {field.name for field in fields(cls)} - {"unknown", "version"} | {"contract"}
+        document = {key: value for key, value in data.items() if key != "contract"}
+        known = {**_sorted(document, cls, "unknown"), "version": version}
+        for part in ("inputs", "outputs"):
+            if isinstance(known.get(part), list):
+                known[part] = [_sorted(tensor, Tensor, "attributes") for tensor in known[part]]
+        for part in ("preprocess", "postprocess"):
+            known[part] = _sorted(known.get(part), Step, "unknown")
+        if isinstance(known.get("classes"), list):
+            known["classes"] = [str(name) if isinstance(name, int | float) else name for name in known["classes"]]
         try:
-            return cls(
-                task=str(data["task"]),
-                inputs=tuple(Tensor.from_dict(tensor) for tensor in data["inputs"]),
-                outputs=tuple(Tensor.from_dict(tensor) for tensor in data["outputs"]),
-                preprocess=Step.from_dict(data["preprocess"]),
-                postprocess=Step.from_dict(data["postprocess"]),
-                classes=tuple(str(name) for name in data.get("classes", ())),
-                provenance=dict(data.get("provenance", {})),
-                protocols=dict(data.get("protocols", {})),
-                extensions=dict(data.get("extensions", {})),
-                unknown={key: value for key, value in data.items() if key not in known},
-                version=version,
-            )
-        except KeyError as error:
-            raise FileError(f"{source}: the contract lacks the required field {error}") from error
-        except (TypeError, ValueError) as error:
-            raise FileError(f"{source}: the contract has a field of the wrong kind ({error})") from error
+            contract: Contract = msgspec.convert(known, cls)
+        except msgspec.ValidationError as error:
+            said, _, place = str(error).replace("`", "").partition(" - at $.")
+            where = f"{source}: contract field {place}" if place else f"{source}: contract"
+            raise FileError(
+                f"{where}: {said[:1].lower()}{said[1:]}", hint="docs/contract.md tells of the fields"
+            ) from error
+        return contract
 
     def under(self, protocol: str | None, overrides: Mapping[str, Mapping[str, Any]] | None = None) -> Contract:
         """The contract with the parameters of a named protocol, and after that with others.
@@ -220,3 +213,12 @@ class Contract:
     def to_json(self, *, indent: int | None = None) -> str:
         """The JSON text."""
         return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)
+
+
+def _sorted(data: Any, kind: Any, rest: str) -> Any:
+    """The fields of a kind as they are, and the others in a field of their own."""
+    if not isinstance(data, Mapping):
+        return data
+    names = {each.name for each in fields(kind)} - {rest, "version"}
+    other = {key: value for key, value in data.items() if key not in names}
+    return {**{key: value for key, value in data.items() if key in names}, rest: other}

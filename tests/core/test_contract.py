@@ -36,7 +36,19 @@ def test_fields_of_a_later_minor_version_are_kept() -> None:
         ("[]", "not an object"),
         (json.dumps({**EXAMPLE, "contract": "2.0"}), "reads 1.x"),
         (json.dumps({key: value for key, value in EXAMPLE.items() if key != "outputs"}), "outputs"),
-        (json.dumps({**EXAMPLE, "inputs": 3}), "wrong kind"),
+        (json.dumps({**EXAMPLE, "inputs": 3}), "contract field inputs: expected array, got int"),
+        (json.dumps({**EXAMPLE, "task": None}), "contract field task: expected str, got null"),
+        (json.dumps({**EXAMPLE, "preprocess": {"params": {}}}), "field preprocess: object missing required field comp"),
+        (json.dumps({**EXAMPLE, "protocols": {"a": 1}}), r"contract field protocols\[...\]: expected object, got int"),
+        (
+            json.dumps({**EXAMPLE, "outputs": [{"name": "o", "dtype": "f", "shape": [1 << 40]}]}),
+            r"outputs\[0\]: shape is",
+        ),
+        (
+            json.dumps({**EXAMPLE, "outputs": [{"name": "o", "dtype": "f", "shape": [1], "batch": 4}]}),
+            "batch is 4, not",
+        ),
+        ("[" * 100_000, "not valid JSON"),
     ],
 )
 def test_a_contract_that_cannot_be_read_says_why(text: str, words: str) -> None:
