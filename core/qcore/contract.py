@@ -124,11 +124,7 @@ class Contract:
 
     @classmethod
     def from_json(cls, text: str, *, source: str = "contract") -> Contract:
-        """Parse the JSON text.
-
-        Args:
-            text: The document.
-            source: What to call it in errors, usually the file it came from.
+        """Parse the JSON text; `source` is what to call it in errors, usually the file that it came from.
 
         Raises:
             FileError: Not JSON, a field missing or of the wrong kind, or another major version.
@@ -167,12 +163,15 @@ class Contract:
             known["classes"] = [str(name) if isinstance(name, int | float) else name for name in known["classes"]]
         try:
             contract: Contract = msgspec.convert(known, cls)
-        except msgspec.ValidationError as error:
+        except (msgspec.ValidationError, UnicodeError) as error:
             said, _, place = str(error).replace("`", "").partition(" - at $.")
             where = f"{source}: contract field {place}" if place else f"{source}: contract"
             raise FileError(
                 f"{where}: {said[:1].lower()}{said[1:]}", hint="docs/contract.md tells of the fields"
             ) from error
+        for part in ("quantization", "calibration", "source", "tools"):
+            if not isinstance(contract.provenance.get(part, {}), Mapping):
+                raise FileError(f"{source}: contract field provenance.{part}: expected object")
         return contract
 
     def under(self, protocol: str | None, overrides: Mapping[str, Mapping[str, Any]] | None = None) -> Contract:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
@@ -24,12 +25,12 @@ def parse(cls: type[T], component: str, given: Mapping[str, Any]) -> T:
     """
     known = {field.name: str(field.type) for field in fields(cls)}  # type: ignore[arg-type]
     if unknown := sorted(set(given) - set(known)):
-        raise UsageError(
-            f"{component} has no parameter {', '.join(unknown)}", hint=f"it has: {', '.join(sorted(known))}"
-        )
+        said = reprlib.repr(", ".join(unknown))[1:-1]
+        raise UsageError(f"{component} has no parameter {said}", hint=f"it has: {', '.join(sorted(known))}")
     for name, value in given.items():
         if not _fits(value, known[name]):
-            raise UsageError(f"{component}: {name} {value!r} is not a {known[name].replace(' | None', ' or None')}")
+            said = reprlib.repr(value)
+            raise UsageError(f"{component}: {name} {said} is not a {known[name].replace(' | None', ' or None')}")
     return cls(**given)
 
 

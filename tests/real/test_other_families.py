@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.assets, pytest.mark.slow]
 
 def measure(run, data, **options):
     detector = run.vary(run.recipe.with_protocol("upstream")).predictor()
-    return Judge(qcore.plugins, data, options).figures(detector)
+    return Judge(qcore.plugins, data, options).evaluation(detector).figures
 
 
 def test_volleyball(shared, tmp_path):

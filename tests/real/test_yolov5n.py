@@ -31,7 +31,7 @@ def evaluate(shared):
         if (file, backend) not in done:
             detector = qcore.recipe(file).with_backend(backend).with_protocol("upstream").start().predictor()
             data = shared / "assets" / "coco-val" / "instances.json"
-            done[file, backend] = Judge(qcore.plugins, data).figures(detector)
+            done[file, backend] = Judge(qcore.plugins, data).evaluation(detector).figures
         return done[file, backend]["AP"]
 
     return measure

@@ -91,10 +91,6 @@ class Judge:
             tally.add(place, raw, result)
         skipping.end()
 
-    def figures(self, predictor: Predictor) -> Mapping[str, Any]:
-        """All figures of a predictor."""
-        return self.evaluation(predictor).figures
-
     def evaluation(self, predictor: Predictor, protocol: str | None = None, *, sections: bool = False) -> Evaluation:
         """All figures, with how they came about.
 
@@ -138,7 +134,7 @@ class Judge:
 
     def __call__(self, predictor: Predictor) -> float:
         """The main figure of a predictor."""
-        return float(self.figures(predictor)[self.name(predictor.contract)])
+        return float(self.evaluation(predictor).figures[self.name(predictor.contract)])
 
     def session(self, model: Model, session: Session) -> float:
         """The main figure of a session that runs a model, under the contract's first protocol."""

@@ -6,6 +6,7 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ class Opened:
     @property
     def contract(self) -> Contract | None:
         """The contract inside, if any."""
-        return self.format.contract(self.content)
+        with _naming(self.path):
+            return self.format.contract(self.content)
 
 
 def recognise(path: str | os.PathLike[str], plugins: Host) -> tuple[FormatSpec, Format]:
@@ -106,27 +108,29 @@ def load(
         return Model(opened.format.form(opened.content), prepared(opened), contract, {"file": str(path)})
     spec = choose_loader(opened, plugins, loader)
     known = {option.name for option in spec.options}
-    return_options = {name: value for name, value in options.items() if value is not None or name in known}
-    model = loaded(opened, spec, spec.settings(return_options))
+    given = {name: value for name, value in options.items() if value is not None or name in known}
+    model = loaded(opened, spec, spec.settings(given))
     if "assumed" in model.notes:
         warnings.warn(f"{path}: assumed: {model.notes['assumed']}", AssumptionWarning, stacklevel=2)
     return model.evolve(notes={"file": str(path), "loader": spec.name, **model.notes})
 
 
 def loaded(opened: Opened, spec: LoaderSpec, settings: Mapping[str, Any]) -> Model:
-    """What a loader makes of a file.
-
-    Raises:
-        FileError: It is not what the loader reads; the message names the file.
-    """
-    try:
+    """What a loader makes of a file; FileError, which names it, where it is not what the loader reads."""
+    with _naming(opened.path):
         model = spec.create().load(opened.content, options=spec.typed(settings))
-        model = declared(spec, model, Form(spec.produces.format))  # the rest is the file's to say
+        return declared(spec, model, Form(spec.produces.format))  # the rest is the file's to say
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Errors about a file that name it."""
+    try:
+        yield
     except FileError as error:
-        if str(opened.path) in error.message:
+        if str(path) in error.message:
             raise
-        raise FileError(f"{opened.path}: {error.message}", hint=error.hint) from error
-    return model
+        raise FileError(f"{path}: {error.message}", hint=error.hint) from error
 
 
 def prepared(opened: Opened) -> Any:

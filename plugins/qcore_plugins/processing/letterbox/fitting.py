@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
@@ -73,10 +74,17 @@ class Parameters:
         parameters = parse(cls, "letterbox", given)
         for name, choices in cls.CHOICES.items():
             if name in given and given[name] not in choices:
-                raise UsageError(f"letterbox: {name} {given[name]!r} is not one of {', '.join(choices)}")
+                said = reprlib.repr(given[name])
+                raise UsageError(f"letterbox: {name} {said} is not one of {', '.join(choices)}")
         within = parameters.fit_within if isinstance(parameters.fit_within, (list, tuple)) else [parameters.fit_within]
         if parameters.fit_within is not None and not all(isinstance(side, int) and side > 0 for side in within):
             raise UsageError(f"letterbox: fit_within {parameters.fit_within!r} is neither pixels nor [height, width]")
+        if not 0 <= parameters.pad_value <= 255:
+            raise UsageError(f"letterbox: pad_value {parameters.pad_value} is no grey level, 0 to 255")
+        if parameters.scale is not None and not 0 < parameters.scale < math.inf:
+            raise UsageError(
+                f"letterbox: scale {parameters.scale} is not above 0", hint="null leaves pixels as they are, 0 to 255"
+            )
         if parameters.stride < 1:
             raise UsageError(f"letterbox: stride {parameters.stride} is not a positive number")
         if parameters.picture_aspect is not None and not parameters.picture_aspect > 0:
@@ -139,15 +147,19 @@ class Fitting:
             UsageError: Unknown parameters, or an input of another kind.
         """
         self.params = Parameters.parse(params)
-        shape, self.name = inputs[0].shape, inputs[0].name
-        self.channels_last = inputs[0].layout == "NHWC"
+        shape = inputs[0].shape if len(inputs) == 1 else ()
         height, width = inputs[0].sizes("HW") if len(shape) == 4 else ("", "")
-        if len(inputs) != 1 or not (isinstance(height, int) and isinstance(width, int)):
-            raise UsageError(f"letterbox wants one input [B, 3, H, W] with a fixed size, not {list(shape)}")
+        if not (isinstance(height, int) and isinstance(width, int) and min(height, width) > 0):
+            said = " and ".join(str(list(tensor.shape)) for tensor in inputs) or "none"
+            raise UsageError(f"letterbox wants one input [B, 3, H, W] with a fixed size, not {said}")
+        self.name, self.channels_last = inputs[0].name, inputs[0].layout == "NHWC"
         self.size = height, width
         self.count = channels.count(inputs[0], self.params.channels)
         self._batch = shape[0] if isinstance(shape[0], int) else 1
-        self.dtype = np.dtype(inputs[0].dtype)
+        try:
+            self.dtype = np.dtype(inputs[0].dtype)
+        except TypeError as error:
+            raise UsageError(f"letterbox: input {self.name} is of no type that NumPy has") from error
         if self.dtype.kind != "f" and self.params.scale is not None:
             raise UsageError(
                 f"letterbox: input {inputs[0].name} is {self.dtype}, which scale {self.params.scale:.4g} would make 0",

@@ -86,7 +86,7 @@ class Demo:
         varied = run.vary(self._continued(run.recipe, quantizer, backend, out))
         files = recipes.save(varied, out / f"{quantizer or 'float'}-{backend}")
         predictor = qcore.predictor(files[-1], backend, protocol="upstream")
-        figures = Judge(run.host, labels, progress=output.progress).figures(predictor)
+        figures = Judge(run.host, labels, progress=output.progress).evaluation(predictor).figures
         return _Result(quantizer, backend, predictor, files, figures)
 
     def _time(self, results: list[_Result]) -> None:
