@@ -89,14 +89,14 @@ class OnnxFormat:
         middle = 128 if unsigned else 0
         symmetric = all((onnx.numpy_helper.to_array(point) == middle).all() for point in points)
         contract = self.contract(content)
-        said = (contract.provenance.get("quantization") or {}) if contract else {}
+        profile = (contract.provenance.get("quantization") or {}).get("profile") if contract else None
         return Form(
             "onnx",
             encoding="qdq",
             activation="u8" if unsigned else "s8",
             symmetric=symmetric,
             precision=precision,
-            profile=said.get("profile"),
+            profile=profile if isinstance(profile, str) else None,
             head=head,
         )
 
