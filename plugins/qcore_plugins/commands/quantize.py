@@ -126,7 +126,8 @@ def written(run: Run, job: Job, output: Output) -> dict[str, Any]:
         output.say(f"{kept['recipe']}: the recipe; qcore run does it again")
     reports = [each.report for each in done]
     both = shlex.join([str(run.recipe.file), reports[0]["file"]])
-    output.note(f"next: qcore compare {both} --data LABELLED measures what INT8 costs in accuracy")
+    if not output.json:
+        output.note(f"next: qcore compare {both} --data LABELLED measures what INT8 costs in accuracy")
     document = {**(reports[0] if len(reports) == 1 else {"files": reports}), **kept}
     if job.observers:
         job.observers.tell(page.made(done, document), output)

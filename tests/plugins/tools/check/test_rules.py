@@ -10,7 +10,7 @@ import pytest
 from onnx import helper
 from tests.plugins.tools.check.test_runtimes import JUDGED as RUN
 
-from qcore.plugin import KEY, UsageError
+from qcore.plugin import KEY, FileError, UsageError
 from qcore_plugins.tools.check import checking
 from qcore_plugins.tools.check.rules.contract import RULES as CONTRACT_RULES
 
@@ -762,6 +762,11 @@ def test_a_selection_that_asks_nothing_is_refused(graph, host, tmp_path):
         checking.check(path, TENSORRT, plugins=host, select=["OV001"])
 
 
-@pytest.mark.parametrize("calibration", ["x", {"shape": 640}, ["a"]])
-def test_a_contract_of_odd_parts_is_judged_as_far_as_it_goes(graph, found, calibration):
-    assert found(with_contract(graph, provenance(calibration=calibration)), OPENVINO)
+@pytest.mark.parametrize("calibration", ["x", ["a"]])
+def test_a_contract_of_odd_parts_is_refused_by_the_name_of_the_field(graph, found, calibration):
+    with pytest.raises(FileError, match=r"contract field provenance\.calibration: expected object"):
+        found(with_contract(graph, provenance(calibration=calibration)), OPENVINO)
+
+
+def test_a_contract_of_odd_figures_is_checked_as_far_as_it_goes(graph, found):
+    assert found(with_contract(graph, provenance(calibration={"shape": 640})), OPENVINO)
