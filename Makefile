@@ -2,13 +2,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test lint docs fuzz clean
 
 demo: $(STAMP)
 	$(BIN)/qcore demo
 
 test: $(STAMP)
 	$(BIN)/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+fuzz: $(STAMP)
+	$(BIN)/python tests/fuzz/run.py 20000
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -495,3 +495,17 @@ def test_eval_measures_as_the_family_publishes(run, exported, pictures):
     assert default["postprocess"]["confidence"] < deployed["postprocess"]["confidence"]
     assert qcore.evaluate(exported, pictures / "instances.json").figures["AP"] == default["AP"]
     assert qcore.evaluate(exported, pictures / "instances.json", protocol="deployed").figures["AP"] == deployed["AP"]
+
+
+def test_a_table_of_many_columns_is_a_list_in_a_narrow_terminal(monkeypatch, capsys):
+    from rich.console import Console
+
+    from qcore.cli.console import Output
+
+    columns, row = [f"COLUMN {number}" for number in range(8)], [f"value {number}" for number in range(8)]
+    monkeypatch.setattr(Output, "console", lambda *_, **__: Console(width=60))
+    Output().table("", columns, [row, row])
+    assert capsys.readouterr().out.splitlines()[:3] == ["COLUMN 0  value 0", "COLUMN 1  value 1", "COLUMN 2  value 2"]
+    monkeypatch.setattr(Output, "console", lambda *_, **__: Console(width=200))
+    Output().table("", columns, [row])
+    assert capsys.readouterr().out.splitlines()[0].split("  ")[:2] == ["COLUMN 0", "COLUMN 1"]

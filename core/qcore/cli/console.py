@@ -19,17 +19,15 @@ T = TypeVar("T")
 
 WIDE = 240
 """Columns where nobody looks on: a pipe or a file should get whole lines."""
+MANY = 6
+"""Columns of a table up to which text in a narrow terminal is folded inside them."""
 
 
 @dataclass
 class Output:
     """Where a command's words go. With `--json`, standard output is one JSON document and nothing else.
 
-    Attributes:
-        json: Whether it is.
-        quiet: Whether progress and remarks are hidden.
-        debug: Whether errors end in a traceback.
-        silent: Whether nothing but errors is said.
+    `quiet` hides progress and remarks, `debug` shows tracebacks, `silent` says nothing but errors.
     """
 
     json: bool = False
@@ -51,24 +49,23 @@ class Output:
         self._print(jsonlib.dumps(plain(document), indent=2, ensure_ascii=False))
 
     def table(self, title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Print a table."""
+        """Print a table; one of many columns that is wider than the terminal as a list for each row."""
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(
-            title=title or None,
-            title_justify="left",
-            box=None,
-            padding=(0, 2, 0, 0),
-            pad_edge=False,
-            header_style="bold",
-            show_header=any(columns),
-        )
+        style: Any = {"box": None, "padding": (0, 2, 0, 0), "pad_edge": False, "header_style": "bold"}
+        table = Table(title=title or None, title_justify="left", show_header=any(columns), **style)
+        cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
         for column in columns:
             table.add_column(column, overflow="fold")
-        for row in rows:
-            table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
+        for row in cells:
+            table.add_row(*map(Text, row))
         console = self.console()
+        if len(columns) > MANY and console.measure(table).maximum > console.width:
+            for row in cells:
+                self.table(title, ("", ""), list(zip(columns, row, strict=True)))
+                self._print("")
+            return
         with console.capture() as captured:
             console.print(table)
         self._print("\n".join(line.rstrip() for line in captured.get().splitlines()))

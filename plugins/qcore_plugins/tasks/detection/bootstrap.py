@@ -10,11 +10,10 @@ import numpy as np
 from qcore_kit.boxes.detections import Detections
 from qcore_plugins.tasks.detection.dataset import Labels
 from qcore_plugins.tasks.detection.matching import crowd_overlaps
+from qcore_plugins.tasks.detection.oddities import COUNTED
 
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 RECALLS = np.linspace(0.0, 1.0, 101)
-MOST = 100
-"""Detections of one class and picture that count, as in COCO's AP."""
 RESAMPLES = 500
 CONFIDENCE = 0.95
 
@@ -108,7 +107,7 @@ class Matching:
             if mine.any():
                 self._labels.setdefault(kind, {})[place] = int((~there.crowd).sum())
             chosen = np.flatnonzero(found.class_id == kind)
-            chosen = chosen[np.argsort(-found.confidence[chosen], kind="stable")][:MOST]
+            chosen = chosen[np.argsort(-found.confidence[chosen], kind="stable")][:COUNTED]
             if len(chosen):
                 overlap = crowd_overlaps(found.xyxy[chosen].astype(np.float64), there)
                 right, counts = _matched(overlap, there.crowd)

@@ -19,6 +19,8 @@ FIGURES = {
     "AP_small": "AP_small", "AP_medium": "AP_medium", "AP_large": "AP_large",
 }  # fmt: skip
 """Name here -> name in faster-coco-eval."""
+SIZES = {"AP_small": (0, 32**2), "AP_medium": (32**2, 96**2), "AP_large": (96**2, float("inf"))}
+"""Areas of COCO's classes of size, in pixels."""
 
 
 class Collected:
@@ -72,7 +74,9 @@ class Collected:
 
     def _average_precisions(self) -> dict[str, float | None]:
         if self.judged is None:
-            return dict.fromkeys(FIGURES, 0.0)
+            areas = [each["area"] for each in self.annotations if not each["iscrowd"]]
+            there = {name: any(low <= area < high for area in areas) for name, (low, high) in SIZES.items()}
+            return {name: 0.0 if there.get(name, True) else None for name in FIGURES}
         stats = self.judged.stats_as_dict
         return {name: _known(stats[there]) for name, there in FIGURES.items()}
 

@@ -62,6 +62,8 @@ class Dataset:
             self.oddities.add(oddities.RESIZED, example)
         elif item.size == (0, 0):
             self._unsized += [(box, (width, height)) for box in labels.xyxy]
+        most = int(np.bincount(labels.class_id).max(initial=0))
+        self.oddities.add(oddities.CROWDED, f"{most} in {item.path}", int(most > oddities.COUNTED))
         sides = labels.xyxy[:, 2:] - labels.xyxy[:, :2]
         self.oddities.add(oddities.TINY, f"in {item.path}", int((sides.max(1, initial=0) < 1).sum()))
         return labels

@@ -20,6 +20,8 @@ CODECS = ((".mp4", "mp4v"), (".avi", "MJPG"))
 """Suffix and codec of a drawn video: the first one that this OpenCV can write."""
 RATE = 25.0
 """Frames per second where the recording does not say."""
+TICKS = 65535
+"""Largest whole number of a rate in MPEG-4 part 2."""
 
 
 def draw(picture: np.ndarray, found: Detections) -> np.ndarray:
@@ -92,11 +94,20 @@ def film(folder: Path, stem: str, rate: float | None) -> Iterator[Film]:
     """A drawn video `stem.mp4` in a folder, `.avi` where OpenCV has no encoder for it; there if the block ends well."""
     suffix, codec = next((pair for pair in CODECS if _writes(*pair)), CODECS[-1])
     with replacing(folder / f"{stem}{suffix}") as path:
-        opened = Film(path, codec, rate or RATE)
+        opened = Film(path, codec, writable_rate(rate or RATE))
         try:
             yield opened
         finally:
             opened.close()
+
+
+def writable_rate(rate: float) -> float:
+    """The nearest rate that MPEG-4 holds: as many decimals, up to three, as leave its whole number below 65536.
+
+    OpenCV writes a rate as a whole number over a power of ten; MPEG-4 part 2 has 16 bits for that number.
+    """
+    decimals = next((places for places in (3, 2, 1) if round(rate * 10**places) <= TICKS), 0)
+    return min(round(rate, decimals), float(TICKS))
 
 
 @cache

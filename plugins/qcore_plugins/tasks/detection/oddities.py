@@ -18,6 +18,9 @@ TINY = "boxes_below_a_pixel"
 STRAY = "annotations_of_unlisted_images"
 RESIZED = "pictures_of_another_size"
 ABSENT = "missing_pictures"
+CROWDED = "pictures_of_many_labels"
+COUNTED = 100
+"""Detections of one class in one picture that COCO's AP counts."""
 
 PHRASES = {
     DUPLICATES: ("duplicate label", "removed"),
@@ -30,6 +33,7 @@ PHRASES = {
     STRAY: ("annotation", "of unlisted images left out"),
     RESIZED: ("picture", "of another size than the json says, so that the labels do not fit"),
     ABSENT: ("missing picture", "skipped"),
+    CROWDED: ("picture", f"with more than {COUNTED} labels of a class, of which COCO's AP can count no more than that"),
 }
 """Kind -> the thing that is counted, and what is the matter with it."""
 

@@ -161,3 +161,17 @@ def test_arrays_of_any_number_of_channels_are_drawn_on(channels):
     picture = cv2.imdecode(np.frombuffer(small(raw, detections([(100, 50, 300, 200, 0)])), np.uint8), cv2.IMREAD_COLOR)
     assert picture.shape == (240, 480, 3)
     assert picture.std() > 1
+
+
+@pytest.mark.parametrize("rate", [211.222, 66.667, 239.837, 119.88, 29.97, 0.5, 7, 65535.4, 1e6])
+def test_a_film_of_any_rate_can_be_written(tmp_path, rate):
+    """Phones record 211.222 and 239.837 frames a second; MPEG-4 has 16 bits for the whole number of a rate."""
+    with film(tmp_path, "clip", rate) as drawn_film:
+        for level in (0, 100, 200):
+            drawn_film.add(np.full((64, 64, 3), level, np.uint8), detections([]))
+    capture = cv2.VideoCapture(str(next(tmp_path.iterdir())))
+    frames = sum(1 for _ in iter(lambda: capture.read()[0], False))
+    assert frames == 3
+    if rate < 60_000:
+        assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(rate, rel=2e-3)
+    capture.release()

@@ -104,6 +104,31 @@ def test_a_box_found_twice_counts_once(data):
     assert figures["recall"] == pytest.approx(1 / 3)
 
 
+@pytest.mark.parametrize("layout", ["instances.json", "data.yaml"])
+def test_where_nothing_is_found_sizes_without_labels_have_no_figure(data, layout):
+    figures = evaluate(Fixed({}), data / layout)
+    sizes = [figures[f"AP_{size}"] for size in ("small", "medium", "large")]
+    assert (figures["AP"], figures["AP50"], sizes) == (0.0, 0.0, [0.0, 0.0, None])
+    assert [evaluate(Fixed(RIGHT), data / layout)[f"AP_{size}"] for size in ("small", "medium", "large")] == [
+        1,
+        1,
+        None,
+    ]
+
+
+def test_more_labels_than_ap_counts_are_told(data):
+    document = json.loads((data / "instances.json").read_text())
+    places = [(x, y) for x in range(0, 44, 4) for y in range(0, 44, 4)][:101]
+    document["annotations"] += [
+        {"id": 100 + number, "image_id": document["images"][0]["id"], "category_id": document["categories"][0]["id"],
+         "bbox": [x, y, 3, 3], "area": 9, "iscrowd": 0} for number, (x, y) in enumerate(places)
+    ]  # fmt: skip
+    (data / "instances.json").write_text(json.dumps(document))
+    with pytest.warns(AssumptionWarning, match="1 picture with more than 100 labels of a class, of which COCO's AP"):
+        figures = evaluate(Fixed(RIGHT), data / "instances.json")
+    assert figures["oddities"]["pictures_of_many_labels"]["count"] == 1
+
+
 def test_crowds_do_not_count(data):
     document = json.loads((data / "instances.json").read_text())
     document["annotations"][1]["iscrowd"] = 1
