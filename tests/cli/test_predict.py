@@ -527,3 +527,23 @@ def test_names_that_are_no_utf8_are_kept_and_read_back(run, exported, pictures, 
     assert [entry["input"] for entry in json.loads((tmp_path / "o.json").read_text())] == [name]
     assert run("predict", exported, name, "-o", tmp_path / "c.json", "--format", "coco")[0] == 0
     assert json.loads((tmp_path / "c.images.json").read_text())["images"][0]["file_name"] in (name, Path(name).name)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".png", ".tiff"])
+def test_every_frame_of_an_animation_is_run(run, exported, pictures, tmp_path, suffix):
+    """And a folder holds it like a picture; one that is not animated is one picture."""
+    from PIL import Image
+
+    frames = [Image.open(path).convert("RGB").resize((96, 64)) for path in sorted((pictures / "images").iterdir())[:3]]
+    file = tmp_path / "in" / f"clip{suffix}"
+    file.parent.mkdir()
+    frames[0].save(file, save_all=True, append_images=frames[1:], duration=100, loop=0)
+    frames[1].save(tmp_path / "in" / f"still{suffix}")
+    code, out, err = run("predict", exported, tmp_path / "in", "--json")
+    assert code == 0, err
+    names = [entry["input"] for entry in json.loads(out)]
+    assert names == [*(f"{file}#{number}" for number in range(3)), str(tmp_path / "in" / f"still{suffix}")]
+    one = json.loads(run("predict", exported, file, "--limit", "2", "--json")[1])
+    assert [entry["input"] for entry in one] == names[:2]
+    assert run("predict", exported, file, "--save", tmp_path / "shown")[0] == 0
+    assert len(list((tmp_path / "shown").iterdir())) == 1

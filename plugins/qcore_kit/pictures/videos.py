@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,9 @@ import cv2
 import numpy as np
 
 from qcore.plugin import FileError, MissingDevice
+from qcore_kit.pictures.animations import Animation, animated
 from qcore_kit.pictures.files import VIDEO_SUFFIXES
+from qcore_kit.pictures.frames import Frame
 
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # OpenCV reads it once: FFmpeg's messages name no file, ours do
 
@@ -23,34 +24,6 @@ SLACK = 0.02
 """Part of the announced frames that may be missing: some containers announce an estimate made of length and rate."""
 FEW = 2
 """And so many always."""
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One picture of a video or camera.
-
-    Attributes:
-        recording: What it is of.
-        number: From 0, in the order of the file; broken frames are counted.
-        picture: `[H, W, 3]` uint8 in BGR order; None where it cannot be decoded.
-    """
-
-    recording: Video
-    number: int
-    picture: np.ndarray | None
-
-    def __str__(self) -> str:
-        return f"{self.recording}#{self.number}"
-
-    def read(self) -> np.ndarray:
-        """The picture.
-
-        Raises:
-            FileError: It cannot be decoded.
-        """
-        if self.picture is None:
-            raise FileError(f"{self}: this frame cannot be decoded")
-        return self.picture
 
 
 class Video:
@@ -88,15 +61,15 @@ class Video:
             raise FileError(f"{self}: ends after {number} of {self.total} frames", hint="copy or download it again")
 
 
-def recording(source: Any) -> Video | None:
-    """The video that a path with a video's suffix is, or the camera of that number; None for anything else.
+def recording(source: Any) -> Video | Animation | None:
+    """The video or animation that a path is, or the camera of that number; None for anything else.
 
     Text made of digits is a camera where no file has that name.
 
     Raises:
         MissingDevice: There is no such camera.
     """
-    if isinstance(source, Video):
+    if isinstance(source, Video | Animation):
         return source
     if isinstance(source, int) and not isinstance(source, bool):
         return _camera(source)
@@ -105,6 +78,8 @@ def recording(source: Any) -> Video | None:
     path, text = Path(source), str(source)
     if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
         return Video(path)
+    if path.is_file() and animated(path):
+        return Animation(path)
     return _camera(int(text)) if text.isascii() and text.isdigit() and not path.exists() else None
 
 

@@ -76,13 +76,13 @@ def test_suffixes_of_any_case_and_none(put):
 
 
 def test_what_cannot_be_listed_is_told(put):
-    root = put("a.jpg", "b.HEIC", "c.heic", "d.gif")
+    root = put("a.jpg", "b.HEIC", "c.heic", "d.svg")
     (root / "more").symlink_to(root / "unmounted")
     (root / "link.jpg").symlink_to(root / "gone.jpg")
     files, remarks = told(root)
     assert [file.name for file in files] == ["a.jpg"]
     assert remarks == [
-        f"{root}: files of kinds that cannot be read are left out: 1 .gif, 2 .heic",
+        f"{root}: files of kinds that cannot be read are left out: 2 .heic, 1 .svg",
         f"{root}: 2 links without a target left out, e.g. {root / 'link.jpg'}",
     ]
     (root / "a.jpg").unlink()

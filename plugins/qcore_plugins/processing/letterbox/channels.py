@@ -10,7 +10,7 @@ import numpy as np
 
 from qcore.plugin import FileError, Tensor, UsageError, counted
 from qcore_kit.pictures import files as pictures
-from qcore_kit.pictures.videos import Frame
+from qcore_kit.pictures.frames import Frame
 
 ARRAY = ".npy"
 """Suffix of files that hold one array."""

@@ -11,7 +11,7 @@ import numpy as np
 from qcore.plugin import OnError, Prepared, UsageError
 from qcore_kit import recordings
 from qcore_kit.pictures import files as pictures
-from qcore_kit.pictures.videos import Video, recording
+from qcore_kit.pictures.videos import recording
 from qcore_kit.scripts import template
 from qcore_plugins.processing.letterbox import channels
 from qcore_plugins.processing.letterbox.fitting import Fitting
@@ -41,8 +41,8 @@ class Letterbox(Fitting):
             hint="give a path, a folder, or arrays [H, W, channels]",
         )
 
-    def recording(self, source: Any) -> Video | None:
-        """The video or camera that a source is, or None.
+    def recording(self, source: Any) -> recordings.Recording | None:
+        """The video, animation or camera that a source is, or None.
 
         Raises:
             MissingDevice: There is no such camera.
