@@ -382,6 +382,23 @@ def test_yolo_files_without_confidences_are_labels(run, exported, pictures, tmp_
     assert np.abs(labels.xyxy - np.array([row["box"] for row in rows])).max() < 0.01
 
 
+def test_yolo_labels_mirror_folders_and_are_read_back(run, exported, pictures, tmp_path):
+    files = {"a/b.png": "0000.png", "c/b.png": "0001.png", "b-2.png": "0002.png"}
+    for name, source in files.items():
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "images" / name).write_bytes((pictures / "images" / source).read_bytes())
+    rows = found(run, exported, tmp_path / "images", "--format", "yolo-labels", "-o", tmp_path / "labels")
+    written = sorted(str(path.relative_to(tmp_path / "labels")) for path in (tmp_path / "labels").rglob("*.txt"))
+    assert written == ["a/b.txt", "b-2.txt", "c/b.txt"]
+    (tmp_path / "data.yaml").write_text("val: images\nnames: [ellipse, rectangle, triangle, star]\n")
+    dataset = read_labels(tmp_path / "data.yaml")
+    for item in dataset:
+        labels = dataset.labels(item, cv2.imread(str(item.path)).shape[:2])
+        boxes = np.array([row["box"] for row in rows[str(item.path)]]).reshape(-1, 4)
+        assert np.abs(labels.xyxy - boxes).max(initial=0) < 0.01
+    assert qcore.evaluate(exported, tmp_path / "data.yaml", protocol="deployed").figures["AP50"] == pytest.approx(1)
+
+
 def test_calibration_and_evaluation_take_pictures_only(run, exported, clip, tmp_path):
     quantizer = ("--quantizer", "onnxruntime", "--backend", "onnxruntime")
     code, _, err = run("quantize", exported, "--calib", clip, *quantizer, "-o", tmp_path)

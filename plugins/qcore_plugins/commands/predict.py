@@ -94,7 +94,7 @@ def _check(options: argparse.Namespace) -> None:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise UsageError(f"--{name.replace('_', '-')} {value} is not a positive number")
-    if options.out == STDOUT and (options.json or options.format == "yolo"):
+    if options.out == STDOUT and (options.json or str(options.format).startswith("yolo")):
         raise UsageError("-o - writes one file to standard output", hint="leave --json out, or choose a file")
     if options.format and not options.out:
         raise UsageError(f"--format {options.format} requires -o", hint="add -o FILE")
@@ -245,7 +245,7 @@ class Predict:
             help="write the results: a file, a folder for --format yolo, or - for standard output",
         )
         parser.add_argument(
-            "--format", metavar="F", help="format of -o: json (default); for detectors also coco and yolo"
+            "--format", metavar="F", help="format of -o: json (default); for detectors also coco, yolo and yolo-labels"
         )
         parser.add_argument("--data", metavar="FILE", help="COCO JSON file that supplies the ids for --format coco")
         parser.add_argument(

@@ -34,4 +34,8 @@ class DetectionResults:
         """COCO results and YOLO txt; see `writers`."""
         from qcore_plugins.tasks.detection import writers
 
-        return {"coco": partial(writers.coco, names=tuple(classes)), "yolo": writers.yolo}
+        return {
+            "coco": partial(writers.coco, names=tuple(classes)),
+            "yolo": writers.yolo,
+            "yolo-labels": partial(writers.yolo, confidence=False),
+        }

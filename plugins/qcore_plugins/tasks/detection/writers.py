@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -135,13 +136,17 @@ def _read(data: Path, names: Sequence[str]) -> tuple[list[Mapping[str, Any]], di
 
 
 class _Yolo:
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._taken = folder, set[str]()
+    def __init__(self, folder: Path, inputs: Sequence[str] | None, confidence: bool) -> None:
+        self._folder, self._confidence, self._taken = folder, confidence, set[PurePath]()
+        parents = [str(PurePath(name).parent) for name in inputs or ()]
+        rooted = {PurePath(parent).is_absolute() for parent in parents}
+        self._root = os.path.commonpath(parents) if len(rooted) == 1 else None
 
     def add(self, name: str, picture: np.ndarray, found: Detections) -> None:
         height, width = picture.shape[:2]
         left, top, right, bottom = (found.xyxy.astype(np.float64) / (width, height, width, height)).T
-        rows = np.stack(((left + right) / 2, (top + bottom) / 2, right - left, bottom - top, found.confidence), 1)
+        columns = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
+        rows = np.stack([*columns, *([found.confidence] if self._confidence else [])], 1)
         lines = [
             " ".join((str(int(kind)), *(f"{value:.6f}" for value in row)))
             for kind, row in zip(found.class_id, rows, strict=True)
@@ -149,23 +154,28 @@ class _Yolo:
         with replacing(self._folder / self._file(name)) as path:
             path.write_text("".join(f"{line}\n" for line in lines))
 
-    def _file(self, name: str) -> str:
-        """`a/b.jpg` -> `b.txt`, frame 12 of `clip.mp4` -> `clip_12.txt`; a second one of a name gets a number."""
+    def _file(self, name: str) -> PurePath:
+        """`a/b.jpg` -> `a/b.txt`, frame 12 of `clip.mp4` -> `clip_12.txt`; a second one of a name gets a number.
+
+        Folders are those below what all inputs have in common, as training wants labels beside `images/`.
+        """
         head, mark, number = name.rpartition("#")
         stem = f"{PurePath(head).stem}_{number}" if mark and number.isdigit() else PurePath(name).stem
-        made, count = stem, 1
-        while made in self._taken:
+        below = PurePath(name).parent.relative_to(self._root) if self._root is not None else PurePath()
+        file, count = below / stem, 1
+        while file in self._taken:
             count += 1
-            made = f"{stem}-{count}"
-        self._taken.add(made)
-        return f"{made}.txt"
+            file = below / f"{stem}-{count}"
+        self._taken.add(file)
+        return file.with_name(f"{file.name}.txt")
 
 
 @contextmanager
-def yolo(path: Path, _: Sequence[str] | None, data: Path | None) -> Iterator[Writer]:
+def yolo(path: Path, inputs: Sequence[str] | None, data: Path | None, *, confidence: bool = True) -> Iterator[Writer]:
     """YOLO txt: a folder with a file for each picture, lines `class x y width height confidence` in parts of its sides.
 
-    x and y are of the box's centre. A picture in which nothing was found has an empty file.
+    x and y are of the box's centre. A picture in which nothing was found has an empty file. Without the confidence the
+    files are labels: they can be trained with and evaluated on.
 
     Raises:
         FileError: The folder cannot be written to.
@@ -173,4 +183,4 @@ def yolo(path: Path, _: Sequence[str] | None, data: Path | None) -> Iterator[Wri
     """
     if data is not None:
         raise UsageError("YOLO txt has no ids that --data could give", hint="leave --data out")
-    yield _Yolo(output_directory(path))
+    yield _Yolo(output_directory(path), inputs, confidence)
