@@ -131,6 +131,7 @@ class Contract:
         """
         try:
             data = json.loads(text)
+            json.dumps(data, ensure_ascii=False).encode()  # half a character cannot be written again
         except (ValueError, RecursionError) as error:
             raise FileError(f"{source}: the contract is not valid JSON ({error})") from error
         return cls.from_dict(data, source=source)

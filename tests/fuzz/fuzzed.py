@@ -103,7 +103,7 @@ def kinds(folder, checkpoint, exported, int8, pictures, canary):
     (labels / "labels").mkdir(exist_ok=True)
     for image in (labels / "images").iterdir():
         (labels / "labels" / f"{image.stem}.txt").write_text("0 0.5 0.5 0.2 0.2\n1 0.3 0.3 0.1 0.1\n")
-    yaml = f"path: {labels}\nval: images\nnames:\n  0: circle\n  1: square\n  2: triangle\n".encode()
+    yaml = f"path: {labels}\nval: images\nnames:\n  0: ellipse\n  1: rectangle\n  2: triangle\n".encode()
     coco = (pictures / "instances.json").read_bytes()
     recipe = b"""recipe = 1
 file = "none.pt"

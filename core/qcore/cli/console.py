@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-WIDE = 240
-"""Columns where nobody looks on: a pipe or a file should get whole lines."""
-MANY = 6
-"""Columns of a table up to which text in a narrow terminal is folded inside them."""
+WIDE, MANY = 240, 6
+"""Letters of a line that nobody looks at, and columns of a table whose text is folded in a narrow terminal."""
 
 
 @dataclass
@@ -61,7 +59,8 @@ class Output:
         for row in cells:
             table.add_row(*map(Text, row))
         console = self.console()
-        if len(columns) > MANY and console.measure(table).maximum > console.width:
+        widths = [max(map(len, each)) for each in zip(columns, *cells, strict=True)]
+        if len(columns) > MANY and sum(widths) + 2 * len(widths) - 2 > console.width:
             for row in cells:
                 self.table(title, ("", ""), list(zip(columns, row, strict=True)))
                 self._print("")

@@ -33,6 +33,12 @@ class Opened:
     content: Any
 
     @property
+    def form(self) -> Form:
+        """What the content is technically."""
+        with _naming(self.path):
+            return self.format.form(self.content)
+
+    @property
     def contract(self) -> Contract | None:
         """The contract inside, if any."""
         with _naming(self.path):
@@ -42,9 +48,7 @@ class Opened:
 def recognise(path: str | os.PathLike[str], plugins: Host) -> tuple[FormatSpec, Format]:
     """The format of a file, by its content.
 
-    Raises:
-        FileError: The file is absent, empty, or of no format that a plugin knows.
-        MissingDependency: The format is known, but what reads it is not installed.
+    FileError where it is absent, empty, or of no known format; MissingDependency where what reads it is not installed.
     """
     file = require(path)
     formats = list(_formats(plugins))
@@ -77,21 +81,16 @@ def _formats(plugins: Host) -> Iterator[tuple[FormatSpec, Format]]:
 def open_file(path: str | os.PathLike[str], plugins: Host) -> Opened:
     """Recognise and open a file."""
     spec, format_ = recognise(path, plugins)
-    return Opened(Path(path), spec, format_, format_.open(Path(path)))
+    with _naming(Path(path)):
+        return Opened(Path(path), spec, format_, format_.open(Path(path)))
 
 
 def load(
     path: str | os.PathLike[str], *, plugins: Host, loader: Any = None, options: Mapping[str, Any] | None = None
 ) -> Model:
-    """The model in a file, with its contract.
+    """The model in a file, with its contract; arguments as of `qcore.load`.
 
     A file that holds a contract needs no loader. Any other is offered to the loaders of its format.
-
-    Args:
-        path: The file.
-        plugins: Where formats and loaders come from.
-        loader: Name or object; None to let the content decide.
-        options: For the loader, e.g. the input size.
 
     Raises:
         FileError: The file is damaged, or nothing recognises what is inside.
@@ -105,7 +104,7 @@ def load(
                 f"{path}: cannot change {', '.join(sorted(options))} of an exported file",
                 hint="export the checkpoint again with these options",
             )
-        return Model(opened.format.form(opened.content), prepared(opened), contract, {"file": str(path)})
+        return Model(opened.form, prepared(opened), contract, {"file": str(path)})
     spec = choose_loader(opened, plugins, loader)
     known = {option.name for option in spec.options}
     given = {name: value for name, value in options.items() if value is not None or name in known}
@@ -124,9 +123,15 @@ def loaded(opened: Opened, spec: LoaderSpec, settings: Mapping[str, Any]) -> Mod
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Errors about a file that name it."""
+    """Errors about a file that name it; what else a plugin raises while it reads a file says that the file is bad."""
     try:
         yield
+    except PluginError as error:
+        who, broke, _ = error.message.partition(" failed in ")
+        if not broke:
+            raise
+        hint = "copy or export it again; --debug shows where it failed"
+        raise FileError(f"{path}: {who} cannot read it: damaged, or of a kind it does not know", hint=hint) from error
     except FileError as error:
         if str(path) in error.message:
             raise
@@ -141,9 +146,7 @@ def prepared(opened: Opened) -> Any:
 def choose_loader(opened: Opened, plugins: Host, loader: Any = None) -> LoaderSpec:
     """The loader for an opened file: the one asked for, or the one that recognises the content.
 
-    Raises:
-        FileError: None does.
-        UsageError: More than one does, or the one asked for reads another format.
+    FileError where none does; UsageError where more than one does, or the one asked for reads another format.
     """
     if loader is not None:
         spec = plugins.get(LoaderSpec, loader)

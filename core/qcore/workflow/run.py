@@ -272,13 +272,13 @@ class Run:
     @cached_property
     def start_form(self) -> Form:
         """The form that loading gives, without reading weights where all loaders of the format agree."""
-        spec, format_ = opening.recognise(self.recipe.file, self.host)
+        spec, _ = opening.recognise(self.recipe.file, self.host)
         if self.recipe.loader is not None:
             return self.host.get(LoaderSpec, self.recipe.loader).produces
         forms = {loader.produces for loader in self.host.specs(LoaderSpec) if loader.format == spec.name}
         if len(forms) == 1 and not spec.suffix:
             return forms.pop()
-        return format_.form(format_.open(self.recipe.file)) if spec.suffix else self._loaded().form
+        return opening.open_file(self.recipe.file, self.host).form if spec.suffix else self._loaded().form
 
     def _planned(self, start: Form, until: str | Form | None) -> Plan:
         done = self._given is not None and self._given[1].form.encoding not in (None, "float")

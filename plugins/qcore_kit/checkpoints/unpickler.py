@@ -24,6 +24,7 @@ import torch
 
 from qcore.plugin import FileError
 from qcore_kit.checkpoints.standins import METHODS, Method, StandIn, is_model_class, stand_in
+from qcore_kit.told import told
 
 ABLE = frozenset({
     "IPython", "__builtin__", "_pytest", "aiohttp", "cloudpickle", "commands", "dill", "distutils", "fabric", "fsspec",
@@ -284,8 +285,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
             "model.yaml, 'names': model.names, 'state_dict': model.state_dict()}, 'plain.pt')",
         ) from error
     except Exception as error:
-        line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise FileError(f"{path}: cannot read this checkpoint ({line})", hint="copy or download it again") from error
+        raise FileError(
+            f"{path}: cannot read this checkpoint ({told(error)})", hint="copy or download it again"
+        ) from error
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return Checkpoint(path, digest, data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -240,9 +241,17 @@ class ScaleTable:
         for name, axis in channel_axes(from_onnx(graph)).items():
             if name in weights and weights[name].axis != axis:
                 raise CheckFailed(
-                    f"weight {name} has scales on axis {weights[name].axis}, its output channels are on axis {axis}",
+                    f"weight {name} has scales on axis {reprlib.repr(weights[name].axis)}, its output channels are on "
+                    f"axis {axis}",
                     hint="the table is of an earlier release: quantize again",
                 )
+        sizes = {tensor.name: list(tensor.dims) for tensor in graph.graph.initializer}
+        if missing := sorted(set(channel_axes(from_onnx(graph))) & set(sizes) - set(weights)):
+            raise CheckFailed(f"weight {missing[0]} has no scale", hint=_HINT)
+        for name, weight in weights.items():
+            channels = sizes[name][weight.axis] if weight.axis is not None and name in sizes else weight.scale.size
+            if weight.scale.size != channels:
+                raise CheckFailed(f"weight {name} has {weight.scale.size} scales for {channels} channels")
         ranges = {name: Range(*found) for name, found in said["ranges"].items()}
         narrowed = {name: Narrowing.from_dict(each) for name, each in said.get("narrowed", {}).items()}
         return cls.make(graph, ranges, weights, needed=(), excluded=said.get("excluded", ()), narrowed=narrowed)

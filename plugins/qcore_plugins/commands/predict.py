@@ -211,11 +211,15 @@ def summary(records: list[dict[str, Any]]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing found"
 
 
+def _part(value: Any) -> str:
+    return f"{value:.1f}" if isinstance(value, int | float) else str(value)
+
+
 def line(record: dict[str, Any]) -> str:
     """One record as text."""
     return "  ".join(
         f"{key}={value:.4f}" if isinstance(value, float)
-        else f"{key}=[{', '.join(f'{part:.1f}' for part in value)}]" if isinstance(value, list)
+        else f"{key}=[{', '.join(map(_part, value))}]" if isinstance(value, list)
         else f"{key}={value}"
         for key, value in record.items()
     )  # fmt: skip

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import qcore
-from qcore import Host, PluginError
+from qcore import FileError, Host, PluginError
 from qcore.cli import main
 from qcore.plugin import (
     BackendSpec,
@@ -226,7 +226,24 @@ def test_without_a_fault_everything_runs(host_with, file, capsys):
     assert main(["numbers"]) == 0
 
 
-@pytest.mark.parametrize("case", CASES)
+READING = {"open", "load"}
+"""What reads files from outside: where it breaks, the file is to blame as far as anybody can tell."""
+
+
+@pytest.mark.parametrize("case", sorted(READING))
+def test_a_plugin_that_breaks_on_a_file_says_that_the_file_is_bad(host_with, file, capsys, case):
+    kind, method, command = CASES[case]
+    host_with(kind, method, fails)
+    arguments = [part.format(file=file) for part in command]
+    assert main(arguments) == 6
+    err = capsys.readouterr().err
+    assert f"{file}: {kind} numbers of plugin faulty cannot read it: damaged, or of a kind it does not know" in err
+    with pytest.raises(FileError) as caught:
+        main([*arguments, "--debug"])
+    assert isinstance(caught.value.__cause__.__cause__, KeyError)
+
+
+@pytest.mark.parametrize("case", sorted(set(CASES) - READING))
 def test_a_failing_method_is_told_with_component_and_plugin(host_with, file, capsys, case):
     kind, method, command = CASES[case]
     host_with(kind, method, fails)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qcore.plugin import KEY, Contract, FileError, Form, Model, Tensor
 from qcore_kit.onnxfile.metadata import with_contract
+from qcore_kit.told import told
 from qcore_kit.uncontracted import unrecognised
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class OnnxFormat:
             model = in_order(onnx.load(str(path)))
             onnx.checker.check_model(_with_shapes(model))
         except (DecodeError, onnx.checker.ValidationError, OSError, ValueError) as error:
-            line = str(error).strip().splitlines()[0]
+            line = told(error)
             raise FileError(f"{path}: not a valid ONNX file ({line})", hint="copy or export it again") from error
         return model
 

@@ -41,6 +41,7 @@ class TableFormat:
         from google.protobuf.message import DecodeError
 
         from qcore_kit.quantization.table import ScaleTable
+        from qcore_kit.told import told
 
         try:
             with zipfile.ZipFile(path) as archive:
@@ -54,7 +55,7 @@ class TableFormat:
                 entry.key, entry.value = CONTRACT, archive.read(CONTRACT).decode()
             return ScaleTable.from_dict(graph, document)
         except (zipfile.BadZipFile, KeyError, TypeError, ValueError, DecodeError) as error:
-            raise FileError(f"{path}: not a complete scale table ({error})", hint="copy it again") from error
+            raise FileError(f"{path}: not a complete scale table ({told(error)})", hint="copy it again") from error
 
     def contract(self, content: ScaleTable) -> Contract | None:
         """The contract inside."""

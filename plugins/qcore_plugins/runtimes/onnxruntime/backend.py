@@ -11,6 +11,7 @@ import onnxruntime
 from qcore.plugin import FileError, Model
 from qcore_kit import machine
 from qcore_kit.abilities import Executed
+from qcore_kit.told import told
 
 if TYPE_CHECKING:
     from qcore_plugins.runtimes.onnxruntime.saturating import SaturatingSession
@@ -29,16 +30,27 @@ class OnnxRuntimeSession:
         precision: str,
         cpu: str | None,
         executed: Callable[[], Executed],
+        name: str = "model",
     ) -> None:
-        self._session = session
+        self._session, self._name = session, name
         self._executed = executed
         self._outputs = [output.name for output in session.get_outputs()]
         self.executed_precision = precision
         self.cpu = cpu
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """One inference; all outputs."""
-        return dict(zip(self._outputs, self._session.run(self._outputs, dict(inputs)), strict=True))
+        """One inference; all outputs.
+
+        Raises:
+            FileError: The graph does not take what the contract says.
+        """
+        try:
+            return dict(zip(self._outputs, self._session.run(self._outputs, dict(inputs)), strict=True))
+        except Exception as error:
+            raise FileError(
+                f"{self._name}: ONNX Runtime cannot run it ({told(error)})",
+                hint="qcore check FILE says where the contract and the graph differ",
+            ) from error
 
     def executed(self) -> Executed:
         """How many layers compute in integers; see `executed`. Compiles once more."""
@@ -73,11 +85,12 @@ class OnnxRuntimeBackend:
                 model.module.SerializeToString(), settings, providers=["CPUExecutionProvider"]
             )
         except Exception as error:
-            line = str(error).strip().splitlines()[0]
+            line = told(error)
             raise FileError(f"{model.notes.get('file', 'model')}: ONNX Runtime refuses it ({line})") from error
         precision = "int8" if model.form.encoding != "float" else str(model.form.precision)
         kind = "vnni" if exact else machine.kind()
-        return OnnxRuntimeSession(session, precision, kind, lambda: _executed(model, settings))
+        name = str(model.notes.get("file", "model"))
+        return OnnxRuntimeSession(session, precision, kind, lambda: _executed(model, settings), name)
 
 
 def _executed(model: Model, settings: onnxruntime.SessionOptions) -> Executed:

@@ -12,6 +12,7 @@ import openvino
 from qcore.plugin import FileError, Model
 from qcore_kit import machine
 from qcore_kit.abilities import Executed
+from qcore_kit.told import told
 from qcore_plugins.runtimes.openvino.another import AnotherSession, here, mask
 
 
@@ -81,6 +82,6 @@ class OpenVinoBackend:
         try:
             compiled = openvino.Core().compile_model(model.module, "CPU", config)
         except RuntimeError as error:
-            line = str(error).strip().splitlines()[-1]
+            line = told(RuntimeError(str(error).strip().splitlines()[-1]))
             raise FileError(f"{model.notes.get('file', 'model')}: OpenVINO refuses it ({line})") from error
         return OpenVinoSession(compiled, names, model.form.encoding != "float")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qcore.plugin import KEY, Contract, FileError, Form, Model, Tensor, sha256
+from qcore_kit.told import told
 from qcore_kit.uncontracted import unrecognised
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class OpenVinoFormat:
         try:
             model = openvino.Core().read_model(str(path))
         except RuntimeError as error:
-            line = str(error).strip().splitlines()[-1]
+            line = told(RuntimeError(str(error).strip().splitlines()[-1]))
             raise FileError(f"{path}: not a valid OpenVINO file ({line})", hint="copy or export it again") from error
         beside = path.with_suffix(".bin")
         if model.has_rt_info([WEIGHTS]) and model.get_rt_info([WEIGHTS]).value != sha256(beside):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -36,7 +37,7 @@ class Entry:
 def key(value: Any) -> str:
     """An id that is the same as text and as a number: tools write both."""
     if isinstance(value, (dict, list, type(None), bool)):
-        raise Fault(f"id {value!r} is neither a number nor text")
+        raise Fault(f"id {reprlib.repr(value)} is neither a number nor text")
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 
@@ -53,7 +54,7 @@ def parse(entry: Any, name: str, categories: Mapping[str, int]) -> Entry:
             raise Fault(f"{name} has no {field}")
     kind = categories.get(key(entry["category_id"]))
     if kind is None:
-        raise Fault(f"{name}: category_id {entry['category_id']!r} is not among the categories")
+        raise Fault(f"{name}: category_id {reprlib.repr(entry['category_id'])} is not among the categories")
     x, y, width, height = _box(entry, name)
     area = _number(entry.get("area"))
     return Entry(

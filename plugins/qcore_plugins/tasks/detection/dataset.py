@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,8 @@ from qcore_kit.classes import reading as classes
 from qcore_kit.classes import text
 from qcore_kit.pictures import cocojson, datayaml, lists
 from qcore_plugins.tasks.detection import oddities
-from qcore_plugins.tasks.detection.coco import CocoLabels, judge_layout
+from qcore_plugins.tasks.detection.coco import FORMAT, CocoLabels, judge_layout
+from qcore_plugins.tasks.detection.coco_entries import Fault
 from qcore_plugins.tasks.detection.label_files import LabelFiles
 from qcore_plugins.tasks.detection.labels import Labels, outside
 from qcore_plugins.tasks.detection.oddities import Oddities
@@ -100,7 +102,11 @@ def read(data: str | Path, images: str | Path | None = None) -> Dataset:
         FileError: Not such data, labels that cannot be, or its pictures are not there.
     """
     path, folder = Path(data), Path(images) if images else None
-    dataset = _yolo(path, folder) if path.suffix.lower() in datayaml.SUFFIXES else _coco(path, folder)
+    try:
+        dataset = _yolo(path, folder) if path.suffix.lower() in datayaml.SUFFIXES else _coco(path, folder)
+    except OSError as error:  # of a name that no file can have
+        said = f"{error.strerror}: {reprlib.repr(error.filename)}"
+        raise FileError(f"{path}: {said}", hint="check the paths in it") from error
     if not dataset.items:
         raise FileError(f"{path}: lists no images", hint="check the file")
     missing = [item.path for item in dataset.items if not item.path.exists()]
@@ -118,7 +124,10 @@ def read(data: str | Path, images: str | Path | None = None) -> Dataset:
 def _coco(path: Path, images: Path | None) -> Dataset:
     document = cocojson.read(path)
     odd = Oddities(path)
-    labels = CocoLabels(path, document, odd)
+    try:
+        labels = CocoLabels(path, document, odd)
+    except Fault as fault:
+        raise FileError(f"{path}: {fault}", hint=FORMAT) from fault
     files, remarks = cocojson.pictures(path, document, images)
     odd.remark(*remarks)
     keys: dict[Path, list[str]] = {}
