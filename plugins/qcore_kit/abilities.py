@@ -204,13 +204,13 @@ class LeavesFloat(Protocol):
 
 
 @runtime_checkable
-class ObservesInputs(Protocol):
+class CalibratesInParts(Protocol):
     """A quantizer whose calibration can be divided among processes or machines.
 
-    It has an option `observed`: files with what `observe` gave for each part, instead of running all inputs.
+    It has an option `calibrated`: files with what `calibrate` gave for each part, instead of running all inputs.
     """
 
-    def observe(
+    def calibrate(
         self, model: Model, *, calibration: CalibrationData, options: Mapping[str, Any], progress: Progress
     ) -> Any:
         """What the inputs of a part show, as plain data that JSON can hold."""

@@ -35,7 +35,7 @@ VERSION: Literal[1] = 1
 KEY = "made_by"
 """Of the recipe in the provenance of a contract."""
 ALL: Literal["all"] = "all"
-LOCAL = {"state", "observed"}
+LOCAL = {"state", "calibrated"}
 """Options of quantizers that name files of this machine."""
 _LABELS = ("images", "classes")
 """Options of evaluators that stand beside `file`; others stand in a table of their own."""

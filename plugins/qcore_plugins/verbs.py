@@ -142,7 +142,7 @@ def merge_parts(
 def calibrate_part(model: Recipe | Run, place: int, count: int, folder: File, *, host: Host | None = None) -> Path:
     """Calibrate with one part of the inputs and write what it saw; gives the file.
 
-    `with_quantizer(..., observed=FILES)` then takes the ranges from the files of all parts.
+    `with_quantizer(..., calibrated=FILES)` then takes the ranges from the files of all parts.
 
     Args:
         model: A recipe with a quantizer, or a run of one.
@@ -157,7 +157,7 @@ def calibrate_part(model: Recipe | Run, place: int, count: int, folder: File, *,
     from qcore_plugins.commands import calibrating
 
     run = model if isinstance(model, Run) else model.start(host=host)
-    return calibrating.observe(run, place, count, Path(folder))
+    return calibrating.calibrate(run, place, count, Path(folder))
 
 
 def compare(

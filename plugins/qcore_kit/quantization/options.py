@@ -37,8 +37,8 @@ def leave_float(model: Model, layers: Sequence[str]) -> Model:
     return model.evolve(module=table.excluding(matching(from_onnx(table.graph), layers)))
 
 
-OBSERVED = Option(
-    "observed",
+CALIBRATED = Option(
+    "calibrated",
     "files of calibration parts to take ranges from, instead of running all inputs",
     (),
     tuple,

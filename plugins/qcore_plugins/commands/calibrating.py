@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from qcore.plugin import UsageError, batch_size, replacing, sha256
 from qcore_kit import parts
-from qcore_kit.abilities import ObservesInputs
+from qcore_kit.abilities import CalibratesInParts
 from qcore_kit.folders import writable
 
 if TYPE_CHECKING:
     from qcore.plugin import Calibration, QuantizerSpec, Run
 
 
-def observe(run: Run, place: int, count: int, folder: Path) -> Path:
+def calibrate(run: Run, place: int, count: int, folder: Path) -> Path:
     """Run the inputs of one part and write what they show; gives the file.
 
     Args:
@@ -29,7 +29,7 @@ def observe(run: Run, place: int, count: int, folder: Path) -> Path:
         UsageError: The quantizer looks at all inputs at once, or the model takes several at a time.
     """
     parts.require(place, count)
-    spec, observer = _observer(run)
+    spec, quantizer = _able(run)
     writable(folder)
     model = run.vary(run.recipe.float_model()).model(spec.accepts[0])
     if batch_size(model.contract.inputs) > 1:
@@ -37,7 +37,7 @@ def observe(run: Run, place: int, count: int, folder: Path) -> Path:
     whole = run.calibration()
     own = _chosen(whole, place, count)
     options = spec.typed(run.quantizer_options)
-    state = observer.observe(model, calibration=own, options=options, progress=run.progress)
+    state = quantizer.calibrate(model, calibration=own, options=options, progress=run.progress)
     part = parts.Part(parts.VERSION, place, count, _identity(run, spec, whole), "", "", state, "calibration")
     file = folder / f"{run.recipe.file.stem}.{place}-of-{count}.calibration"
     with replacing(file) as temporary:
@@ -52,14 +52,15 @@ def require_parts(run: Run, files: Sequence[str]) -> None:
         FileError: As `parts.read`.
         UsageError: The quantizer looks at all inputs at once.
     """
-    spec, _ = _observer(run)
+    spec, _ = _able(run)
     parts.read(files, "calibration", _identity(run, spec, run.calibration()))
 
 
-def _observer(run: Run) -> tuple[QuantizerSpec, ObservesInputs]:
+def _able(run: Run) -> tuple[QuantizerSpec, CalibratesInParts]:
     spec = run.quantizer
     quantizer: Any = spec.create() if spec else None
-    if spec is None or not isinstance(quantizer, ObservesInputs):
+    takes = spec is not None and any(option.name == "calibrated" for option in spec.options)
+    if spec is None or not takes or not isinstance(quantizer, CalibratesInParts):
         name = spec.name if spec else "none"
         raise UsageError(f"quantizer {name} cannot calibrate in parts", hint="quantize without --part and --merge")
     return spec, quantizer

@@ -71,7 +71,7 @@ def quantize(options: argparse.Namespace, output: Output, host: Host) -> int:
     run = _recipe(options, host).start(progress=output.progress, host=host)
     if options.part:
         place, count = parts.share(options.part)
-        file = calibrating.observe(run, place, count, Path(options.out))
+        file = calibrating.calibrate(run, place, count, Path(options.out))
         output.say(f"{file}: part {place} of {count}; --merge with all parts quantizes")
         output.result({"file": str(file), "part": place, "of": count}) if output.json else None
         return 0
@@ -181,7 +181,7 @@ def _settings(options: argparse.Namespace, file: Path) -> dict[str, Any]:
     if options.no_last_layer:
         settings["last_layer"] = False
     if options.merge:
-        settings["observed"] = tuple(options.merge)
+        settings["calibrated"] = tuple(options.merge)
     if options.device:
         settings["device"] = options.device
     if options.qat:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from qcore.plugin import CalibrationData, CheckFailed, Form, Model, Progress, UsageError
-from qcore_kit.quantization import observed
+from qcore_kit.quantization import calibrated
 from qcore_kit.quantization.graph import Node, from_onnx
 from qcore_kit.quantization.histogram import Histogram
 from qcore_kit.quantization.narrowing import narrowed
@@ -116,7 +116,7 @@ class TorchQuantizer:
             exported = export_both(model.module, model.contract)
         graph = from_onnx(exported.proto)
         weights = weight_scales(graph, exported.proto)
-        whole = observed.read(options["observed"]) if options["observed"] else None
+        whole = calibrated.read(options["calibrated"]) if options["calibrated"] else None
         ranges = self.ranges(exported, calibration, options, progress, device, whole)
         table = ScaleTable.make(
             exported.proto,
@@ -144,14 +144,14 @@ class TorchQuantizer:
             contract=replace(model.contract, provenance=provenance),
         )
 
-    def observe(
+    def calibrate(
         self, model: Model, *, calibration: CalibrationData, options: Mapping[str, Any], progress: Progress
     ) -> Any:
-        """What the inputs show of every tensor, for the option `observed`."""
+        """What the inputs show of every tensor, for the option `calibrated`."""
         with progress.step("exporting for quantization"):
             exported = export_both(model.module, model.contract)
         calibrators = self._collected(exported, calibration, progress, torch_device(options["device"]))
-        return observed.state({name: calibrator.seen for name, calibrator in calibrators.items()})
+        return calibrated.state({name: calibrator.seen for name, calibrator in calibrators.items()})
 
     def ranges(
         self,

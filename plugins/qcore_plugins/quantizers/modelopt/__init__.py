@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from qcore.plugin import Form, QuantizerSpec, Requirement, hookimpl
-from qcore_kit.quantization.options import CALIBRATING, LEAVING_FLOAT, OBSERVED, SATURATION, TRAINING
+from qcore_kit.quantization.options import CALIBRATED, CALIBRATING, LEAVING_FLOAT, SATURATION, TRAINING
 from qcore_plugins._shared.fakequant import REQUIRES
 
 qcore_api = "1"
@@ -26,5 +26,5 @@ def qcore_quantizers() -> Iterator[QuantizerSpec]:
         trains=True,
         accepts=(Form("torch", encoding="float"),),
         produces=Form("table", encoding="ranges"),
-        options=(*LEAVING_FLOAT, SATURATION, OBSERVED, *CALIBRATING, *TRAINING),
+        options=(*LEAVING_FLOAT, SATURATION, CALIBRATED, *CALIBRATING, *TRAINING),
     )

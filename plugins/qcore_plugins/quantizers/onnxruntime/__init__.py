@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from qcore.plugin import Form, Option, QuantizerSpec, Requirement, hookimpl
-from qcore_kit.quantization.options import LEAVING_FLOAT, OBSERVED, SATURATION
+from qcore_kit.quantization.options import CALIBRATED, LEAVING_FLOAT, SATURATION
 
 qcore_api = "1"
 
@@ -24,7 +24,7 @@ def qcore_quantizers() -> Iterator[QuantizerSpec]:
         options=(
             *LEAVING_FLOAT,
             SATURATION,
-            OBSERVED,
+            CALIBRATED,
             Option(
                 "method",
                 "how ranges are taken from the pictures",

@@ -10,7 +10,7 @@ import onnxruntime
 
 from qcore.plugin import CalibrationData, Form, Model, Progress
 from qcore_kit.onnxfile.opset import raised
-from qcore_kit.quantization import observed
+from qcore_kit.quantization import calibrated
 from qcore_kit.quantization.calibration import ranges_of, seen
 from qcore_kit.quantization.graph import from_onnx
 from qcore_kit.quantization.histogram import Histogram
@@ -37,7 +37,7 @@ class OnnxRuntimeQuantizer:
         model = model.evolve(module=raised(model.module))
         graph = from_onnx(model.module)
         tensors = candidates(graph)
-        whole = observed.read(options["observed"]) if options["observed"] else _seen(model, calibration, progress)
+        whole = calibrated.read(options["calibrated"]) if options["calibrated"] else _seen(model, calibration, progress)
         ranges = ranges_of(graph, whole, options["method"])
         table = ScaleTable.make(
             model.module,
@@ -55,7 +55,7 @@ class OnnxRuntimeQuantizer:
             contract=contract,
         )
 
-    def observe(
+    def calibrate(
         self,
         model: Model,
         *,
@@ -63,8 +63,8 @@ class OnnxRuntimeQuantizer:
         options: Mapping[str, Any],  # noqa: ARG002
         progress: Progress,
     ) -> Any:
-        """What the inputs show of every tensor, for the option `observed`."""
-        return observed.state(_seen(model.evolve(module=raised(model.module)), calibration, progress))
+        """What the inputs show of every tensor, for the option `calibrated`."""
+        return calibrated.state(_seen(model.evolve(module=raised(model.module)), calibration, progress))
 
 
 def _seen(model: Model, calibration: CalibrationData, progress: Progress) -> dict[str, Histogram]:
