@@ -27,7 +27,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         if "unrecognized" in message:
             message += meant(message.split()[2].partition("=")[0], self.flags)
-            raise UsageError(message, hint=f"{self.prog} --help; qcore list-plugins shows whose flags are missing")
+            raise UsageError(message, hint=f"{self.prog} --help; qcore list-plugins shows plugins that do not load")
         raise UsageError(message, hint=f"{self.prog} --help")
 
 

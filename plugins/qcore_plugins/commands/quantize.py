@@ -302,7 +302,7 @@ class Quantize:
         parser.add_argument(
             "--calib", required=True, metavar="DATA", help="calibration inputs: a directory, or a file that lists them"
         )
-        parser.add_argument("--quantizer", metavar="Q", help="quantizer to use (optional with --qat)")
+        parser.add_argument("--quantizer", metavar="Q", help="quantizer to use (required without --qat)")
         parser.add_argument(
             "--backend",
             action="append",
@@ -311,7 +311,7 @@ class Quantize:
             "a profile for)",
         )
         commandline.add_profile(parser, "quantization profile (default: the backend's)")
-        commandline.add_cpu(parser, "kind of CPU that the parity check runs the file as")
+        commandline.add_cpu(parser, "kind of CPU to check the written file for")
         commandline.add_calibration(parser)
         parser.add_argument(
             "-q",
@@ -331,7 +331,7 @@ class Quantize:
         parser.add_argument(
             "--no-last-layer",
             action="store_true",
-            help="keep the last convolutions before box decoding in float (built-in profiles always do)",
+            help="keep the last convolutions before box decoding in float (profiles of the bundled plugins always do)",
         )
         parser.add_argument(
             "--explain", action="store_true", help="show for each layer whether it was quantized, and by which rule"
@@ -354,13 +354,13 @@ class Quantize:
         shared.add_argument(
             "--part",
             metavar="K/N",
-            help="calibrate only with the K-th of N parts of the inputs and write what it saw",
+            help="calibrate with the K-th of N parts of the inputs only, and write the ranges to a file in --out",
         )
         shared.add_argument(
             "--merge",
             nargs="+",
             metavar="FILE",
-            help="take the ranges from the files of all parts instead of the inputs",
+            help="take the ranges from the files that --part wrote for all parts, without calibrating",
         )
         parser.add_argument("--write-recipe", metavar="FILE", help="write these settings as a recipe file (.toml)")
         reporting.add_observers(parser, host)

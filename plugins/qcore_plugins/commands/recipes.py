@@ -20,7 +20,7 @@ class RunRecipe:
         """What it takes."""
         parser.add_argument("recipe", help="a recipe (.toml), or a file that was made by one")
         parser.add_argument("--model", metavar="FILE", help="model to take instead of the recipe's")
-        commandline.add_cpu(parser, "kind of CPU that the parity check runs the file as")
+        commandline.add_cpu(parser, "kind of CPU to check the written file for")
         parser.add_argument(
             "--explain", action="store_true", help="show for each layer whether it was quantized, and by which rule"
         )

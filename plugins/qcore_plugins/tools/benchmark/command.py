@@ -150,7 +150,7 @@ def _rows(report: Report, shown: list[str]) -> Iterator[list[str]]:
             one.file,
             facts["backend"],
             facts["executed_precision"],
-            str(facts["threads"] or "its own"),
+            str(facts["threads"] or "default"),
             str(facts["batch"]),
             *(f"{spread.median:.2f} [{spread.p10:.2f}, {spread.p90:.2f}]" for spread in spreads),
             f"{one.per_second:.1f}",

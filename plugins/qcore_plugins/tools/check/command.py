@@ -123,7 +123,7 @@ class Check:
         parser.add_argument(
             "--data",
             metavar="DIR",
-            help="directory of inputs for computing what saturating sums cost (8 of them are read)",
+            help="directory of inputs for computing how far saturating int8 sums change the outputs (8 are read)",
         )
         parser.add_argument("--explain", metavar="ID", help="print the documentation of a rule")
 

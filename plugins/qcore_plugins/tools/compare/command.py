@@ -46,16 +46,16 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--preprocess-from",
-        metavar="X",
-        help="compare your own preprocessing: its tensor for the first input (.npy), or the function that returns "
-        "it (FILE.py:FUNCTION)",
+        metavar="SOURCE",
+        help="check your own preprocessing against the contract: the tensor that it gave for the first input "
+        "(FILE.npy), or the function that gives it (FILE.py:FUNCTION)",
     )
     parser.add_argument(
         "--max-drop",
         type=Drop,
         default=0.01,
         metavar="X",
-        help="largest statistically significant loss that does not fail the accuracy step, e.g. 0.005 or 0.5pt "
+        help="fail the accuracy step on a statistically significant loss of more than X, e.g. 0.005 or 0.5pt "
         "(default: 0.01)",
     )
     parser.add_argument(
@@ -63,7 +63,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="STEP",
-        help="report a failure of this step as a note, e.g. contract (repeatable)",
+        help="report a failure of this step as a note and go on, e.g. contract (repeatable)",
     )
 
 

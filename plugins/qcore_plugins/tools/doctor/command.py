@@ -179,7 +179,7 @@ class Doctor:
 
     def arguments(self, parser: argparse.ArgumentParser, host: Host) -> None:  # noqa: ARG002
         """What it takes."""
-        commandline.add_cpu(parser, "kind of CPU to describe the cost of INT8 on")
+        commandline.add_cpu(parser, "kind of CPU to describe")
 
     def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:
         """Look at everything."""
