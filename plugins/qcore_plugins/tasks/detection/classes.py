@@ -24,7 +24,7 @@ def match_classes(model: Sequence[str], data: Sequence[str], said: Mapping[str, 
     mapping.update({names[str(own)]: there[str(other)] for own, other in said.items()})
     if not mapping:
         raise UsageError(
-            f"no class of the model ({', '.join(list(model)[:5])}) is one of the data ({', '.join(list(data)[:5])})",
+            f"the model ({', '.join(list(model)[:5])}) and the data ({', '.join(list(data)[:5])}) have no class in common",
             hint="--classes MODEL=DATA says which class is which",
         )
     return mapping

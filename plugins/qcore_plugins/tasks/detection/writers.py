@@ -125,7 +125,7 @@ def _read(data: Path, names: Sequence[str]) -> tuple[list[Mapping[str, Any]], di
     categories = {index: there[name] for index, name in enumerate(names) if name in there}
     if not categories:
         raise UsageError(
-            f"no class of the model ({', '.join(names[:5])}) is one of {data} ({', '.join(list(there)[:5])})",
+            f"the model ({', '.join(names[:5])}) and {data} ({', '.join(list(there)[:5])}) have no class in common",
             hint="leave --data out, and number the classes yourself",
         )
     if lacking := [name for name in names if name not in there]:
