@@ -24,6 +24,8 @@ CUTS = 48
 """So many lengths of a larger one."""
 FLIPS = 48
 """Files with one damaged byte."""
+LARGE = 2**16
+"""From so many bytes on, a quarter as many of both."""
 
 
 class LoaderConformance(Conformance):
@@ -199,8 +201,8 @@ def lengths(size: int) -> list[int]:
     """Lengths to cut a file of `size` bytes at: every one of a short file, else some near the ends and between."""
     if size <= WHOLE:
         return list(range(1, size))
-    near = range(1, 9)
-    return sorted({*near, *(size - length for length in near), *(size * part // CUTS for part in range(1, CUTS))})
+    near, cuts = range(1, 9), CUTS if size < LARGE else CUTS // 4
+    return sorted({*near, *(size - length for length in near), *(size * part // cuts for part in range(1, cuts))})
 
 
 def damaged(whole: bytes) -> Iterator[tuple[str, bytes]]:
@@ -208,7 +210,7 @@ def damaged(whole: bytes) -> Iterator[tuple[str, bytes]]:
     for length in lengths(len(whole)):
         yield f"cut to {length} of {len(whole)} bytes", whole[:length]
     chance = random.Random(0)  # noqa: S311 - no secret
-    for _ in range(FLIPS):
+    for _ in range(FLIPS if len(whole) < LARGE else FLIPS // 4):
         place = chance.randrange(len(whole))
         yield f"with byte {place} damaged", whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :]
 

@@ -23,8 +23,9 @@ def match_classes(model: Sequence[str], data: Sequence[str], said: Mapping[str, 
     mapping = {index: there[name] for index, name in enumerate(model) if name in there}
     mapping.update({names[str(own)]: there[str(other)] for own, other in said.items()})
     if not mapping:
+        ours, theirs = ", ".join(list(model)[:5]), ", ".join(list(data)[:5])
         raise UsageError(
-            f"the model ({', '.join(list(model)[:5])}) and the data ({', '.join(list(data)[:5])}) have no class in common",
+            f"the model ({ours}) and the data ({theirs}) have no class in common",
             hint="--classes MODEL=DATA says which class is which",
         )
     return mapping
