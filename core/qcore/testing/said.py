@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from typing import Any, ClassVar
 
+from qcore.cli.frame import add_common
 from qcore.errors import QcoreError
 from qcore.protocols import Command
 from qcore.testing.conformance import Conformance
@@ -36,7 +38,7 @@ class CommandConformance(Conformance):
         example = getattr(self.made(), "example", None)
         if example is None:
             return
-        words = shlex.split(example.partition("|")[0])
+        words = shlex.split(re.split(r"[|>]", example)[0])
         if words[:2] != ["qcore", self.spec.name]:
             self.fail(f"the example is {example!r}", f"begin it with qcore {self.spec.name}")
         try:
@@ -47,4 +49,5 @@ class CommandConformance(Conformance):
     def _parser(self) -> argparse.ArgumentParser:
         parser = argparse.ArgumentParser(prog=f"qcore {self.spec.name}", exit_on_error=False, conflict_handler="error")
         self.made().arguments(parser, self.host)
+        add_common(parser)
         return parser

@@ -16,7 +16,7 @@ from qcore.testing import CalibrationInputs, Conformance, ConverterConformance, 
 from qcore_kit.abilities import Analyzer, Observer, Reporter, Tuner
 from qcore_kit.checks import SEVERITIES, Finding, Linter, Subject
 from qcore_kit.comparison.protocols import Probe
-from qcore_kit.layouts import Layout
+from qcore_kit.layouts import Layout, matching
 from qcore_kit.reports import Picture, Pictures, Report, Section, Table, Text
 from qcore_kit.results import Results
 
@@ -46,11 +46,9 @@ class LayoutConformance(Conformance):
 
     def test_it_is_found_by_its_outputs(self) -> None:
         """The contract's outputs lead to this layout and to no other."""
-        from qcore_kit.layouts import layout_of
-
-        found = layout_of(self.tensors(), self.host)
-        if type(found) is not type(self.made()):
-            self.fail("its own outputs lead to another layout", "make `matches` precise")
+        found = [spec.qualified for spec in matching(self.tensors(), self.host)]
+        if found != [self.spec.qualified]:
+            self.fail(f"its own outputs lead to {' and '.join(found) or 'no layout'}", "make `matches` precise")
 
     def test_boxes_and_scores_have_one_row_for_each_other(self) -> None:
         """Boxes are `[B, N, 4]`, scores `[B, N, classes]`."""

@@ -82,7 +82,8 @@ def example(name: str = "resize_nearest") -> Model:
     """A graph of the zoo as a float model with a contract: input `x`, one output, no pre- or postprocessing."""
     proto = build(name)
     output = proto.graph.output[0]
-    shape = tuple(size.dim_value for size in output.type.tensor_type.shape.dim)
+    dims = output.type.tensor_type.shape.dim
+    shape = tuple(size.dim_value or f"size{place}" for place, size in enumerate(dims))
     contract = Contract(
         "zoo",
         (Tensor("x", "float32", (1, 3, SIDE, SIDE), "NCHW"),),
