@@ -86,7 +86,7 @@ class LoaderConformance(Conformance):
 
 
 class FormatConformance(Conformance):
-    """Checks of a format; `model` is its example."""
+    """Checks of a format; `model` is its example, where it is written and not only read."""
 
     kind: ClassVar[str] = "format"
     protocol: ClassVar[Any] = Format
@@ -97,9 +97,11 @@ class FormatConformance(Conformance):
 
     def test_what_is_written_is_read_again(self, tmp_path: Path) -> None:
         """Written, recognised, opened: contract, form and the tensors' names are the same."""
+        if not self.spec.suffix:
+            return
         model = self.model(tmp_path)
         file = self._written(model, tmp_path / "out")[-1]
-        if not self.made(*()).sniff(file):
+        if not self.made().sniff(file):
             self.fail("sniff does not recognise what write made", "tell the format by its first bytes")
         opened = open_file(file, self.host)
         if opened.spec.qualified != self.spec.qualified:
@@ -115,6 +117,8 @@ class FormatConformance(Conformance):
 
     def test_it_writes_only_where_it_was_told(self, tmp_path: Path) -> None:
         """All files lie in the folder that `write` was given, the main one last, with the declared suffix."""
+        if not self.spec.suffix:
+            return
         folder = tmp_path / "out"
         files = self._written(self.model(tmp_path), folder)
         there = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -127,6 +131,8 @@ class FormatConformance(Conformance):
 
     def test_writing_twice_gives_the_same_bytes(self, tmp_path: Path) -> None:
         """The content depends on the model alone."""
+        if not self.spec.suffix:
+            return
         model = self.model(tmp_path)
         written = [
             [file.read_bytes() for file in self._written(model, tmp_path / folder)] for folder in ("one", "another")
@@ -136,6 +142,8 @@ class FormatConformance(Conformance):
 
     def test_cut_files_are_refused(self, tmp_path: Path) -> None:
         """A file that was cut is refused, or at least read without its contract."""
+        if not self.spec.suffix:
+            return
         file = self._written(self.model(tmp_path), tmp_path / "out")[-1]
         whole = file.read_bytes()
         contract = open_file(file, self.host).contract
@@ -152,6 +160,8 @@ class FormatConformance(Conformance):
 
     def test_damaged_bytes_are_refused_or_read(self, tmp_path: Path) -> None:
         """A damaged byte ends in an error that names the file, or in nothing."""
+        if not self.spec.suffix:
+            return
         file = self._written(self.model(tmp_path), tmp_path / "out")[-1]
         for damage, content in damaged(file.read_bytes()):
             file.write_bytes(content)
@@ -180,8 +190,6 @@ class FormatConformance(Conformance):
 
     def _written(self, model: Model, folder: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
-        if not self.spec.suffix:
-            raise NeedsExample(f"format {self.component} is only read")
         return [Path(file) for file in self.made().write(model, folder / f"model{self.spec.suffix}")]
 
     def _read(self, file: Path) -> dict[str, Any] | None:

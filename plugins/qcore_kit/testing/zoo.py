@@ -9,7 +9,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from qcore.plugin import Contract, Form, Model, Step, Tensor
+from qcore.plugin import Contract, Form, Model, Silent, Step, Tensor
+from qcore_kit.kinds import ProfileSpec
 
 FLOAT, INT64 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
 CHANNELS, SIDE = 8, 12
@@ -115,6 +116,14 @@ def table(name: str = "resize_nearest") -> Model:
         needed=candidates(graph),
     )
     return model.evolve(form=Form("table", encoding="ranges", precision="f32"), module=module)
+
+
+def written(table: Model, profile: str) -> Model:
+    """A scale table, written under an installed profile."""
+    import qcore
+
+    model: Model = qcore.plugins.get(ProfileSpec, profile).create().convert(table, options={}, progress=Silent())
+    return model
 
 
 def block(function: Callable[[Builder, str], str]) -> Callable[[Builder, str], str]:
