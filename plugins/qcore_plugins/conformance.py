@@ -277,9 +277,9 @@ class _Calibrates(QuantizerConformance):
         weights = {name: weight.scale.tobytes() for name, weight in table.weights.items()}
         return dict(table.ranges), weights, sorted(table.excluded), narrow
 
-    def layers(self, result: Model) -> Sequence[Mapping[str, Any]]:
+    def written(self, result: Model) -> Model:
         """Under a profile."""
-        return converted("profile", "openvino", result).layers
+        return converted("profile", "onnxruntime", result)
 
 
 class OfOnnxRuntimeQuantizer(_Calibrates):

@@ -129,7 +129,9 @@ class Conformance:
         """Each method of the protocol is there and takes the protocol's arguments."""
         if self.protocol is None:
             return
-        component = self._unmade() if self.configured else self.made()
+        component = self._unmade()
+        if isinstance(component, type) and not self.configured:
+            component = component()
         for name, asked in _methods(self.protocol):
             method = getattr(component, name, None)
             if not callable(method):

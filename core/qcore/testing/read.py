@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import random
 from collections.abc import Iterator, Mapping
@@ -79,6 +80,18 @@ class LoaderConformance(Conformance):
         for damage, content in damaged(whole.read_bytes()):
             file.write_bytes(content)
             self.refused(f"a file {damage}", partial(self._loaded, file), name=file.name)
+            self.refused(f"a file {damage}", partial(self._alone, file))
+
+    def _alone(self, file: Path) -> Model | None:
+        """As `_loaded` does, without the host, which would take whatever is raised for a bad file."""
+        spec = self.spec
+        for format_ in self.host.specs(FormatSpec):
+            if format_.name == spec.format and format_.create().sniff(file):
+                content = format_.create().open(file)
+                settings = spec.typed(spec.settings(self.options))
+                model: Model = self.made().load(content, options=settings)
+                return model
+        return None
 
     def _loaded(self, file: Path) -> Model:
         self.made()
@@ -180,7 +193,7 @@ class FormatConformance(Conformance):
         """A pickle with a command is not unpickled."""
         mark = tmp_path / "run"
         file = tmp_path / f"hostile{self.spec.suffix}"
-        file.write_bytes(pickle.dumps(_Touches(str(mark))))
+        file.write_bytes(pickle.dumps(_Makes(str(mark))))
         format_ = self.made()
         for call in (format_.sniff, format_.open):
             with suppress(QcoreError):
@@ -193,6 +206,9 @@ class FormatConformance(Conformance):
         return [Path(file) for file in self.made().write(model, folder / f"model{self.spec.suffix}")]
 
     def _read(self, file: Path) -> dict[str, Any] | None:
+        format_ = self.made()
+        if format_.sniff(file):
+            format_.open(file)  # without the host, which would take whatever is raised for a bad file
         spec, _ = recognise(file, self.host)
         if not isinstance(spec, FormatSpec) or spec.qualified != self.spec.qualified:
             return None
@@ -246,9 +262,9 @@ def _others() -> list[tuple[str, bytes]]:
     ]
 
 
-class _Touches:
+class _Makes:
     def __init__(self, path: str) -> None:
         self.path = path
 
-    def __reduce__(self) -> tuple[Any, tuple[str, str]]:
-        return open, (self.path, "w")
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return os.mkdir, (self.path,)

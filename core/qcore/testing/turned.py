@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
@@ -27,6 +27,8 @@ SIZES = {"batch": 1}
 """Of dynamic dimensions in inputs that are made up; others are 8."""
 RUNS = 8
 """Of each thread."""
+FAR = 1e4
+"""Times what was calibrated: every scale is exceeded."""
 
 
 class ConverterConformance(Conformance):
@@ -86,9 +88,10 @@ class QuantizerConformance(Conformance):
     kind: ClassVar[str] = "quantizer"
     protocol: ClassVar[Any] = Quantizer
     options: ClassVar[dict[str, Any]] = {}
+    _known: ClassVar[tuple[Model, Model]]
 
     def model(self, folder: Path) -> Model:
-        """A small float model of a form that the quantizer accepts."""
+        """A small float model of a form that the quantizer accepts; the layer that reads the input is quantized."""
         raise NeedsExample(f"override model(folder): a small model that quantizer {self.component} accepts")
 
     def inputs(self, model: Model) -> Sequence[Arrays]:
@@ -99,14 +102,13 @@ class QuantizerConformance(Conformance):
         """What two results are compared by: their layers, or what represents the module; without what is only told."""
         return [dict(row) for row in result.layers] or repr(result.module)
 
-    def layers(self, result: Model) -> Sequence[Mapping[str, Any]]:
-        """What became of each layer, one row each; `layer` is what `exclude` takes."""
-        return result.layers
+    def written(self, result: Model) -> Model:
+        """The result in a form that a backend runs, with its layers; as it is by default."""
+        return result
 
     def test_the_contract_is_kept(self, tmp_path: Path) -> None:
         """Form as declared; tensors, classes and task as before."""
-        model = self.model(tmp_path)
-        result = self._quantized(model)
+        model, result = self._base(tmp_path)
         if not self.spec.produces.accepts(result.form):
             self.fail(f"the result has the form {result.form}, declared is {self.spec.produces}", "correct one of them")
         before, after = model.contract, result.contract
@@ -117,30 +119,52 @@ class QuantizerConformance(Conformance):
 
     def test_the_same_inputs_give_the_same_result(self, tmp_path: Path) -> None:
         """Quantizing is deterministic."""
-        model = self.model(tmp_path)
-        if self.fingerprint(self._quantized(model)) != self.fingerprint(self._quantized(model)):
+        model, result = self._base(tmp_path)
+        if self.fingerprint(self._quantized(model)) != self.fingerprint(result):
             self.fail("two runs give different results", "seed what is random, and sort what has no order")
 
     def test_the_order_of_the_inputs_does_not_matter(self, tmp_path: Path) -> None:
         """Calibration data are a set."""
-        model = self.model(tmp_path)
-        inputs = list(self.inputs(model))
-        one, other = self._quantized(model, inputs), self._quantized(model, inputs[::-1])
-        if self.fingerprint(one) != self.fingerprint(other):
+        model, result = self._base(tmp_path)
+        if self.fingerprint(self._quantized(model, list(self.inputs(model))[::-1])) != self.fingerprint(result):
             self.fail("calibration inputs in another order give another result", "collect what no order changes")
+
+    def test_scales_do_not_follow_the_input(self, tmp_path: Path) -> None:
+        """What lies far outside all that was calibrated is cut off: twice as far gives the same outputs."""
+        model, result = self._base(tmp_path)
+        written = self.written(result)
+        fitting = [spec for spec in self.host.specs(BackendSpec) if _takes(spec, written.form) and not spec.problems()]
+        if not fitting:
+            raise NeedsExample(f"override written(result): {written.form} is a form that no installed backend runs")
+        session = compiled(fitting[0], written)
+        far, farther = (
+            session.run(
+                {name: (values * factor).astype(values.dtype) for name, values in self.inputs(model)[0].items()}
+            )
+            for factor in (FAR, 2 * FAR)
+        )
+        if not _close(far, farther, 0):
+            self.fail("the outputs grow with the input: its scale is computed at run time", "write scales as constants")
 
     def test_layers_that_are_excluded_stay_float(self, tmp_path: Path) -> None:
         """With the option `exclude`, a layer of `Model.layers` is not quantized."""
         if "exclude" not in {option.name for option in self.spec.options}:
             return
-        model = self.model(tmp_path)
-        whole = self.layers(self._quantized(model))
+        model, result = self._base(tmp_path)
+        whole = self.written(result).layers
         if not whole:
             self.fail("it has an option exclude, but its model lists no layers", "fill Model.layers")
         name = str(whole[0]["layer"])
-        left = {str(row["layer"]): row for row in self.layers(self._quantized(model, exclude=(name,)))}
+        left = {str(row["layer"]): row for row in self.written(self._quantized(model, exclude=(name,))).layers}
         if left.get(name) == whole[0]:
             self.fail(f"layer {name} is excluded and quantized all the same", "obey the option exclude")
+
+    def _base(self, folder: Path) -> tuple[Model, Model]:
+        """The example and its result, made once for all checks of a class."""
+        if "_known" not in vars(type(self)):
+            model = self.model(folder)
+            type(self)._known = (model, self._quantized(model))
+        return type(self)._known
 
     def _quantized(self, model: Model, inputs: Sequence[Arrays] | None = None, **options: Any) -> Model:
         spec = self.spec
