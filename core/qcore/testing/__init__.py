@@ -54,7 +54,7 @@ _HOMES = {
     "judged": "EvaluatorConformance VerifierConformance",
     "processing": "PostprocessorConformance PreprocessorConformance",
     "read": "FormatConformance LoaderConformance",
-    "run": "Outcome conformance_of run_checks",
+    "run": "Outcome checks_of conformance_of run_checks",
     "said": "CommandConformance",
     "turned": "BackendConformance ConverterConformance QuantizerConformance made_up",
 }

@@ -23,8 +23,7 @@ class CheckPlugin:
         Raises:
             CheckFailed: A check failed.
         """
-        from qcore.testing import conformance_of, run_checks
-        from qcore.testing.run import checks_of
+        from qcore.testing import checks_of, conformance_of, run_checks
 
         classes = conformance_of(options.plugin, host)
         total = sum(len(checks_of(each)) for each in classes)
