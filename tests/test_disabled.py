@@ -14,12 +14,15 @@ TOOLS = {
     "compare": "compare",
     "demo": "demo",
     "doctor": "doctor",
+    "new_plugin": "new-plugin",
     "report": None,
     "sensitivity": "sensitivity",
     "snippet": "snippet",
     "verify": None,
 }
 """Plugin of a tool -> the command that goes with it."""
+WITH = {"new_plugin": {"check-plugin"}}
+"""Further commands of a tool."""
 EVERYDAY = (*("contract", "eval", "export", "inspect", "list-plugins", "plan", "predict", "quantize", "recipe", "run"),)
 
 
@@ -54,7 +57,8 @@ def test_without_one_the_others_work(without, plugin, exported, pictures, tmp_pa
     run = without(plugin)
     lines = run("--help").splitlines()
     shown = {line.split()[0] for line in lines if line.startswith("    ") and line[4] != " "}
-    assert shown == {*EVERYDAY, *filter(None, TOOLS.values())} - {TOOLS[plugin]}
+    further = {name for other, names in WITH.items() if other != plugin for name in names}
+    assert shown == {*EVERYDAY, *further, *filter(None, TOOLS.values())} - {TOOLS[plugin]}
     images, labels, file = pictures / "images", pictures / "instances.json", tmp_path / "shapes.onnx"
     run("quantize", exported, "--calib", images, "--quantizer", "onnxruntime", "--backend", "onnxruntime",
         "--calib-limit", 2, "-o", tmp_path)  # fmt: skip

@@ -25,7 +25,7 @@ BETWEEN = 0
 WORDS = re.compile(
     r"yolo|torch|onnx|openvino|tensorrt|nncf|picture|image|\bbox(es)?\b|detect|letterbox|coco|cuda", re.IGNORECASE
 )
-PUBLIC = {"qcore", "qcore.plugin"}
+PUBLIC = {"qcore", "qcore.plugin", "qcore.testing"}
 KINDS = ("families", "quantizers", "runtimes", "formats", "processing", "tasks", "tools")
 
 

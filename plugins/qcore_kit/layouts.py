@@ -89,8 +89,7 @@ def layout_of(outputs: Sequence[Tensor], host: Host | None = None) -> Layout:
         import qcore
 
         host = qcore.plugins
-    meanings = sorted((output.meaning or "", output.stage or "") for output in outputs)
-    fitting = [spec for spec in host.specs(LayoutSpec) if _fits(spec, meanings)]
+    fitting = matching(outputs, host)
     listed = ", ".join(f"{output.name} ({output.meaning}, {output.stage})" for output in outputs)
     spec = only(fitting, what=f"read {listed}")
     if spec is None:
@@ -100,6 +99,12 @@ def layout_of(outputs: Sequence[Tensor], host: Host | None = None) -> Layout:
         )
     layout: Layout = spec.create()
     return layout
+
+
+def matching(outputs: Sequence[Tensor], host: Host) -> list[LayoutSpec]:
+    """The layouts that read some outputs, by what the contract says they mean."""
+    meanings = sorted((output.meaning or "", output.stage or "") for output in outputs)
+    return [spec for spec in host.specs(LayoutSpec) if _fits(spec, meanings)]
 
 
 def reader(outputs: Sequence[Tensor], host: Host | None = None) -> Callable[[Mapping[str, Any]], tuple[Any, Any]]:

@@ -1,9 +1,7 @@
 """What other people's files have between their convolutions: every profile writes it, and its runtime computes it."""
 
-import sys
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -18,12 +16,10 @@ from qcore_kit.quantization.literal import literal
 from qcore_kit.quantization.placement import candidates, place
 from qcore_kit.quantization.table import ScaleTable, weight_scales
 from qcore_kit.quantization.writer import write
+from qcore_kit.testing.zoo import BLOCKS, CHANNELS, SIDE, Builder, build
 from qcore_plugins.runtimes.onnxruntime.profile import ONNXRUNTIME
 from qcore_plugins.runtimes.openvino.profile import OPENVINO
 from qcore_plugins.runtimes.tensorrt.profile import TENSORRT
-
-sys.path.insert(0, str(Path(__file__).parent))
-from zoo import BLOCKS, CHANNELS, SIDE, Builder, build
 
 PROFILES = {profile.name: profile for profile in (ONNXRUNTIME, OPENVINO, TENSORRT)}
 

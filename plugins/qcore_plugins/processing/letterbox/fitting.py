@@ -208,7 +208,13 @@ class Fitting:
         return channels.padded(placed, border, self.params.pad_value)
 
     def geometry(self, height: int, width: int) -> Geometry:
-        """Where a picture of that size comes to lie."""
+        """Where a picture of that size comes to lie.
+
+        Raises:
+            UsageError: It has no pixels.
+        """
+        if not height or not width:
+            raise UsageError(f"an image of {width}x{height} pixels cannot be resized")
         stored = height, width
         if self.params.picture_aspect is not None:
             height = max(1, round(width / self.params.picture_aspect))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import openvino
 
-from qcore.plugin import FileError, Model
+from qcore.plugin import FileError, Model, UsageError
 from qcore_kit import machine
 from qcore_kit.abilities import Executed
 from qcore_kit.told import told
@@ -17,13 +18,15 @@ from qcore_plugins.runtimes.openvino.another import AnotherSession, here, mask
 
 
 class OpenVinoSession:
-    """A compiled model with one infer request."""
+    """A compiled model with one infer request; threads that share it wait for one another."""
 
     def __init__(self, compiled: openvino.CompiledModel, outputs: list[str], quantized: bool) -> None:
         self._compiled = compiled
         self._request = compiled.create_infer_request()
         self._outputs = {name: compiled.output(name) for name in outputs}
         self._fixed = {name: port for name, port in self._outputs.items() if port.partial_shape.is_static}
+        self._count = len(compiled.inputs)
+        self._lock = Lock()
         self._own: dict[str, np.ndarray] = {}
         self._holders: dict[str, int] = {}
         hint = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
@@ -31,10 +34,17 @@ class OpenVinoSession:
         self.cpu = here()
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """One inference; outputs are the caller's own: memory is used again once nobody holds it."""
-        own = {name: self._memory(name, port) for name, port in self._fixed.items()}
-        given = self._request.infer(dict(inputs), share_inputs=True, share_outputs=True)
-        return {name: own[name] if name in own else np.array(given[port]) for name, port in self._outputs.items()}
+        """One inference; outputs are the caller's own: memory is used again once nobody holds it.
+
+        Raises:
+            UsageError: An input is missing; OpenVINO would take that of the last run.
+        """
+        if len(inputs) < self._count:
+            raise UsageError(f"the model takes {self._count} inputs, got {', '.join(inputs) or 'none'}")
+        with self._lock:
+            own = {name: self._memory(name, port) for name, port in self._fixed.items()}
+            given = self._request.infer(dict(inputs), share_inputs=True, share_outputs=True)
+            return {name: own[name] if name in own else np.array(given[port]) for name, port in self._outputs.items()}
 
     def executed(self) -> Executed:
         """How many layers compute in integers; see `qcore_plugins.runtimes.openvino.executed`."""

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from qcore.plugin import Contract, Form, Model, Silent, Step, Tensor
+from qcore_kit.kinds import ProfileSpec
+
 FLOAT, INT64 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
 CHANNELS, SIDE = 8, 12
 BLOCKS: dict[str, Callable[[Builder, str], str]] = {}
+Layer = Callable[[str], str]
+Bias = tuple[int, ...] | None
 
 
 class Builder:
@@ -35,14 +41,14 @@ class Builder:
         value = self.rng.normal(0, spread, shape) * self.rng.uniform(0.02, 1, sizes)
         return self.const(value, name=name)
 
-    def op(self, kind: str, *inputs: str, outputs: int = 1, **attributes: object) -> str:
+    def op(self, kind: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
         """A node; the name of its first result."""
         number = len(self.nodes)
         names = [f"t{number}" if not place else f"t{number}_{place}" for place in range(outputs)]
         self.nodes.append(helper.make_node(kind, list(inputs), names, f"{kind.lower()}{number}", **attributes))
         return names[0]
 
-    def conv(self, source: str, made: int, read: int, kernel: int = 1, **attributes: object) -> str:
+    def conv(self, source: str, made: int, read: int, kernel: int = 1, **attributes: Any) -> str:
         """A convolution that keeps the size."""
         weight = self.learned(made, read // int(attributes.get("group", 1)), kernel, kernel)
         bias = self.const(self.rng.normal(0, 0.3, made))
@@ -73,13 +79,60 @@ def build(name: str) -> onnx.ModelProto:
     return b.model(b.op("Reshape", head, b.const([1, 5, -1], np.int64)))
 
 
+def example(name: str = "resize_nearest") -> Model:
+    """A graph of the zoo as a float model with a contract: input `x`, one output, no pre- or postprocessing."""
+    proto = build(name)
+    output = proto.graph.output[0]
+    dims = output.type.tensor_type.shape.dim
+    shape = tuple(size.dim_value or f"size{place}" for place, size in enumerate(dims))
+    contract = Contract(
+        "zoo",
+        (Tensor("x", "float32", (1, 3, SIDE, SIDE), "NCHW"),),
+        (Tensor(output.name, "float32", shape),),
+        Step("none"),
+        Step("none"),
+    )
+    return Model(Form("onnx", encoding="float", precision="f32"), proto, contract)
+
+
+def inputs(count: int = 4) -> list[dict[str, Any]]:
+    """Inputs of every graph of the zoo, from 0 to 1; always the same."""
+    return [{"x": np.random.default_rng(seed).random((1, 3, SIDE, SIDE), np.float32)} for seed in range(count)]
+
+
+def table(name: str = "resize_nearest") -> Model:
+    """The scale table of a graph of the zoo, calibrated with `inputs()`."""
+    from qcore_kit.quantization.calibration import ranges
+    from qcore_kit.quantization.graph import from_onnx
+    from qcore_kit.quantization.placement import candidates
+    from qcore_kit.quantization.table import ScaleTable, weight_scales
+
+    model = example(name)
+    graph = from_onnx(model.module)
+    module = ScaleTable.make(
+        model.module,
+        ranges(model.module, graph, inputs(), "minmax"),
+        weight_scales(graph, model.module),
+        needed=candidates(graph),
+    )
+    return model.evolve(form=Form("table", encoding="ranges", precision="f32"), module=module)
+
+
+def written(table: Model, profile: str) -> Model:
+    """A scale table, written under an installed profile."""
+    import qcore
+
+    model: Model = qcore.plugins.get(ProfileSpec, profile).create().convert(table, options={}, progress=Silent())
+    return model
+
+
 def block(function: Callable[[Builder, str], str]) -> Callable[[Builder, str], str]:
     """Registers a block; it reads and makes [1, CHANNELS, side, side]."""
     BLOCKS[function.__name__] = function
     return function
 
 
-def _squeeze(b: Builder, x: str, *linear: Callable[[str], str]) -> str:
+def _squeeze(b: Builder, x: str, *linear: Layer) -> str:
     """Squeeze-excite: two fully connected layers on the mean of each channel."""
     values = b.op("Flatten", b.op("GlobalAveragePool", x))
     hidden = b.op("Relu", linear[0](values))
@@ -87,7 +140,7 @@ def _squeeze(b: Builder, x: str, *linear: Callable[[str], str]) -> str:
     return b.op("Mul", x, b.op("Reshape", gate, b.const([1, CHANNELS, 1, 1], np.int64)))
 
 
-def _gemm(b: Builder, read: int, made: int, trans: int, bias: tuple[int, ...] | None = None, **attributes: float):
+def _gemm(b: Builder, read: int, made: int, trans: int, bias: Bias = None, **attributes: Any) -> Layer:
     def apply(x: str) -> str:
         weight = b.learned(made, read, axis=0) if trans else b.learned(read, made, axis=1)
         more = [] if bias is None else [b.const(b.rng.normal(0, 0.5, bias))]
@@ -96,7 +149,9 @@ def _gemm(b: Builder, read: int, made: int, trans: int, bias: tuple[int, ...] | 
     return apply
 
 
-def _gemms(b: Builder, x: str, hidden: int, trans: int, first=None, second=None, **attributes: float) -> str:
+def _gemms(
+    b: Builder, x: str, hidden: int, trans: int, first: Bias = None, second: Bias = None, **attributes: Any
+) -> str:
     return _squeeze(
         b,
         x,
@@ -170,7 +225,7 @@ def gemm_with_the_constant_left(b: Builder, x: str) -> str:
     return b.op("Reshape", made, b.const([1, CHANNELS, SIDE, SIDE], np.int64))
 
 
-def _tokens(b: Builder, x: str, layer: Callable[[str], str]) -> str:
+def _tokens(b: Builder, x: str, layer: Layer) -> str:
     """The layer on [1, positions, channels]."""
     flat = b.op("Reshape", x, b.const([1, CHANNELS, -1], np.int64))
     made = layer(b.op("Transpose", flat, perm=[0, 2, 1]))
@@ -259,7 +314,7 @@ def one_weight_for_two_convolutions(b: Builder, x: str) -> str:
     return b.op("Add", first, b.op("Relu", b.op("Conv", first, weight, bias)))
 
 
-def _pool(b: Builder, x: str, kind: str = "AveragePool", **attributes: object) -> str:
+def _pool(b: Builder, x: str, kind: str = "AveragePool", **attributes: Any) -> str:
     """A pool with pads on values on both sides of 0, so that zero points are not 0."""
     shifted = b.op("LeakyRelu", b.conv(x, CHANNELS, CHANNELS), alpha=0.7)
     return b.op(kind, shifted, kernel_shape=[3, 3], pads=[1] * 4, **attributes)
@@ -400,7 +455,7 @@ def pad_by_reflection(b: Builder, x: str) -> str:
     return _padded(b, x, None, "reflect")
 
 
-def _resized(b: Builder, x: str, **attributes: object) -> str:
+def _resized(b: Builder, x: str, **attributes: Any) -> str:
     shifted = b.op("LeakyRelu", b.conv(x, CHANNELS, CHANNELS), alpha=0.7)
     return b.op("Resize", shifted, "", b.const([1, 1, 2, 2]), **attributes)
 
@@ -477,7 +532,11 @@ def sides_computed_from_the_shape(b: Builder, x: str) -> str:
     exact = b.op("Cast", b.op("Floor", b.op("Mul", b.op("Cast", sides, to=FLOAT), b.const(2.0))), to=INT64)
     halves = b.op("Div", b.op("Add", doubled, exact), b.const(2, np.int64))
     sizes = b.op("Concat", b.const([1, CHANNELS], np.int64), halves, axis=0)
-    nearest = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    nearest: dict[str, Any] = {
+        "mode": "nearest",
+        "coordinate_transformation_mode": "asymmetric",
+        "nearest_mode": "floor",
+    }
     return b.op("Resize", made, "", "", sizes, **nearest)
 
 
