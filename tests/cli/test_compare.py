@@ -54,6 +54,17 @@ def test_a_file_equals_itself(run, exported, pictures):
     assert "labels" in steps["accuracy"]["summary"]
 
 
+def test_a_file_whose_scales_are_computed_at_run_time_has_the_bounds_of_int8(run, exported, pictures, tmp_path):
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantize_dynamic(exported, tmp_path / "dynamic.onnx", weight_type=QuantType.QUInt8)
+    code, out, _ = run("compare", exported, tmp_path / "dynamic.onnx", "--data", pictures / "images", "--limit", 4)
+    assert code == 0, out
+    assert "note  inside the graph" in out
+    assert "scales are computed at run time" in out
+    assert "for a quantized model" in out
+
+
 @pytest.fixture
 def suppressing(run, checkpoint, tmp_path):
     assert run("export", checkpoint, "--to", "onnx", "--head", "nms", "-o", tmp_path / "nms")[0] == 0
