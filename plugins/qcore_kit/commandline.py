@@ -33,7 +33,8 @@ def add_options(parser: argparse.ArgumentParser, host: Host, kind: type[Spec[Any
         if flag in parser._option_string_actions:  # a command's own flag goes before a plugin's
             continue
         told = f"{option.help} ({', '.join(owners)})" if kind is ConverterSpec else option.help
-        settings: dict[str, Any] = {"metavar": "DIR" if option.type is Path else option.name.rpartition("_")[2].upper()}
+        metavars = {Path: "DIR", int: "N"}
+        settings: dict[str, Any] = {"metavar": metavars.get(option.type, option.name.rpartition("_")[2].upper())}
         if option.type is bool:
             settings = {"action": "store_true"}
         elif option.type is dict:

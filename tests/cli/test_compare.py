@@ -43,6 +43,17 @@ def test_the_document_has_every_step_with_figures_and_thresholds(run, exported, 
     assert accuracy["AP"]["low"] <= accuracy["AP"]["change"] <= accuracy["AP"]["high"]
 
 
+@pytest.mark.parametrize("protocol", ["", "deployed"])
+def test_eval_and_compare_give_one_ap_and_say_what_they_ran_with(run, exported, worse, labelled, protocol):
+    flags = ("--protocol", protocol) if protocol else ()
+    _, out, err = run("compare", exported, worse, "--data", labelled, *flags)
+    said = dict(line.split(maxsplit=1) for line in run("eval", worse, "--data", labelled, *flags)[1].splitlines())
+    assert f"-> {said['AP']}: " in out, err
+    assert said["protocol"] == (protocol or "upstream")
+    assert "confidence=" in said["postprocess"]
+    assert f"PROTOCOL  {said['protocol']}  ({said['postprocess']})" in out
+
+
 def test_a_file_equals_itself(run, exported, pictures):
     code, out, _ = run("compare", exported, exported, "--data", pictures / "images", "--limit", 4, "--json")
     steps = {step["step"]: step for step in json.loads(out)["steps"]}
