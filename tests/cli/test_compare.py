@@ -82,6 +82,40 @@ def suppressing(run, checkpoint, tmp_path):
     return tmp_path / "nms" / "shapes.onnx"
 
 
+@pytest.fixture
+def bare(exported, tmp_path):
+    """A file of another tool: without a contract."""
+    model = onnx.load(exported)
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "bare.onnx")
+    return tmp_path / "bare.onnx"
+
+
+@pytest.mark.parametrize("flag", ["--loader", "--candidate-loader"])
+def test_a_checkpoint_and_a_file_that_needs_a_loader(run, checkpoint, bare, labelled, flag):
+    code, out, err = run("compare", checkpoint, bare, flag, "onnx", "--data", labelled, "--json")
+    document = json.loads(out)
+    assert code == 0, err
+    assert document["reference"]["form"].startswith("torch")
+    assert document["reference"]["input"] == document["candidate"]["input"]
+    assert document["steps"][0]["causes"][0]["name"] == "no class names"
+    accuracy = document["steps"][-1]["figures"]["AP"]
+    assert accuracy["candidate"] == accuracy["reference"] > 0.3
+
+
+def test_preprocessing_that_one_of_two_was_made_with_is_named_with_its_flag(run, checkpoint, bare, pictures):
+    data = ("--data", pictures / "images", "--limit", 2, "--candidate-loader", "onnx", "--json")
+    own = ("--preprocess", "picture_aspect=1.5", "--candidate-preprocess", "picture_aspect=null")
+    (cause,) = json.loads(run("compare", checkpoint, bare, *own, *data)[1])["steps"][0]["causes"]
+    assert cause["text"] == "picture_aspect is null in CANDIDATE, 1.5 in REF"
+    contract, pixels, *_ = json.loads(run("compare", checkpoint, bare, *own[2:3], own[1], *data)[1])["steps"]
+    assert contract["summary"] == "different: preprocessing picture_aspect"
+    for step in (contract, pixels):
+        (cause,) = step["causes"]
+        assert cause["text"] == "picture_aspect is 1.5 in CANDIDATE, null in REF"
+        assert "add --preprocess picture_aspect=1.5, which REF was loaded without" in cause["hint"]
+
+
 def test_a_failure_is_named_and_makes_the_exit_code_1(run, exported, suppressing, pictures):
     arguments = ["compare", exported, suppressing, "--data", pictures / "images", "--limit", 4]
     code, out, _ = run(*arguments)

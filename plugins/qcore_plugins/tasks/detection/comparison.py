@@ -12,6 +12,7 @@ import numpy as np
 from qcore.plugin import Contract, require
 from qcore.plugin import counted as plural
 from qcore_kit.boxes.detections import Detections
+from qcore_kit.classes.numbered import numbered
 from qcore_kit.comparison.rung import Cause, Rung
 from qcore_kit.reports import Histogram, Pictures, Table, Verdict
 from qcore_plugins.tasks.detection import capping
@@ -77,10 +78,8 @@ class DetectionComparison:
         self._sources = list(self._dataset or ())
         self.items: Sequence[Any] = [item.path for item in self._sources]
         names = self._dataset.names if self._dataset else ()
-        self._maps = [
-            match_classes(each.classes, names, classes or {}) if self.labelled else {}
-            for each in (reference, candidate)
-        ]
+        known = _named(reference.classes, candidate.classes), _named(candidate.classes, reference.classes)
+        self._maps = [match_classes(each, names, classes or {}) if self.labelled else {} for each in known]
         self._kept = [
             capping.limits(*(each.under(protocol).postprocess for protocol in (None, *each.protocols)))
             for each in (reference, candidate)
@@ -270,6 +269,11 @@ class DetectionComparison:
             },
             [Table(columns, rows, "Accuracy, with 95 % paired bootstrap intervals of the change over pictures")],
         )
+
+
+def _named(own: Sequence[str], others: Sequence[str]) -> Sequence[str]:
+    """A model's class names; those of the other one where it has as many and its own are numbers."""
+    return others if numbered(own) and len(own) == len(others) else own
 
 
 def _share(lost: Counter[float], gained: Counter[float], limit: float, counted: int) -> str:

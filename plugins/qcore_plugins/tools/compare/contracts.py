@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
 
 from qcore.plugin import Contract, Step, Tensor, counted
+from qcore_kit.classes.numbered import numbered
 from qcore_kit.comparison.rung import Cause, Rung
 from qcore_kit.reports import Table
 from qcore_kit.verification.raw_outputs import SUPPRESSED
@@ -209,6 +210,14 @@ def _classes(one: Contract, other: Contract) -> Iterator[Difference]:
         return
     place = next(at for at, pair in enumerate(zip(one.classes, other.classes, strict=True)) if pair[0] != pair[1])
     names = one.classes[place], other.classes[place]
+    unnamed = [numbered(each.classes) for each in (one, other)]
+    if any(unnamed):
+        which, flag = ("REF", "--loader-option") if unnamed[0] else ("CANDIDATE", "--candidate-loader-option")
+        cause = Cause(
+            "no class names", f"{which} has numbers for class names", f"pass the names with {flag} names=FILE"
+        )
+        yield Difference("class names", names[0], names[1], cause, matters=False)
+        return
     text = f"class {place} is called {names[1]} instead of {names[0]}"
     yield Difference(f"class {place}", names[0], names[1], Cause("other classes", text))
 
