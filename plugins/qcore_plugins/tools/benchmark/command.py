@@ -17,8 +17,8 @@ from qcore_plugins.tools.benchmark.measuring import Measured, Report
 
 STAGES = ("preprocess", "inference", "postprocess", "end to end")
 LEGEND = (
-    "Times are milliseconds per call: median [10th, 90th percentile]. inputs/s: in inference alone; memory: peak of the "
-    "process."
+    "Times are milliseconds per call: median [10th, 90th percentile]. inputs/s: in inference alone; "
+    "memory: peak of the process."
 )
 JUDGED = ("inference", "end to end")
 """Of these, ratios are told."""

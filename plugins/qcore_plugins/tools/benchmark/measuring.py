@@ -115,7 +115,8 @@ def benchmark(
         )
     if rounds < 2 or not 1 <= launches <= rounds:
         raise UsageError(
-            f"{counted(rounds, 'round')} in {counted(launches, 'launch')}: at least 2 rounds are required, and one per launch",
+            f"{counted(rounds, 'round')} in {counted(launches, 'launch')}: at least 2 rounds are required, "
+            "and one per launch",
             hint=f"--rounds {ROUNDS} --launches {LAUNCHES}",
         )
     for file in files:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
