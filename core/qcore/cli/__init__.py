@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         output.error(error)
         return error.code
     except KeyboardInterrupt as stop:
-        output.note("interrupted; nothing is half-written")
+        output.note(f"interrupted; {str(stop) or 'nothing is half-written'}")
         return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
