@@ -134,8 +134,9 @@ def test_what_was_kept_of_another_run_is_refused(run, interrupted, exported, ima
     arguments = (exported, images, "-o", tmp_path / "o.json")
     interrupted(2, *arguments)
     before = contents(tmp_path)
-    code, _, err = run("predict", *arguments, *(part.format(images=images) for part in change), "--resume")
-    assert code == 6
+    more = [part.format(images=images) for part in change]
+    code, _, err = run("predict", exported, *more, *arguments[1:], "--resume")
+    assert code == 6, err
     assert f"o.json.partial: belongs to a run {said}" in err
     assert contents(tmp_path) == before
     os.utime(images / "0000.png", (1, 1))
@@ -198,9 +199,7 @@ def test_a_symbolic_link_stays_one_when_continued(run, interrupted, exported, im
     assert len(json.loads((tmp_path / "real.json").read_text())) == 6
 
 
-def test_an_error_keeps_results_too_and_a_run_without_any_leaves_nothing(
-    run, interrupted, exported, images, tmp_path
-):
+def test_an_error_keeps_results_too_and_a_run_without_any_leaves_nothing(run, interrupted, exported, images, tmp_path):
     arguments = (exported, images, "-o", tmp_path / "o.json")
     err = interrupted(2, *arguments, error=FileError("the disk is gone"), code=6)
     assert "2 of 6 inputs are kept in" in err

@@ -9,6 +9,7 @@ import pickle
 import random
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from tempfile import TemporaryFile
@@ -149,15 +150,9 @@ class Calibration:
 
     @classmethod
     def choose(
-        cls,
-        source: Any,
-        *,
-        preprocessor: Preprocessor,
-        contract: Contract,
-        progress: Progress,
-        limit: int | None = LIMIT,
-        seed: int = SEED,
-    ) -> Calibration:
+        cls, source: Any, *, preprocessor: Preprocessor, contract: Contract, progress: Progress,
+        limit: int | None = LIMIT, seed: int = SEED,
+    ) -> Calibration:  # fmt: skip
         """Choose a set; nothing is read yet.
 
         Args:
@@ -231,8 +226,10 @@ class Calibration:
     def _keep(self, item: Any, raw: Any) -> None:
         place = self._store.seek(0, os.SEEK_END)
         if id(item) not in self._places and place < KEPT:
-            pickle.dump(raw, self._store, pickle.HIGHEST_PROTOCOL)
-            self._places[id(item)] = place
+            with suppress(OSError):  # no room: it is read again
+                pickle.dump(raw, self._store, pickle.HIGHEST_PROTOCOL)
+                self._store.flush()
+                self._places[id(item)] = place
 
     @property
     def sha256(self) -> str:
