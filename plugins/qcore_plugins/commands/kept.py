@@ -36,14 +36,17 @@ class Kept:
         count: How many inputs it holds.
     """
 
-    def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, header: Mapping[str, Any], parts: Sequence[Any]) -> None:
         """Nothing is read or written yet.
 
         Args:
             path: The file.
             header: What the results depend on, as plain data by name.
+            parts: Single inputs and recordings.
         """
         self.path = path
+        self._parts = parts
+        self._changed: str | None = None
         self.count = 0
         self._header: dict[str, Any] = {KEY: VERSION, **header}
         self._waiting = [json.dumps(self._header)]
@@ -67,7 +70,7 @@ class Kept:
             return False
         different = self._difference(header)
         if not resume:
-            if different:
+            if different or self._changed:
                 self.count, self._next = 0, (0, 0)
                 return False
             raise UsageError(
@@ -78,6 +81,10 @@ class Kept:
             raise FileError(
                 f"{self.path}: belongs to a run with another {different}",
                 hint="repeat the interrupted command, or delete the file to start again",
+            )
+        if self._changed:
+            raise FileError(
+                f"{self.path}: {self._changed} has changed since it was run", hint="delete the file to start again"
             )
         self._stream = self._opened()
         self._stream.truncate(whole)
@@ -101,6 +108,7 @@ class Kept:
         Raises:
             FileError: The folder cannot be written to, or is full.
         """
+        entry = {**entry, "file": facts(self._parts[entry["part"]])}
         self._waiting.append(json.dumps(entry, default=str))
         if self._stream is None and not readable:
             return
@@ -174,6 +182,8 @@ class Kept:
                         header = entry
                         continue
                     part = entry["part"]
+                    if part < len(self._parts) and entry.get("file") != facts(self._parts[part]):
+                        self._changed = self._changed or str(self._parts[part])
                     done = self._next[1] + 1 if part == self._next[0] else 1
                     self._next = (part + 1, 0) if entry.get("whole") else (part, done)  # whole: the end of a recording
                     self.count += 1
@@ -206,14 +216,15 @@ def model(file: str) -> str:
     return sha256(path) + (sha256(weights) if path.suffix == ".xml" and weights.is_file() else "")
 
 
-def inputs(parts: Sequence[Any]) -> str:
-    """SHA-256 of the names of all inputs, with size and time of the last change of those that are files."""
-    digest = hashlib.sha256()
-    for part in parts:
-        status = _status(str(part))
-        facts = (status.st_size, status.st_mtime_ns) if status else ()
-        digest.update(json.dumps([str(part), *facts]).encode())
-    return digest.hexdigest()
+def names(parts: Sequence[Any]) -> str:
+    """SHA-256 of the names of all inputs."""
+    return hashlib.sha256(json.dumps([str(part) for part in parts]).encode()).hexdigest()
+
+
+def facts(part: Any) -> list[int] | None:
+    """What changes with the content of a file: its size, and the time of its last change in nanoseconds."""
+    status = _status(str(part))
+    return [status.st_size, status.st_mtime_ns] if status else None
 
 
 def repeatable(parts: Sequence[Any]) -> bool:

@@ -114,7 +114,7 @@ class Work:
             if options.resume:
                 raise UsageError(f"--resume: {reason}", hint="omit --resume")
             return None
-        return Kept(keeping.beside(out, folder=folder), self._header())
+        return Kept(keeping.beside(out, folder=folder), self._header(), self._parts)
 
     @property
     def _exact(self) -> bool:
@@ -134,8 +134,8 @@ class Work:
             **{f"--{name}": getattr(options, name) for name in flags},
             "--batch-size": predictor.batch_size,
             "threshold_or_preprocessing": hashlib.sha256(contract.encode()).hexdigest(),
-            "set_of_inputs": keeping.inputs(self._parts),
-            "--data": keeping.inputs([options.data]) if options.data else None,
+            "set_of_inputs": keeping.names(self._parts),
+            "--data": [options.data, keeping.facts(options.data)] if options.data else None,
         }
 
     def replay(self) -> None:
