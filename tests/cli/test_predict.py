@@ -506,24 +506,6 @@ def test_what_ends_the_command_during_a_video_leaves_nothing_half_written(export
     assert f" of 1,200 inputs are kept in {out / 'o.json.partial'}" in err
 
 
-def test_the_bar_has_a_rate():
-    import io
-
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from qcore.cli.console import _rate
-
-    clock = iter(range(1000))
-    bar = Progress(_rate(), console=Console(file=io.StringIO()), get_time=lambda: next(clock) / 10, auto_refresh=False)
-    task = bar.add_task("", total=10)
-    column = bar.columns[0]
-    assert str(column.render(bar.tasks[0])) == ""
-    for _ in range(4):
-        bar.advance(task)
-    assert str(column.render(bar.tasks[0])) == "10.0/s"
-
-
 def test_results_go_to_standard_output(exported, pictures):
     import subprocess
     import sys

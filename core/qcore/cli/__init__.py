@@ -8,7 +8,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from qcore.cli.console import Output
@@ -58,10 +58,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
-    except OSError as error:  # at the last: standard output is full
-        output.error(FileError(f"standard output: {error.strerror}", hint="free some space, or write elsewhere"))
-        with suppress(OSError):
-            sys.stdout.close()
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        output.error(FileError(f"{where}{error.strerror}", hint="free some space; TMPDIR is for temporary files"))
+        try:
+            sys.stdout.flush()
+        except OSError:  # what is left for it goes nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FileError.code
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2

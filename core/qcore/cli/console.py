@@ -93,8 +93,9 @@ class Output:
 
     def error(self, error: QcoreError) -> None:
         """One line that says what is wrong, one that says what to do; with `--json` the document says it, too."""
-        if self.json:
-            self.result({"error": error.message, "hint": error.hint, "code": error.code})
+        with suppress(OSError):  # standard output may be what is full
+            if self.json:
+                self.result({"error": error.message, "hint": error.hint, "code": error.code})
         _write(sys.stderr, f"qcore: error: {error.message}" + (f"\n  hint: {error.hint}" if error.hint else ""))
 
     @property

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Callable, Iterator
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from qcore.errors import FileError, PluginError, QcoreError
+from qcore.files import FULL
 
 if TYPE_CHECKING:
     from qcore.host.specs import Spec
 
 T = TypeVar("T")
-FULL = errno.ENOSPC, errno.EDQUOT
 MEMORY = re.compile(r"out of memory|allocate memory|bad.alloc|insufficient memory|unable to allocate", re.IGNORECASE)
 """What libraries say when an allocation fails."""
 
@@ -30,7 +29,7 @@ def called(spec: Spec[Any], function: Callable[..., T], *args: Any, doing: str =
         **more: As they are.
 
     Raises:
-        PluginError: Whatever it raises but `QcoreError`s, which components raise on purpose; FileError for a full disk,
+        PluginError: Whatever it raises but `QcoreError`s, which components raise on purpose, and a full disk's OSError;
             QcoreError where memory is short.
     """
     try:
@@ -54,8 +53,9 @@ def _each(spec: Spec[Any], doing: str, items: Iterator[Any]) -> Iterator[Any]:
 def _told(spec: Spec[Any], doing: str, error: Exception) -> QcoreError:
     words = str(error).strip().splitlines()
     if isinstance(error, OSError) and error.errno in FULL:
-        hint = "free some space; TMPDIR sets the folder of temporary files"
-        return FileError(f"{error.filename or 'writing failed'}: {error.strerror}", hint=hint)
+        raise error  # who asked for the file names it
+    if words and "No usable temporary directory" in words[0]:
+        return FileError("no folder for temporary files can be written to", hint="set TMPDIR to one")
     if isinstance(error, MemoryError) or MEMORY.search(words[0] if words else ""):
         return QcoreError(f"not enough memory ({spec.kind} {spec.name})", hint="choose a smaller input or batch size")
     what = f"{type(error).__name__}: {words[0]}" if words else type(error).__name__

@@ -112,14 +112,9 @@ class Judge:
         return self.conclusion(tally, predictor.contract, *ran, read)
 
     def conclusion(
-        self,
-        tally: Tally,
-        contract: Contract,
-        backend: str,
-        executed_precision: str,
-        protocol: str | None = None,
+        self, tally: Tally, contract: Contract, backend: str, executed_precision: str, protocol: str | None = None,
         read: Callable[[Any], Any] | None = None,
-    ) -> Evaluation:
+    ) -> Evaluation:  # fmt: skip
         """What a tally that has been filled comes to; arguments as in `Evaluation`, `read` as for its sections."""
         figures, name = tally.figures(), self.named(contract)
         shown = tally.sections(read) if read and isinstance(tally, HasSections) else ()

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import cycle, islice
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -141,8 +142,8 @@ class Calibration:
     skipped: list[tuple[str, str]] = field(default_factory=list)
     judge: Callable[[Session], float] | None = None
     _known: tuple[str, dict[str, tuple[int, ...]]] | None = None
-    _store: IO[bytes] = field(default_factory=TemporaryFile, repr=False)
-    _places: dict[int, int] = field(default_factory=dict)
+    _store: IO[bytes] = field(default_factory=partial(TemporaryFile, buffering=0), repr=False)
+    _places: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """The file goes with the object."""
@@ -220,16 +221,17 @@ class Calibration:
         """
         if id(item) not in self._places:
             return self.preprocessor.read(item)
-        self._store.seek(self._places[id(item)])
-        return pickle.load(self._store)  # noqa: S301 - written below
+        place, size = self._places[id(item)]
+        self._store.seek(place)
+        return pickle.loads(self._store.read(size))  # noqa: S301 - written below
 
     def _keep(self, item: Any, raw: Any) -> None:
         place = self._store.seek(0, os.SEEK_END)
         if id(item) not in self._places and place < KEPT:
+            data = pickle.dumps(raw, pickle.HIGHEST_PROTOCOL)
             with suppress(OSError):  # no room: it is read again
-                pickle.dump(raw, self._store, pickle.HIGHEST_PROTOCOL)
-                self._store.flush()
-                self._places[id(item)] = place
+                if self._store.write(data) == len(data):
+                    self._places[id(item)] = place, len(data)
 
     @property
     def sha256(self) -> str:

@@ -132,14 +132,9 @@ class Predictor:
 
 
 def assembled(
-    contract: Contract,
-    session: Session,
-    backend: str,
-    *,
-    plugins: Host,
-    protocol: str | None = None,
+    contract: Contract, session: Session, backend: str, *, plugins: Host, protocol: str | None = None,
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
-) -> Predictor:
+) -> Predictor:  # fmt: skip
     """A session with the pre- and postprocessing of a contract around it.
 
     Args:

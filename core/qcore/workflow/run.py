@@ -88,14 +88,9 @@ class Run:
     """
 
     def __init__(
-        self,
-        recipe: Recipe,
-        host: Host,
-        progress: Progress,
-        *,
-        memory: Memory | None = None,
+        self, recipe: Recipe, host: Host, progress: Progress, *, memory: Memory | None = None,
         given: tuple[int, Model] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """See `Recipe.start`, `vary` and `begun_at`."""
         self.recipe, self.host, self.progress = recipe, host, progress
         self._memory, self._given = memory or Memory(), given

@@ -6,8 +6,9 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from qcore.plugin import DEPLOYED, Contract, Evaluation, Host, Judge, Output, UsageError, counted, require
+from qcore.plugin import DEPLOYED, Contract, Evaluation, FileError, Host, Judge, Output, UsageError, counted, require
 from qcore_kit import commandline, parts
+from qcore_kit.abilities import HasAbsent
 from qcore_kit.describing import figures as rows
 from qcore_kit.kinds import ObserverSpec
 from qcore_kit.reports import Report, Section, Table
@@ -67,6 +68,8 @@ def _measured(run: Run, judge: Judge, limit: int | None, *, sections: bool) -> E
     """The evaluation of all inputs, or of the first ones."""
     predictor = run.predictor()
     tally = judge.open(predictor.contract)
+    if judge.strict and isinstance(tally, HasAbsent) and tally.absent:
+        raise FileError(f"{tally.absent[0]}: no such file", hint="omit --strict to evaluate without it")
     judge.fill(tally, predictor, range(len(tally.items))[:limit])
     ran = predictor.backend, predictor.executed_precision, run.recipe.protocol
     return judge.conclusion(tally, predictor.contract, *ran, predictor.preprocessor.read if sections else None)

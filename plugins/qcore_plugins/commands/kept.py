@@ -144,7 +144,7 @@ class Kept:
     ) -> None:
         if self._stream is None:
             return
-        if kind is None:
+        if kind is None or not self.count:
             self.path.unlink(missing_ok=True)
         with suppress(OSError):  # what could not be flushed to a full disk
             self._stream.close()
