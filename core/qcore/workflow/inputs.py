@@ -11,7 +11,6 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import cycle, islice
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -142,7 +141,7 @@ class Calibration:
     skipped: list[tuple[str, str]] = field(default_factory=list)
     judge: Callable[[Session], float] | None = None
     _known: tuple[str, dict[str, tuple[int, ...]]] | None = None
-    _store: IO[bytes] = field(default_factory=partial(TemporaryFile, buffering=0), repr=False)
+    _store: IO[bytes] = field(default_factory=lambda: TemporaryFile(buffering=0), repr=False)
     _places: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
