@@ -106,7 +106,7 @@ def test_a_killed_run_is_continued(run, exported, images, tmp_path):
     assert len(partial.read_text().splitlines()) == 5
     partial.write_bytes(partial.read_bytes() + b'{"part": 4, "docu')
     assert run(*command, "--resume")[0] == 0
-    assert not partial.exists()
+    assert files(tmp_path) == sorted(["o.json", *(f"images/{file.name}" for file in images.iterdir())])
     assert run("predict", exported, images, "-o", tmp_path / "once.json")[0] == 0
     assert (tmp_path / "o.json").read_bytes() == (tmp_path / "once.json").read_bytes()
 

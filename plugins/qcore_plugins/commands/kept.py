@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +21,8 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 VERSION = 1
-NAME = ".predict.partial"
+SUFFIX = ".partial"
+NAME = f".predict{SUFFIX}"
 """The file in a folder of results; beside a file of results it is `FILE.partial`."""
 KEY = "qcore_partial"
 
@@ -90,6 +92,7 @@ class Kept:
         self._stream.truncate(whole)
         self._stream.seek(whole)
         self._waiting = []
+        self._sweep()
         return True
 
     @property
@@ -149,6 +152,14 @@ class Kept:
         with suppress(OSError):  # what could not be flushed to a full disk
             self._stream.close()
 
+    def _sweep(self) -> None:
+        """Remove what a killed run left half-written of the file of results; nobody else writes it now."""
+        out = Path(self.path.name.removesuffix(SUFFIX))
+        left = re.compile(rf"\.{re.escape(out.stem)}(\.images)?-[a-z0-9_]{{8}}{re.escape(out.suffix)}")
+        for file in self.path.parent.iterdir():
+            if self.path.name != NAME and left.fullmatch(file.name):
+                file.unlink(missing_ok=True)
+
     def _opened(self) -> IO[bytes]:
         stream = os.fdopen(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644), "r+b")
         if fcntl:
@@ -206,7 +217,7 @@ class Kept:
 
 def beside(out: str, *, folder: bool) -> Path:
     """The file that goes with results in a file, or in a folder."""
-    return Path(out) / NAME if folder else Path(f"{Path(out)}.partial")
+    return Path(out) / NAME if folder else Path(f"{Path(out)}{SUFFIX}")
 
 
 def model(file: str) -> str:
