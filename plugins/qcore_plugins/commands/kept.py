@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from qcore.plugin import FileError, UsageError, counted, output_directory, sha256
+from qcore.plugin import FileError, Host, UsageError, counted, output_directory, recognise, sha256
+from qcore_kit.abilities import HasFiles
 from qcore_kit.recordings import Recording
 
 try:
@@ -220,11 +221,11 @@ def beside(out: str, *, folder: bool) -> Path:
     return Path(out) / NAME if folder else Path(f"{Path(out)}{SUFFIX}")
 
 
-def model(file: str) -> str:
-    """SHA-256 of a model, with the weights that lie in a file of their own beside it."""
+def model(file: str, host: Host) -> str:
+    """SHA-256 of all files of a model."""
     path = Path(file)
-    weights = path.with_suffix(".bin")
-    return sha256(path) + (sha256(weights) if path.suffix == ".xml" and weights.is_file() else "")
+    _, format_ = recognise(path, host)
+    return "".join(map(sha256, format_.files(path) if isinstance(format_, HasFiles) else [path]))
 
 
 def names(parts: Sequence[Any]) -> str:

@@ -36,7 +36,7 @@ def predict(options: argparse.Namespace, output: Output, run: Run) -> int:
     sources = [part for source in options.inputs for part in recordings.parts(predictor.preprocessor, source)]
     _protect(options, sources)
     parts = recordings.first(sources, options.limit)
-    work = Work(options, output, predictor, results, parts)
+    work = Work(options, output, run.host, predictor, results, parts)
     with ExitStack() as stack:
         resumed = stack.enter_context(work.keeping())
         if folder:

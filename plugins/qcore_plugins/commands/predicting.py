@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import qcore
-from qcore.plugin import FileError, Output, UsageError, counted
+from qcore.plugin import FileError, Host, Output, UsageError, counted
 from qcore_kit import commandline
 from qcore_kit.recordings import Recording
 from qcore_kit.results import Keeps, Results
@@ -38,19 +38,26 @@ class Work:
     """
 
     def __init__(
-        self, options: argparse.Namespace, output: Output, predictor: Predictor, results: Results, parts: Sequence[Any]
+        self,
+        options: argparse.Namespace,
+        output: Output,
+        host: Host,
+        predictor: Predictor,
+        results: Results,
+        parts: Sequence[Any],
     ) -> None:
         """Nothing is run yet.
 
         Args:
             options: Arguments of the command.
             output: Where its words go.
+            host: Where components come from.
             predictor: What runs the inputs.
             results: The component for the results of the task.
             parts: Single inputs and recordings.
         """
-        self._options, self._output, self._predictor, self._results = options, output, predictor, results
-        self._parts = parts
+        self._options, self._output, self._host = options, output, host
+        self._predictor, self._results, self._parts = predictor, results, parts
         self._total = total(parts, options)
         self._kept: Kept | None = None
         self._start = 0, 0
@@ -128,7 +135,7 @@ class Work:
         flags = ("format", "limit", "stride", "save")
         return {
             "qcore_version": qcore.__version__,
-            "model": keeping.model(options.model),
+            "model": keeping.model(options.model, self._host),
             "backend": [predictor.backend, predictor.executed_precision, *options.backend_option],
             "conversion": {name: str(value) for name, value in commandline.conversion(options).items()},
             **{f"--{name}": getattr(options, name) for name in flags},
