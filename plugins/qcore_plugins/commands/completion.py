@@ -19,7 +19,7 @@ NAMED = {"to": "format", "target": "backend"}
 class Completion:
     """Prints what makes a shell complete commands, flags, names of components, and files."""
 
-    example = 'eval "$(qcore completion bash)"'
+    example = "qcore completion bash"
 
     def arguments(self, parser: argparse.ArgumentParser, host: Host) -> None:  # noqa: ARG002
         """The shell."""
