@@ -141,7 +141,7 @@ class Calibration:
     skipped: list[tuple[str, str]] = field(default_factory=list)
     judge: Callable[[Session], float] | None = None
     _known: tuple[str, dict[str, tuple[int, ...]]] | None = None
-    _store: IO[bytes] = field(default_factory=lambda: TemporaryFile(buffering=0), repr=False)
+    _store: IO[bytes] = field(default_factory=lambda: TemporaryFile(buffering=0), repr=False)  # noqa: SIM115
     _places: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
