@@ -242,7 +242,9 @@ def test_strict_ends_with_the_first_unreadable_input(run, exported, images, pict
     (images / "0003.png").write_text("no picture")
     (tmp_path / "data.json").write_text(json.dumps(document))
     labelled = ("eval", exported, "--data", tmp_path / "data.json", "--images", images)
-    assert json.loads(run(*labelled, "--json")[1])["skipped"] == [str(images / "0003.png")]
+    _, out, err = run(*labelled, "--json")
+    assert json.loads(out)["skipped"] == [str(images / "0003.png")]
+    assert err.splitlines()[-1] == "1 input skipped"
     code, out, err = run(*labelled, "--strict")
     assert (code, out) == (6, "")
     assert err.startswith(f"qcore: error: {images / '0003.png'}: ")

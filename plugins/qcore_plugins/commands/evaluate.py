@@ -58,6 +58,8 @@ def evaluate(options: argparse.Namespace, output: Output, run: Run) -> int:
         output.result(document)
     else:
         output.table("", ("", ""), rows(document))
+    if skipped := evaluation.figures.get("skipped"):
+        output.warn(f"{counted(len(skipped), 'input')} skipped")
     if observers:
         commands = observers.commands({options.model: run.contract()})
         observers.tell(_page(options.model, document, evaluation, run.contract(), commands), output)
