@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
+import qcore
 from qcore.cli.listing import ListPlugins
 from qcore.errors import UsageError
 from qcore.host.choice import as_spec
-from qcore.host.plugins import Host, installed
+from qcore.host.plugins import Host
 from qcore.host.specs import CommandSpec
 from qcore.words import meant
 
@@ -39,7 +40,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         UsageError: An unknown command or flag, or a bad value.
     """
     if "_ARGCOMPLETE" in os.environ:  # a shell asks how a word can go on
-        completion: Any = installed.get(CommandSpec, "completion").create()
+        completion: Any = qcore.plugins.get(CommandSpec, "completion").create()
         completion.complete(build)
     return build(argv).parse_args(argv, argparse.Namespace(argv=tuple(argv)))
 
@@ -49,14 +50,12 @@ def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
 
     One with `actions = True` has commands of its own for arguments, and gives each of those the common flags.
     """
-    from qcore import __version__
-
     style = _formatter(argv)
     parser = _Parser(
         prog="qcore", description="Quantize trained models to INT8 and verify the result.", formatter_class=style
     )
-    parser.add_argument("--version", action="version", version=f"qcore {__version__}", help="print the version")
-    host = Host(entry_points=False) if "--no-plugins" in argv else installed
+    parser.add_argument("--version", action="version", version=f"qcore {qcore.__version__}", help="print the version")
+    host = Host(entry_points=False) if "--no-plugins" in argv else qcore.plugins
     own = as_spec(ListPlugins, CommandSpec)
     commands = {own.name: own}
     called = argv[0] if argv else None
