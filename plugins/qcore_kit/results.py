@@ -171,7 +171,7 @@ def _failure(error: BaseException) -> dict[str, Any]:
     if isinstance(error, QcoreError):
         return {"error": error.message, "hint": error.hint, "code": error.code}
     if isinstance(error, KeyboardInterrupt):
-        return {"error": f"interrupted; {error}" if str(error) else "interrupted", "hint": None, "code": 130}
+        return {"error": "interrupted", "hint": None, "code": 130 if type(error) is KeyboardInterrupt else 143}
     return {"error": str(error) or type(error).__name__, "hint": None, "code": QcoreError.code}
 
 

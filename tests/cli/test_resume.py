@@ -211,8 +211,9 @@ def test_two_runs_do_not_write_one_file(run, exported, images, tmp_path, interru
     interrupted(2, exported, images, "-o", tmp_path / "o.json")
     with (tmp_path / "o.json.partial").open("rb") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
-        code, _, err = run("predict", exported, images, "-o", tmp_path / "o.json", "--resume")
-    assert (code, "another process is writing it" in err) == (2, True)
+        for more in ([], ["--resume"], ["--confidence", "0.9"]):
+            code, _, err = run("predict", exported, images, "-o", tmp_path / "o.json", *more)
+            assert (code, "another process is writing it" in err) == (2, True)
 
 
 def test_unreadable_inputs_stand_in_every_document(run, exported, images, tmp_path):

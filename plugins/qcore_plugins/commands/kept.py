@@ -73,6 +73,7 @@ class Kept:
             return False
         different = self._difference(header)
         if not resume:
+            self._opened().close()  # not while another process writes it
             if different or self._changed:
                 self.count, self._next = 0, (0, 0)
                 return False
