@@ -245,6 +245,17 @@ class HasComparison(Protocol):
 
 
 @runtime_checkable
+class HasAbsent(Protocol):
+    """A tally that knows which inputs of its data do not exist.
+
+    Attributes:
+        absent: Their names; they are not among `items`.
+    """
+
+    absent: Sequence[str]
+
+
+@runtime_checkable
 class Merges(Protocol):
     """A tally whose inputs can be divided among processes or machines."""
 

@@ -38,7 +38,7 @@ class DetectionTally:
         """
         self._data, self._dataset, self._mapping, self._kept = data, dataset, mapping, kept
         self._there = [item for item in dataset if item.path.exists()]
-        self._absent = [str(item.path) for item in dataset if not item.path.exists()]
+        self.absent = [str(item.path) for item in dataset if not item.path.exists()]
         self._unread: set[int] = set()
         self._taken: dict[int, tuple[Detections, Labels, tuple[int, int]]] = {}
         self.items: Sequence[Any] = [item.path for item in self._there]
@@ -97,7 +97,7 @@ class DetectionTally:
             **collected.figures(),
             **({"max_detections": most} if (most := self._dataset.oddities.counted) != COUNTED else {}),
             "images": len(collected.sizes),
-            "skipped": [*self._absent, *(str(self.items[place]) for place in sorted(self._unread))],
+            "skipped": [*self.absent, *(str(self.items[place]) for place in sorted(self._unread))],
             "classes": len(set(collected.mapping.values())),
             "oddities": self._dataset.oddities.document(),
         }

@@ -31,7 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", required=True, metavar="DATA", help="images, a directory, or labelled data such as a COCO JSON"
     )
-    parser.add_argument("--limit", type=int, metavar="N", help="use at most the first N inputs")
+    commandline.add_limit(parser)
     parser.add_argument(
         "--backend",
         action="append",
@@ -73,8 +73,7 @@ def run(options: argparse.Namespace, output: Output, host: Host) -> int:
     from qcore_plugins.tools.compare import dividing, ladder, sides
     from qcore_plugins.tools.compare.own_preprocessing import foreign
 
-    if options.limit is not None and options.limit < 1:
-        raise UsageError(f"--limit {options.limit} is not a positive number")
+    commandline.require_positive(options, "limit")
     if not 0 <= options.max_drop <= 1:
         raise UsageError(f"--max-drop {options.max_drop:g} is not between 0 and 1")
     if len(options.backend) > 2:
