@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from qcore.errors import FileError, UsageError
+from qcore.words import counted
 
 KEY = "qcore.contract"
 MAJOR, MINOR = 1, 0
@@ -121,6 +122,10 @@ class Contract:
     extensions: Mapping[str, Any] = field(default_factory=dict)
     unknown: Mapping[str, Any] = field(default_factory=dict)
     version: str = f"{MAJOR}.{MINOR}"
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(f"{tensor.name} {list(tensor.shape)}" for tensor in self.inputs)
+        return f"Contract({self.task}, {inputs}, {counted(len(self.classes), 'class')})"
 
     @classmethod
     def from_json(cls, text: str, *, source: str = "contract") -> Contract:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -12,6 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from qcore.errors import FileError
+
+FULL = errno.ENOSPC, errno.EDQUOT
+"""What the system says where there is no room."""
 
 
 def sha256(path: Path) -> str:
@@ -122,5 +126,9 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(stat.S_IMODE(target.stat().st_mode) if there else 0o644)
         temporary.replace(target)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise FileError(f"{path}: cannot be written ({error.strerror})", hint="check space and permissions") from error
     finally:
         temporary.unlink(missing_ok=True)

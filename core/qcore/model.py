@@ -32,6 +32,9 @@ class Model:
     reference: Callable[[], Any] | None = field(default=None, repr=False)
     layers: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)
 
+    def __repr__(self) -> str:
+        return f"Model({self.form}, {self.contract!r})"
+
     def evolve(self, **changes: Any) -> Model:
         """A copy with some fields replaced."""
         return replace(self, **changes)

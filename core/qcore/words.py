@@ -9,10 +9,10 @@ from typing import Any
 
 
 def counted(number: int, thing: str) -> str:
-    """`1 input`, `2 inputs`; a thing that ends in s or x gets es."""
+    """`1 input`, `2 inputs`; a thing that ends in s, x or ch gets es."""
     if number == 1:
         return f"1 {thing}"
-    return f"{number} {thing}{'es' if thing[-1] in 'sx' else 's'}"
+    return f"{number} {thing}{'es' if thing.endswith(('s', 'x', 'ch')) else 's'}"
 
 
 def meant(word: str, names: Iterable[str]) -> str:

@@ -234,14 +234,25 @@ class HasComparison(Protocol):
         candidate: Contract,
         data: Any,
         *,
-        images: Any,
-        classes: Mapping[str, str] | None,
         max_drop: float,
+        **options: Any,
     ) -> Any:
         """Collects the results of two models on the data, labelled or not.
 
-        The main figure may be lower by `max_drop`, however certain that is.
+        The main figure may be lower by `max_drop`, however certain that is. The options are the evaluator's own, as
+        its spec declares them.
         """
+
+
+@runtime_checkable
+class HasAbsent(Protocol):
+    """A tally that knows which inputs of its data do not exist.
+
+    Attributes:
+        absent: Their names; they are not among `items`.
+    """
+
+    absent: Sequence[str]
 
 
 @runtime_checkable

@@ -33,7 +33,8 @@ def add_options(parser: argparse.ArgumentParser, host: Host, kind: type[Spec[Any
         if flag in parser._option_string_actions:  # a command's own flag goes before a plugin's
             continue
         told = f"{option.help} ({', '.join(owners)})" if kind is ConverterSpec else option.help
-        settings: dict[str, Any] = {"metavar": "DIR" if option.type is Path else option.name.rpartition("_")[2].upper()}
+        metavars = {Path: "DIR", int: "N"}
+        settings: dict[str, Any] = {"metavar": metavars.get(option.type, option.name.rpartition("_")[2].upper())}
         if option.type is bool:
             settings = {"action": "store_true"}
         elif option.type is dict:
@@ -240,6 +241,43 @@ def add_calibration(parser: argparse.ArgumentParser) -> None:
         default=0,
         metavar="S",
         help="random seed for selecting calibration inputs (default: 0)",
+    )
+
+
+def add_limit(parser: argparse.ArgumentParser, told: str = "use at most the first N inputs") -> None:
+    """Add the flag `--limit`."""
+    parser.add_argument("--limit", type=int, metavar="N", help=told)
+
+
+def require_positive(options: argparse.Namespace, *names: str) -> None:
+    """Refuse numbers below 1; raises UsageError."""
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise UsageError(f"--{name.replace('_', '-')} {value} is not a positive number")
+
+
+def add_strict(parser: argparse.ArgumentParser) -> None:
+    """Add the flag `--strict`."""
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="stop with exit code 6 at the first unreadable input instead of skipping it",
+    )
+
+
+def add_protocol(parser: argparse.ArgumentParser, default: str) -> None:
+    """Add the flag `--protocol`.
+
+    Args:
+        parser: To add it to.
+        default: What happens without it, in words.
+    """
+    parser.add_argument(
+        "--protocol",
+        metavar="NAME",
+        help="evaluation protocol of the contract, e.g. upstream, or deployed for the contract's own parameters "
+        f"(default: {default})",
     )
 
 

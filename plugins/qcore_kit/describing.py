@@ -48,12 +48,12 @@ def listed(value: Any) -> str:
 
 
 def figures(said: dict[str, Any]) -> list[tuple[str, str]]:
-    """What `qcore eval` prints; nested tables and parameters are left to `--json`."""
+    """What `qcore eval` prints; nested tables are left to `--json`, and parameters but those of the postprocessor."""
     rows = []
     for key, value in said.items():
         if isinstance(value, dict):
-            continue
-        if isinstance(value, float):
+            rows += [(key, listed(value))] if key == "postprocess" else []
+        elif isinstance(value, float):
             rows.append((key, f"{value:.4f}"))
         elif isinstance(value, list) and value:
             rows.append((key, " x ".join(map(str, value)) if key == "imgsz" else ", ".join(map(str, value))))

@@ -82,6 +82,19 @@ def items(
             on_error(part, error)
 
 
+def first(parts: Iterable[Any], limit: int | None) -> list[Any]:
+    """At most the first `limit` single inputs, and all recordings: `items` limits each of those."""
+    kept: list[Any] = []
+    single = 0
+    for part in parts:
+        if not isinstance(part, Recording):
+            single += 1
+            if limit is not None and single > limit:
+                continue
+        kept.append(part)
+    return kept
+
+
 def unrolled(
     preprocessor: Preprocessor, source: Any, on_error: Callable[[Any, FileError], None] | None = None
 ) -> Iterator[Any]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
+from textwrap import indent
 from typing import Any, Protocol, cast, runtime_checkable
 
-from qcore.plugin import Contract, Host, UsageError, only, plain, replacing
+from qcore.plugin import Contract, Host, Output, QcoreError, UsageError, only, plain, replacing
 from qcore_kit.kinds import ResultSpec
 
 
@@ -42,6 +44,26 @@ class Writers(Protocol):
         """Name of a format -> what makes a context manager of (path, names of inputs or None, labelled data or None).
 
         Its `add(name, raw, result)` writes one result; nothing half-written stays of what is broken off.
+        """
+        ...
+
+
+@runtime_checkable
+class Keeps(Protocol):
+    """Results that can be kept in a file, so that an interrupted `qcore predict` goes on with them."""
+
+    def kept(self, raw: Any, result: Any) -> Any:
+        """A result, and what writers read from its input, as plain data that JSON can hold without loss."""
+
+    def restored(self, kept: Any, classes: Sequence[str]) -> tuple[Any, Any]:
+        """The inverse: a stand-in for the input, and the result.
+
+        Args:
+            kept: What `kept` returned, after a round trip through JSON.
+            classes: Class names of the model.
+
+        Raises:
+            ValueError, TypeError, KeyError, IndexError: The data is damaged.
         """
         ...
 
@@ -108,3 +130,52 @@ def json_array(path: Path, opening: str = "[", closing: str = "]") -> Iterator[C
         stream.write(opening)
         yield write
         stream.write(f"\n{closing}\n")
+
+
+@contextmanager
+def json_stream(output: Output) -> Iterator[Callable[[Any], None]]:
+    """Print a JSON array on standard output element by element, as the document of `--json`.
+
+    The array is closed whatever happens, so that it can be parsed. If the block fails after the first element, the last
+    element is `{"error", "hint", "code"}` instead of a result.
+
+    Args:
+        output: Where the command's words go.
+
+    Yields:
+        A function that prints the next element.
+    """
+    between = "["
+
+    def write(element: Any) -> None:
+        nonlocal between
+        text = json.dumps(plain(element), indent=2, ensure_ascii=False)
+        _print(output, f"{between}\n{indent(text, '  ')}")
+        between = ","
+
+    try:
+        yield write
+    except BrokenPipeError:
+        raise
+    except BaseException as error:
+        if between == ",":
+            write(_failure(error))
+            _print(output, "\n]\n")
+            output.json = False  # the document has its error; the command line adds none
+        raise
+    _print(output, "[]\n" if between == "[" else "\n]\n")
+
+
+def _failure(error: BaseException) -> dict[str, Any]:
+    """The element that ends an array whose command fails."""
+    if isinstance(error, QcoreError):
+        return {"error": error.message, "hint": error.hint, "code": error.code}
+    if isinstance(error, KeyboardInterrupt):
+        return {"error": "interrupted", "hint": None, "code": 130 if type(error) is KeyboardInterrupt else 143}
+    return {"error": str(error) or type(error).__name__, "hint": None, "code": QcoreError.code}
+
+
+def _print(output: Output, text: str) -> None:
+    if not output.silent:
+        sys.stdout.write(text.encode("utf-8", "backslashreplace").decode())
+        sys.stdout.flush()

@@ -174,8 +174,8 @@ def compare(
     A checkpoint runs at the input size of the exported file that it is compared with.
 
     Args:
-        reference: The model that is right: a file, or a recipe where more is to be said.
-        candidate: The one in question.
+        reference: The model that is right: a file, or a recipe where more is to be said, e.g. its loader.
+        candidate: The one in question, likewise.
         data: Inputs, or labelled data.
         parts: Files of `compare_part`, of all parts; only the first inputs are run then.
         host: Where components come from; the process's own by default.
@@ -256,11 +256,12 @@ def _both(
 
 def _beside(model: File | Recipe, other: File | Recipe, host: Host) -> Run:
     """The run of one model; a checkpoint that nothing else is said of gets the input size of an export beside it."""
-    from qcore_plugins.tools.compare.command import input_size
+    from qcore_plugins.tools.compare.sides import input_size
 
     begun = _recipe(model)
     given: Mapping[str, Any] = begun.loader_options
     if not isinstance(model, Recipe) and not recognise(begun.file, host)[0].suffix:
-        size = input_size(str(_recipe(other).file), host)
+        beside = _recipe(other)
+        size = input_size(beside.start(host=host)) if recognise(beside.file, host)[0].suffix else None
         begun = recipe(begun.file, **({**given, "imgsz": tuple(size)} if size else given))
     return begun.start(host=host)

@@ -45,15 +45,17 @@ def test_the_table_says_what_ran_where_and_what_was_made_up(run, exported, quick
     backends = ["--backend", "onnxruntime", "--backend", "openvino"]
     code, out, err = run("benchmark", exported, exported, *backends, "--threads", 1, *quick)
     assert code == 0
-    head, columns, first, second, compared, _ = out.splitlines()
+    head, columns, first, second, legend, compared, _ = out.splitlines()
     assert machine.cpu()["model"] in head
-    assert "latency, one call after another, 2 rounds in 1 launches" in head
+    assert "latency, one call after another, 2 rounds in 1 launch;" in head
     assert "onnxruntime 1." in head
     assert "openvino 20" in head
     assert "INFERENCE MS" in columns
     assert first.split()[2:5] == ["onnxruntime", "f32", "1"]
     assert second.split()[2:5] == ["openvino", "f32", "1"]
-    assert compared.startswith("2 against 1, inference: ")
+    assert "median [10th, 90th percentile]" in legend
+    assert compared.startswith("file 2, inference: ")
+    assert " times as fast as file 1 (95 % interval " in compared
     assert "synthetic" in err
     assert "--data DIR" in err
 
@@ -96,7 +98,7 @@ def test_openvino_sessions_that_share_the_cores_are_not_pinned_to_the_same_ones(
         (["{one}", "--backend", "openvino", "--backend", "onnxruntime"], 2, "2 backends for 1 files", "one for each"),
         (["{one}", "--requests", "2"], 2, "--requests needs --mode throughput", "one call after another"),
         (["{one}", "--threads", "0"], 2, "--threads 0 is not a positive number", ""),
-        (["{one}", "--rounds", "1"], 2, "1 rounds in 5 launches: at least 2", "--rounds 30"),
+        (["{one}", "--rounds", "1"], 2, "1 round in 5 launches: at least 2", "--rounds 30"),
         (["{one}", "--backend", "openvivo"], 2, "openvivo", "openvino"),
     ],
 )

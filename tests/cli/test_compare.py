@@ -43,6 +43,17 @@ def test_the_document_has_every_step_with_figures_and_thresholds(run, exported, 
     assert accuracy["AP"]["low"] <= accuracy["AP"]["change"] <= accuracy["AP"]["high"]
 
 
+@pytest.mark.parametrize("protocol", ["", "deployed"])
+def test_eval_and_compare_give_one_ap_and_say_what_they_ran_with(run, exported, worse, labelled, protocol):
+    flags = ("--protocol", protocol) if protocol else ()
+    _, out, err = run("compare", exported, worse, "--data", labelled, *flags)
+    said = dict(line.split(maxsplit=1) for line in run("eval", worse, "--data", labelled, *flags)[1].splitlines())
+    assert f"-> {said['AP']}: " in out, err
+    assert said["protocol"] == (protocol or "upstream")
+    assert "confidence=" in said["postprocess"]
+    assert f"PROTOCOL  {said['protocol']}  ({said['postprocess']})" in out
+
+
 def test_a_file_equals_itself(run, exported, pictures):
     code, out, _ = run("compare", exported, exported, "--data", pictures / "images", "--limit", 4, "--json")
     steps = {step["step"]: step for step in json.loads(out)["steps"]}
@@ -54,10 +65,55 @@ def test_a_file_equals_itself(run, exported, pictures):
     assert "labels" in steps["accuracy"]["summary"]
 
 
+def test_a_file_whose_scales_are_computed_at_run_time_has_the_bounds_of_int8(run, exported, pictures, tmp_path):
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantize_dynamic(exported, tmp_path / "dynamic.onnx", weight_type=QuantType.QUInt8)
+    code, out, _ = run("compare", exported, tmp_path / "dynamic.onnx", "--data", pictures / "images", "--limit", 4)
+    assert code == 0, out
+    assert "note  inside the graph" in out
+    assert "scales are computed at run time" in out
+    assert "for a quantized model" in out
+
+
 @pytest.fixture
 def suppressing(run, checkpoint, tmp_path):
     assert run("export", checkpoint, "--to", "onnx", "--head", "nms", "-o", tmp_path / "nms")[0] == 0
     return tmp_path / "nms" / "shapes.onnx"
+
+
+@pytest.fixture
+def bare(exported, tmp_path):
+    """A file of another tool: without a contract."""
+    model = onnx.load(exported)
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "bare.onnx")
+    return tmp_path / "bare.onnx"
+
+
+@pytest.mark.parametrize("flag", ["--loader", "--candidate-loader"])
+def test_a_checkpoint_and_a_file_that_needs_a_loader(run, checkpoint, bare, labelled, flag):
+    code, out, err = run("compare", checkpoint, bare, flag, "onnx", "--data", labelled, "--json")
+    document = json.loads(out)
+    assert code == 0, err
+    assert document["reference"]["form"].startswith("torch")
+    assert document["reference"]["input"] == document["candidate"]["input"]
+    assert document["steps"][0]["causes"][0]["name"] == "no class names"
+    accuracy = document["steps"][-1]["figures"]["AP"]
+    assert accuracy["candidate"] == accuracy["reference"] > 0.3
+
+
+def test_preprocessing_that_one_of_two_was_made_with_is_named_with_its_flag(run, checkpoint, bare, pictures):
+    data = ("--data", pictures / "images", "--limit", 2, "--candidate-loader", "onnx", "--json")
+    own = ("--preprocess", "picture_aspect=1.5", "--candidate-preprocess", "picture_aspect=null")
+    (cause,) = json.loads(run("compare", checkpoint, bare, *own, *data)[1])["steps"][0]["causes"]
+    assert cause["text"] == "picture_aspect is null in CANDIDATE, 1.5 in REF"
+    contract, pixels, *_ = json.loads(run("compare", checkpoint, bare, *own[2:3], own[1], *data)[1])["steps"]
+    assert contract["summary"] == "different: preprocessing picture_aspect"
+    for step in (contract, pixels):
+        (cause,) = step["causes"]
+        assert cause["text"] == "picture_aspect is 1.5 in CANDIDATE, null in REF"
+        assert "add --preprocess picture_aspect=1.5, which REF was loaded without" in cause["hint"]
 
 
 def test_a_failure_is_named_and_makes_the_exit_code_1(run, exported, suppressing, pictures):

@@ -2,6 +2,7 @@
 
 import json
 
+import onnx
 import pytest
 
 import qcore
@@ -129,6 +130,15 @@ def test_parts_of_a_calibration_that_make_no_whole_are_refused(run, checkpoint, 
         code, _, err = run(*call, "--merge", *files)
         assert (code, "not what calibration sees" in err) == (6, True)
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+
+def test_each_of_two_compared_files_can_have_its_own_loader(checkpoint, exported, pictures, tmp_path):
+    bare = onnx.load(exported)
+    del bare.metadata_props[:]
+    onnx.save(bare, tmp_path / "bare.onnx")
+    with pytest.warns(qcore.AssumptionWarning, match="bare.onnx: assumed"):
+        found = verbs.compare(checkpoint, qcore.recipe(tmp_path / "bare.onnx", "onnx"), pictures / "images", limit=1)
+    assert found.failed is None
 
 
 def test_a_checkpoint_is_compared_at_the_size_of_the_export(checkpoint, pictures, tmp_path):

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from qcore.cli.console import Output
-from qcore.errors import AssumptionWarning, QcoreError
+from qcore.errors import AssumptionWarning, FileError, QcoreError
 
 __all__ = ["main"]
 
@@ -32,26 +32,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0, or the code of the error (see `qcore.errors`), or 130 after Ctrl-C, 143 after SIGTERM.
     """
+    for name in ("stdin", "stdout", "stderr"):  # closed: nothing else may get its number, and nobody reads
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r+"))  # noqa: PTH123, SIM115
     from qcore.cli.frame import parse
 
     arguments = list(sys.argv[1:] if argv is None else argv)
     silent = os.environ.get("RANK", "0") != "0"  # torchrun starts the command several times over: the first one speaks
     output = Output("--json" in arguments, silent or "--quiet" in arguments, "--debug" in arguments, silent)
     try:
-        options = parse(arguments)
-        with _ending(), _told(output):
-            return int(options.run(options, output) or 0)
+        try:
+            options = parse(arguments)
+            with _ending(), _told(output):
+                return int(options.run(options, output) or 0)
+        finally:
+            sys.stdout.flush()
     except QcoreError as error:
         if output.debug:
             raise
         output.error(error)
         return error.code
     except KeyboardInterrupt as stop:
-        output.note("interrupted; nothing is half-written")
+        output.note(f"interrupted; {str(stop) or 'nothing is half-written'}")
         return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        output.error(FileError(f"{where}{error.strerror}", hint="free some space; TMPDIR is for temporary files"))
+        try:
+            sys.stdout.flush()
+        except OSError:  # what is left for it goes nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FileError.code
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else 2
 

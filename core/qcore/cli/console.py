@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
+import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -13,12 +15,14 @@ from qcore.errors import QcoreError
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import ProgressColumn
+    from rich.progress import Progress as RichProgress
 
 T = TypeVar("T")
 
 WIDE, MANY = 240, 6
 """Letters of a line that nobody looks at, and columns of a table whose text is folded in a narrow terminal."""
+EVERY = 10
+"""Seconds between lines of progress where no terminal shows it."""
 
 
 @dataclass
@@ -89,8 +93,9 @@ class Output:
 
     def error(self, error: QcoreError) -> None:
         """One line that says what is wrong, one that says what to do; with `--json` the document says it, too."""
-        if self.json:
-            self.result({"error": error.message, "hint": error.hint, "code": error.code})
+        with suppress(OSError):  # standard output may be what is full
+            if self.json:
+                self.result({"error": error.message, "hint": error.hint, "code": error.code})
         _write(sys.stderr, f"qcore: error: {error.message}" + (f"\n  hint: {error.hint}" if error.hint else ""))
 
     @property
@@ -100,33 +105,53 @@ class Output:
 
 
 class Bars:
-    """A `Progress` drawn by rich on a terminal; without one, only what is said is printed."""
+    """A `Progress` drawn by rich on a terminal; without one, a line now and then."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
 
     def track(self, items: Iterable[T], description: str, total: int | None = None) -> Iterator[T]:
-        """Yield the items behind a bar that shows count, rate and remaining time, and goes away at the end."""
-        if not self._shown:
-            yield from items
-            return
+        """Yield the items behind a bar that shows count, rate and remaining time, and goes away at the end.
+
+        Without a terminal, a line says count and rate after ten seconds, and again every ten, later every sixty.
+        """
+        began = told = time.monotonic()
+        with self._bar(description, total) if self._shown else nullcontext() as bar:
+            for count, item in enumerate(items, 1):
+                yield item
+                now = time.monotonic()
+                rate = f"{count / (now - began):.3g}/s" if now > began else ""
+                if bar:
+                    bar.update(bar.task_ids[0], completed=count, rate=rate)
+                elif now - told >= min(max(EVERY, (now - began) / 10), 6 * EVERY):
+                    told = now
+                    self.say(f"{description}: {count:,}{f' of {total:,}' if total else ''}, {rate}")
+
+    def _bar(self, description: str, total: int | None) -> RichProgress:
         from rich import progress
 
-        count = progress.MofNCompleteColumn(), _rate(), progress.TimeRemainingColumn()
+        count = progress.MofNCompleteColumn(), progress.TextColumn("{task.fields[rate]}")
+        columns = "{task.description}", progress.BarColumn(), *count, progress.TimeRemainingColumn()
         # rich would send what is printed meanwhile to the bar's console: wrong where standard output is a file
         settings: dict[str, Any] = {"transient": True, "redirect_stdout": sys.stdout.isatty()}
-        console = self._output.console(error=True)
-        with progress.Progress("{task.description}", progress.BarColumn(), *count, console=console, **settings) as bar:
-            yield from bar.track(items, total=total, description=description)
+        bar = progress.Progress(*columns, console=self._output.console(error=True), **settings)
+        bar.add_task(description, total=total, rate="")
+        return bar
 
     @contextmanager
     def step(self, description: str) -> Iterator[None]:
-        """A spinner that goes away at the end."""
-        if not self._shown:
-            yield
+        """A spinner that goes away at the end; without a terminal, a line if it takes ten seconds."""
+        if self._shown:
+            with self._output.console(error=True).status(description):
+                yield
             return
-        with self._output.console(error=True).status(description):
+        timer = threading.Timer(EVERY, self.say, (f"{description} ...",))
+        timer.daemon = True
+        timer.start()
+        try:
             yield
+        finally:
+            timer.cancel()
 
     @property
     def _shown(self) -> bool:
@@ -139,17 +164,5 @@ class Bars:
 
 def _write(stream: TextIO, text: str) -> None:
     """A line; bytes of file names that are no UTF-8 are escaped, as JSON reads them back."""
-    stream.write(text.encode("utf-8", "backslashreplace").decode() + "\n")
-
-
-def _rate() -> ProgressColumn:
-    """A column with the items per second."""
-    from rich import progress
-    from rich.text import Text
-
-    class Rate(progress.ProgressColumn):
-        def render(self, task: progress.Task) -> Text:
-            speed = task.finished_speed or task.speed
-            return Text("" if speed is None else f"{speed:.1f}/s" if speed < 100 else f"{speed:.0f}/s")
-
-    return Rate()
+    with suppress(OSError) if stream is sys.stderr else nullcontext():  # nobody is left to tell
+        stream.write(text.encode("utf-8", "backslashreplace").decode() + "\n")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
+import qcore
 from qcore.cli.listing import ListPlugins
 from qcore.errors import UsageError
 from qcore.host.choice import as_spec
@@ -37,6 +39,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     Raises:
         UsageError: An unknown command or flag, or a bad value.
     """
+    if "_ARGCOMPLETE" in os.environ:  # a shell asks how a word can go on
+        completion: Any = qcore.plugins.get(CommandSpec, "completion").create()
+        completion.complete(build)
     return build(argv).parse_args(argv, argparse.Namespace(argv=tuple(argv)))
 
 
@@ -45,8 +50,6 @@ def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
 
     One with `actions = True` has commands of its own for arguments, and gives each of those the common flags.
     """
-    import qcore
-
     style = _formatter(argv)
     parser = _Parser(
         prog="qcore", description="Quantize trained models to INT8 and verify the result.", formatter_class=style

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from qcore.errors import PluginError, QcoreError
+from qcore.errors import FileError, PluginError, QcoreError
+from qcore.files import FULL
 
 if TYPE_CHECKING:
     from qcore.host.specs import Spec
 
 T = TypeVar("T")
+MEMORY = re.compile(r"out of memory|allocate memory|bad.alloc|insufficient memory|unable to allocate", re.IGNORECASE)
+"""What libraries say when an allocation fails."""
 
 
 def called(spec: Spec[Any], function: Callable[..., T], *args: Any, doing: str = "", **more: Any) -> T:
@@ -25,7 +29,8 @@ def called(spec: Spec[Any], function: Callable[..., T], *args: Any, doing: str =
         **more: As they are.
 
     Raises:
-        PluginError: Whatever it raises but `QcoreError`s, which components raise on purpose.
+        PluginError: Whatever it raises but `QcoreError`s, which components raise on purpose, and a full disk's OSError;
+            QcoreError where memory is short.
     """
     try:
         value = function(*args, **more)
@@ -45,8 +50,14 @@ def _each(spec: Spec[Any], doing: str, items: Iterator[Any]) -> Iterator[Any]:
         raise _told(spec, doing, error) from error
 
 
-def _told(spec: Spec[Any], doing: str, error: Exception) -> PluginError:
+def _told(spec: Spec[Any], doing: str, error: Exception) -> QcoreError:
     words = str(error).strip().splitlines()
+    if isinstance(error, OSError) and error.errno in FULL:
+        raise error  # who asked for the file names it
+    if words and "No usable temporary directory" in words[0]:
+        return FileError("no folder for temporary files can be written to", hint="set TMPDIR to one")
+    if isinstance(error, MemoryError) or MEMORY.search(words[0] if words else ""):
+        return QcoreError(f"not enough memory ({spec.kind} {spec.name})", hint="choose a smaller input or batch size")
     what = f"{type(error).__name__}: {words[0]}" if words else type(error).__name__
     return PluginError(
         f"{spec.kind} {spec.name} of plugin {spec.plugin or 'unknown'} failed in {doing} ({what})",

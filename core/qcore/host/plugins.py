@@ -64,10 +64,10 @@ class Host:
 
     entry_points: bool = True
     _host: pluggy.PluginManager = field(default_factory=lambda: pluggy.PluginManager(PROJECT), repr=False)
-    _plugins: list[Plugin] = field(default_factory=list)
-    _components: list[Spec[Any]] = field(default_factory=list)
-    _kinds: list[type[Spec[Any]]] = field(default_factory=lambda: list(KINDS))
-    _loaded: bool = False
+    _plugins: list[Plugin] = field(default_factory=list, repr=False)
+    _components: list[Spec[Any]] = field(default_factory=list, repr=False)
+    _kinds: list[type[Spec[Any]]] = field(default_factory=lambda: list(KINDS), repr=False)
+    _loaded: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         self._host.add_hookspecs(hooks_of(KINDS))

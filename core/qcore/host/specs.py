@@ -18,19 +18,8 @@ from qcore.host.requirements import Requirement
 from qcore.words import meant
 
 if TYPE_CHECKING:
+    from qcore import protocols
     from qcore.contract import Tensor
-    from qcore.protocols import (  # noqa: F401 - named in the bases of the classes below
-        Backend,
-        Command,
-        Converter,
-        Evaluator,
-        Format,
-        Loader,
-        Postprocessor,
-        Preprocessor,
-        Quantizer,
-        Verifier,
-    )
 
 T = TypeVar("T")
 _listing = ContextVar("_listing", default=False)
@@ -186,7 +175,7 @@ class Spec(Generic[T]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoaderSpec(Spec["Loader"]):
+class LoaderSpec(Spec["protocols.Loader"]):
     """Reads one family of files into a model; see `qcore.protocols.Loader`.
 
     Attributes:
@@ -219,7 +208,7 @@ class LoaderSpec(Spec["Loader"]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuantizerSpec(Spec["Quantizer"]):
+class QuantizerSpec(Spec["protocols.Quantizer"]):
     """Makes a quantized model, or a table of scales, from a float model and calibration data.
 
     Attributes:
@@ -251,7 +240,7 @@ class QuantizerSpec(Spec["Quantizer"]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ConverterSpec(Spec["Converter"]):
+class ConverterSpec(Spec["protocols.Converter"]):
     """Turns a model of one form into another. Fields that `produces` leaves None are those of the input.
 
     ```python
@@ -275,7 +264,7 @@ class ConverterSpec(Spec["Converter"]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class BackendSpec(Spec["Backend"]):
+class BackendSpec(Spec["protocols.Backend"]):
     """Runs models of the accepted forms; forms it runs best stand first.
 
     Attributes:
@@ -309,7 +298,7 @@ class BackendSpec(Spec["Backend"]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FormatSpec(Spec["Format"]):
+class FormatSpec(Spec["protocols.Format"]):
     """Recognises, opens and writes files of one format.
 
     Attributes:
@@ -339,7 +328,7 @@ class FormatSpec(Spec["Format"]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PreprocessorSpec(Spec["Preprocessor"]):
+class PreprocessorSpec(Spec["protocols.Preprocessor"]):
     """Reads inputs and turns them into input tensors.
 
     ```python
@@ -364,12 +353,12 @@ class PreprocessorSpec(Spec["Preprocessor"]):
 
         def create(  # type: ignore[override]  # the contract configures it
             self, params: Mapping[str, Any], inputs: Sequence[Tensor], *, ready: bool = True
-        ) -> Preprocessor:
+        ) -> protocols.Preprocessor:
             """As in `Spec`."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class PostprocessorSpec(Spec["Postprocessor"]):
+class PostprocessorSpec(Spec["protocols.Postprocessor"]):
     """Turns output tensors into results.
 
     ```python
@@ -391,12 +380,12 @@ class PostprocessorSpec(Spec["Postprocessor"]):
 
         def create(  # type: ignore[override]  # the contract configures it
             self, params: Mapping[str, Any], outputs: Sequence[Tensor], classes: Sequence[str], *, ready: bool = True
-        ) -> Postprocessor:
+        ) -> protocols.Postprocessor:
             """As in `Spec`."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluatorSpec(Spec["Evaluator"]):
+class EvaluatorSpec(Spec["protocols.Evaluator"]):
     """Measures models on labelled data of one task.
 
     ```python
@@ -423,7 +412,7 @@ class EvaluatorSpec(Spec["Evaluator"]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerifierSpec(Spec["Verifier"]):
+class VerifierSpec(Spec["protocols.Verifier"]):
     """Holds what a converter made against what it was given; one is made for each route, and follows it.
 
     ```python
@@ -444,7 +433,7 @@ class VerifierSpec(Spec["Verifier"]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CommandSpec(Spec["Command"]):
+class CommandSpec(Spec["protocols.Command"]):
     """A subcommand of the command line.
 
     ```python
@@ -468,14 +457,6 @@ class CommandSpec(Spec["Command"]):
 
 
 KINDS: tuple[type[Spec[Any]], ...] = (
-    LoaderSpec,
-    QuantizerSpec,
-    ConverterSpec,
-    PreprocessorSpec,
-    PostprocessorSpec,
-    BackendSpec,
-    FormatSpec,
-    EvaluatorSpec,
-    VerifierSpec,
-    CommandSpec,
-)
+    LoaderSpec, QuantizerSpec, ConverterSpec, PreprocessorSpec, PostprocessorSpec, BackendSpec, FormatSpec,
+    EvaluatorSpec, VerifierSpec, CommandSpec,
+)  # fmt: skip

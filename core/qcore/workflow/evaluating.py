@@ -53,6 +53,10 @@ class Evaluation:
     protocol: str | None = None
     sections: Sequence[Any] = ()
 
+    def __repr__(self) -> str:
+        main = f"{self.name} {self.figures.get(self.name)}, " if self.name else ""
+        return f"Evaluation({main}{self.backend}, {self.executed_precision}, protocol {self.protocol})"
+
 
 @dataclass(frozen=True)
 class Judge:
@@ -63,12 +67,14 @@ class Judge:
         data: What the evaluator reads.
         options: Of the evaluator.
         progress: Shown over the data.
+        strict: Whether an input that cannot be read raises its error.
     """
 
     plugins: Host
     data: Any
     options: Mapping[str, Any] = field(default_factory=dict)
     progress: Progress = field(default_factory=Silent)
+    strict: bool = False
 
     def protocol(self, contract: Contract, wanted: str | None = None) -> str | None:
         """The wanted one, else the contract's first: its family's way to be measured. None where it has none."""
@@ -85,7 +91,7 @@ class Judge:
         chosen = range(len(tally.items)) if places is None else places
         skipping = Skipping(self.progress)
         items = [tally.items[place] for place in chosen]
-        outcomes = predictor.run(items, on_error=lambda _, error: skipping.say(error.message))
+        outcomes = predictor.run(items, on_error=None if self.strict else lambda _, error: skipping.say(error.message))
         results = zip(chosen, outcomes, strict=True)
         for place, (_, raw, result) in self.progress.track(results, "evaluating", len(chosen)):
             tally.add(place, raw, result)
@@ -106,14 +112,9 @@ class Judge:
         return self.conclusion(tally, predictor.contract, *ran, read)
 
     def conclusion(
-        self,
-        tally: Tally,
-        contract: Contract,
-        backend: str,
-        executed_precision: str,
-        protocol: str | None = None,
+        self, tally: Tally, contract: Contract, backend: str, executed_precision: str, protocol: str | None = None,
         read: Callable[[Any], Any] | None = None,
-    ) -> Evaluation:
+    ) -> Evaluation:  # fmt: skip
         """What a tally that has been filled comes to; arguments as in `Evaluation`, `read` as for its sections."""
         figures, name = tally.figures(), self.named(contract)
         shown = tally.sections(read) if read and isinstance(tally, HasSections) else ()

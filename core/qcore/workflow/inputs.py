@@ -9,6 +9,7 @@ import pickle
 import random
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from tempfile import TemporaryFile
@@ -140,8 +141,8 @@ class Calibration:
     skipped: list[tuple[str, str]] = field(default_factory=list)
     judge: Callable[[Session], float] | None = None
     _known: tuple[str, dict[str, tuple[int, ...]]] | None = None
-    _store: IO[bytes] = field(default_factory=TemporaryFile, repr=False)
-    _places: dict[int, int] = field(default_factory=dict)
+    _store: IO[bytes] = field(default_factory=lambda: TemporaryFile(buffering=0), repr=False)  # noqa: SIM115
+    _places: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """The file goes with the object."""
@@ -149,15 +150,9 @@ class Calibration:
 
     @classmethod
     def choose(
-        cls,
-        source: Any,
-        *,
-        preprocessor: Preprocessor,
-        contract: Contract,
-        progress: Progress,
-        limit: int | None = LIMIT,
-        seed: int = SEED,
-    ) -> Calibration:
+        cls, source: Any, *, preprocessor: Preprocessor, contract: Contract, progress: Progress,
+        limit: int | None = LIMIT, seed: int = SEED,
+    ) -> Calibration:  # fmt: skip
         """Choose a set; nothing is read yet.
 
         Args:
@@ -225,14 +220,17 @@ class Calibration:
         """
         if id(item) not in self._places:
             return self.preprocessor.read(item)
-        self._store.seek(self._places[id(item)])
-        return pickle.load(self._store)  # noqa: S301 - written below
+        place, size = self._places[id(item)]
+        self._store.seek(place)
+        return pickle.loads(self._store.read(size))  # noqa: S301 - written below
 
     def _keep(self, item: Any, raw: Any) -> None:
         place = self._store.seek(0, os.SEEK_END)
         if id(item) not in self._places and place < KEPT:
-            pickle.dump(raw, self._store, pickle.HIGHEST_PROTOCOL)
-            self._places[id(item)] = place
+            data = pickle.dumps(raw, pickle.HIGHEST_PROTOCOL)
+            with suppress(OSError):  # no room: it is read again
+                if self._store.write(data) == len(data):
+                    self._places[id(item)] = place, len(data)
 
     @property
     def sha256(self) -> str:

@@ -97,16 +97,10 @@ def _neighbours(
 
 
 def find(
-    start: Form,
-    *,
-    converters: Sequence[ConverterSpec],
-    quantizer: QuantizerSpec | None = None,
-    backend: BackendSpec | None = None,
-    goal: Form | None = None,
-    through: str | None = None,
-    head: str | None = None,
-    precision: str | None = None,
-) -> Plan:
+    start: Form, *, converters: Sequence[ConverterSpec], quantizer: QuantizerSpec | None = None,
+    backend: BackendSpec | None = None, goal: Form | None = None, through: str | None = None,
+    head: str | None = None, precision: str | None = None,
+) -> Plan:  # fmt: skip
     """The cheapest route.
 
     Args:
@@ -180,14 +174,9 @@ def _rank(form: Form, backend: BackendSpec | None, goal: Form | None) -> int | N
 
 
 def _no_route(
-    start: Form,
-    seen: set[tuple[Form, bool, bool]],
-    quantizer: QuantizerSpec | None,
-    backend: BackendSpec | None,
-    goal: Form | None,
-    through: str | None,
-    precision: str | None,
-) -> NoRoute:
+    start: Form, seen: set[tuple[Form, bool, bool]], quantizer: QuantizerSpec | None, backend: BackendSpec | None,
+    goal: Form | None, through: str | None, precision: str | None,
+) -> NoRoute:  # fmt: skip
     target = f"backend {backend.name}" if backend else str(goal)
     by = f" with quantizer {quantizer.name}" if quantizer else ""
     reached = sorted({str(form) for form, quantized, _ in seen if quantized})

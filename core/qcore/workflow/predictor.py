@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
 
@@ -27,9 +27,9 @@ class Predictor:
     """
 
     contract: Contract
-    session: Session
-    preprocessor: Preprocessor
-    postprocessor: Postprocessor
+    session: Session = field(repr=False)
+    preprocessor: Preprocessor = field(repr=False)
+    postprocessor: Postprocessor = field(repr=False)
     backend: str
     batch_size: int = 1
 
@@ -132,14 +132,9 @@ class Predictor:
 
 
 def assembled(
-    contract: Contract,
-    session: Session,
-    backend: str,
-    *,
-    plugins: Host,
-    protocol: str | None = None,
+    contract: Contract, session: Session, backend: str, *, plugins: Host, protocol: str | None = None,
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
-) -> Predictor:
+) -> Predictor:  # fmt: skip
     """A session with the pre- and postprocessing of a contract around it.
 
     Args:
@@ -156,10 +151,6 @@ def assembled(
     contract = contract.under(protocol, overrides)
     pre = plugins.get(PreprocessorSpec, contract.preprocess.component)
     post = plugins.get(PostprocessorSpec, contract.postprocess.component)
-    return Predictor(
-        contract=contract,
-        preprocessor=pre.create(contract.preprocess.params, contract.inputs),
-        postprocessor=post.create(contract.postprocess.params, contract.outputs, contract.classes),
-        session=session,
-        backend=backend,
-    )
+    preprocessor = pre.create(contract.preprocess.params, contract.inputs)
+    postprocessor = post.create(contract.postprocess.params, contract.outputs, contract.classes)
+    return Predictor(contract, session, preprocessor, postprocessor, backend)

@@ -90,6 +90,10 @@ class Recipe:
     protocol: str | None = None
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        steps = (self.quantizing.quantizer if self.quantizing else None), self.backend
+        return f"Recipe({', '.join(str(part) for part in (self.file, *steps) if part is not None)})"
+
     def with_preprocess(self, **params: Any) -> Recipe:
         """Change parameters of the preprocessor in the model's contract, for everything that follows and is written.
 

@@ -88,14 +88,9 @@ class Run:
     """
 
     def __init__(
-        self,
-        recipe: Recipe,
-        host: Host,
-        progress: Progress,
-        *,
-        memory: Memory | None = None,
+        self, recipe: Recipe, host: Host, progress: Progress, *, memory: Memory | None = None,
         given: tuple[int, Model] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """See `Recipe.start`, `vary` and `begun_at`."""
         self.recipe, self.host, self.progress = recipe, host, progress
         self._memory, self._given = memory or Memory(), given
@@ -105,6 +100,9 @@ class Run:
         self._backend = None if recipe.backend is None else host.get(BackendSpec, recipe.backend)
         self.backend_options = self._backend.settings(recipe.backend_options) if self._backend else {}
         self._require_conversion()
+
+    def __repr__(self) -> str:
+        return f"Run({self.recipe!r})"
 
     def __enter__(self) -> Run:
         return self
@@ -180,14 +178,9 @@ class Run:
         run = self if self._backend else self.vary(self.recipe.with_backend(self.backend))
         model = run.model()
         with self.progress.step(f"compiling for {run.backend.name}"):
-            return assembled(
-                model.contract,
-                compiled(run.backend, model, run.backend_options),
-                run.backend.name,
-                plugins=self.host,
-                protocol=self.recipe.protocol,
-                overrides=self.recipe.parameters,
-            )
+            session = compiled(run.backend, model, run.backend_options)
+            changed: dict[str, Any] = {"protocol": self.recipe.protocol, "overrides": self.recipe.parameters}
+            return assembled(model.contract, session, run.backend.name, plugins=self.host, **changed)
 
     def evaluate(self, data: Any, *, protocol: str | None = None, sections: bool = False, **options: Any) -> Evaluation:
         """Measure on labelled data.
@@ -292,16 +285,10 @@ class Run:
         goal = Form(until) if isinstance(until, str) else until
         if until == QUANTIZER:
             goal = quantizer.produces if quantizer else self.host.get(QuantizerSpec, self._wanted.quantizer).produces
-        plan = planner.find(
-            start,
-            converters=self.host.specs(ConverterSpec),
-            quantizer=quantizer,
-            backend=None if goal else self._backend,
-            goal=goal,
-            through=recipe.profile,
-            head=recipe.head,
-            precision=None if until == QUANTIZER else recipe.precision,
-        )
+        wanted: dict[str, Any] = {"through": recipe.profile, "head": recipe.head}
+        wanted |= {"precision": None if until == QUANTIZER else recipe.precision, "goal": goal}
+        backend, converters = None if goal else self._backend, self.host.specs(ConverterSpec)
+        plan = planner.find(start, converters=converters, quantizer=quantizer, backend=backend, **wanted)
         if until == QUANTIZER and quantizer is not None:
             place = next(place for place, leg in enumerate(plan.legs) if leg.spec is quantizer)
             return replace(plan, legs=plan.legs[: place + 1], backend=None)
@@ -368,17 +355,12 @@ class Run:
 
     def _inputs(self, contract: Contract, source: Any, limit: int | None, seed: int) -> Calibration:
         key = ("inputs", str(contract.inputs), str(contract.preprocess), self._memory.key(source), limit, seed)
-        return self._memory.once(
-            key,
-            lambda: Calibration.choose(
-                source,
-                preprocessor=self.preprocessor(contract),
-                contract=contract,
-                progress=self.progress,
-                limit=limit,
-                seed=seed,
-            ),
-        )
+
+        def choose() -> Calibration:
+            drawn: dict[str, Any] = {"limit": limit, "seed": seed, "progress": self.progress}
+            return Calibration.choose(source, preprocessor=self.preprocessor(contract), contract=contract, **drawn)
+
+        return self._memory.once(key, choose)
 
     def _quantized(self, model: Model) -> Model:
         spec = self.quantizer
@@ -389,17 +371,10 @@ class Run:
             model, calibration=data, options=spec.typed(self.quantizer_options), progress=self.progress
         )
         done = declared(spec, done, spec.produces)
-        provenance = {
-            **done.contract.provenance,
-            "quantization": {
-                "quantizer": spec.name,
-                "recipe": {
-                    option.name: self.quantizer_options[option.name] for option in spec.options if not option.local
-                },
-                **dict(done.contract.provenance.get("quantization", {})),
-            },
-            "calibration": data.provenance(),
-        }
+        settings = {option.name: self.quantizer_options[option.name] for option in spec.options if not option.local}
+        known = done.contract.provenance
+        quantization = {"quantizer": spec.name, "recipe": settings, **dict(known.get("quantization", {}))}
+        provenance = {**known, "quantization": quantization, "calibration": data.provenance()}
         return done.evolve(contract=replace(done.contract, provenance=provenance))
 
     def _require_conversion(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     import supervision
 
 
+NAMED = 5
+"""Classes that the text of detections names."""
 CategoryIds = Mapping[int, int] | Sequence[int]
 """Class index -> category id."""
 
@@ -33,6 +36,12 @@ class Detections:
     confidence: np.ndarray
     class_id: np.ndarray
     names: tuple[str, ...] = field(default=(), repr=False)
+
+    def __repr__(self) -> str:
+        counts = Counter(self.name(int(index)) for index in self.class_id)
+        named = ", ".join(f"{count} {name}" for name, count in counts.most_common(NAMED))
+        more = ", ..." if len(counts) > NAMED else ""
+        return f"Detections({len(self)}{': ' if named else ''}{named}{more})"
 
     def __len__(self) -> int:
         """How many."""
@@ -149,21 +158,37 @@ def _from_coco(records: Iterable[Mapping[str, Any]], categories: Iterable[Mappin
     Raises:
         UsageError: A record is not one, or of a category that is not there.
     """
-    listed = list(categories)
-    order = {entry["id"]: index for index, entry in enumerate(listed)}
-    rows = list(records)
+    listed, rows = list(categories), list(records)
     try:
+        order = {entry["id"]: index for index, entry in enumerate(listed)}
         boxes = np.array([row["bbox"] for row in rows], np.float64).reshape(-1, 4)
         classes = np.array([order[row["category_id"]] for row in rows], np.int64)
         scores = np.array([row.get("score", 1.0) for row in rows], np.float32)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(
-            f"not COCO results of these categories ({type(error).__name__}: {error})",
+            f"not COCO results of these categories{_lacking(rows, listed)}",
             hint="each needs bbox [x, y, width, height] and a category_id that categories has",
         ) from error
     boxes[:, 2:] += boxes[:, :2]
     names = tuple(str(entry["name"]) for entry in listed)
     return ordered(Detections(boxes.astype(np.float32), scores, classes, names))
+
+
+def _lacking(rows: Sequence[Any], categories: Sequence[Any]) -> str:
+    """`: record 3 has no bbox`, or the like; nothing where it is something else that is wrong."""
+    known = {entry.get("id") for entry in categories if isinstance(entry, Mapping)}
+    if any(not isinstance(entry, Mapping) or "id" not in entry for entry in categories):
+        return ": a category has no id"
+    for place, row in enumerate(rows):
+        if not isinstance(row, Mapping):
+            return f": record {place} is not an object"
+        if lacking := [name for name in ("bbox", "category_id") if name not in row]:
+            return f": record {place} has no {lacking[0]}"
+        if row["category_id"] not in known:
+            return f": record {place} has category_id {row['category_id']}, which is not among the categories"
+        if not isinstance(row["bbox"], Sequence) or len(row["bbox"]) != 4:
+            return f": bbox of record {place} is not four numbers"
+    return ""
 
 
 def ordered(found: Detections) -> Detections:

@@ -34,13 +34,13 @@ class Inside(Protocol):
         layers: Name of the tensor that each weighted operation makes -> shape of the operation's weight, in order.
         names: The same tensor -> what `Model.layers` and `exclude` call the operation, where that is known.
         tensors: Names of all tensors that can be asked for.
-        faults: What is wrong with the graph whatever it is fed: (name of the fault, line about it, hint).
+        remarks: What to know of the graph whatever it is fed: (name, line about it, hint).
     """
 
     layers: Mapping[str, tuple[int, ...]]
     names: Mapping[str, str]
     tensors: frozenset[str]
-    faults: Sequence[tuple[str, str, str]]
+    remarks: Sequence[tuple[str, str, str]]
 
     def run(self, inputs: Arrays, names: Sequence[str]) -> Arrays:
         """The tensors of those names, for one inference."""

@@ -36,6 +36,8 @@ CHANNELS = 16
 """Most channels that a picture has."""
 DYNAMIC = "batch"
 """Name of a dynamic batch dimension."""
+LARGEST, TYPICAL = 8192, 640
+"""Longest side of an input in pixels: at 8192 x 8192, one feature map of a small detector takes 1 GB."""
 
 
 def contract(
@@ -72,12 +74,17 @@ def input_size(wanted: Any, stride: int) -> tuple[int, int]:
     """Height and width from one number or two.
 
     Raises:
-        UsageError: Not one or two positive multiples of the stride.
+        UsageError: Not one or two positive multiples of the stride, or a side longer than `LARGEST`.
     """
     try:
         sizes = (int(wanted), int(wanted)) if isinstance(wanted, (int, str, float)) else tuple(map(int, wanted))
     except (TypeError, ValueError):
         raise UsageError(f"input size {wanted!r} is not one or two numbers") from None
+    if any(size > LARGEST for size in sizes):
+        raise UsageError(
+            f"input size {' x '.join(map(str, sizes))} is too large: a side has at most {LARGEST} pixels",
+            hint=f"choose a smaller --imgsz; most models are trained at {TYPICAL}",
+        )
     if len(sizes) != 2 or any(size <= 0 or size % stride for size in sizes):
         fit = " ".join(str(max(stride, math.ceil(size / stride) * stride)) for size in sizes)
         raise UsageError(

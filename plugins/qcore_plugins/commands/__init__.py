@@ -16,11 +16,12 @@ _COMMANDS = (
     ("plan", "show the conversion steps from a model, through a quantizer, to a backend", "plan:ShowPlan"),
     ("run", "do what a recipe says", "recipes:RunRecipe"),
     ("recipe", "print the recipe that a file was made by", "recipes:ShowRecipe"),
+    ("completion", "print the script that completes qcore's arguments in a shell", "completion:Completion"),
 )
 
 
 @hookimpl
 def qcore_commands() -> Iterator[CommandSpec]:
-    """The commands `inspect`, `export`, `quantize`, `predict`, `eval`, `contract`, `plan`, `run` and `recipe`."""
+    """The commands `inspect`, `export`, `quantize`, `predict`, `eval`, `contract`, `plan`, `run`, `recipe`, ..."""
     for name, summary, factory in _COMMANDS:
         yield CommandSpec(name=name, summary=summary, factory=f"qcore_plugins.commands.{factory}")

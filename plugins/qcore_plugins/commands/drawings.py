@@ -44,14 +44,33 @@ class Drawings:
         self._protect(parts, sources)
         self._taken: set[str] = set()
         self._recording: Recording | None = None
+        self._skipped: Recording | None = None
         self._open = ExitStack()
         self._frames: Any = None
+
+    @property
+    def films(self) -> bool:
+        """Whether a recording is drawn into one file."""
+        return self._film is not None
+
+    def begin(self, part: Any) -> None:
+        """The next drawings are of that part: one that is over is published."""
+        if part is not self._recording:
+            self._open.close()
+            self._recording = self._frames = None
+
+    def skip(self, part: Any, name: str) -> None:
+        """An input that an earlier run has drawn: nothing else gets the name of its drawing."""
+        if not (self._film and isinstance(part, Recording)):
+            _free(Path(name).stem, self._taken)
+        elif part is not self._skipped:
+            _free(part.stem, self._taken)
+            self._skipped = part
 
     def add(self, item: Any, raw: Any, result: Any) -> None:
         """Draw the next input; items of one recording come one after another."""
         recording = getattr(item, "recording", None) if self._film else None
-        if recording is not self._recording:
-            self._finish()
+        self.begin(recording)
         if recording is None:
             with replacing(self._folder / f"{_free(Path(str(item)).stem, self._taken)}{self._suffix}") as drawing:
                 self._results.draw(raw, result, drawing)
@@ -74,11 +93,6 @@ class Drawings:
     def _suffixes(self, part: Any) -> tuple[str, ...]:
         """Of what may be drawn of it; plugins choose that of a film, so that its own is among them."""
         return tuple({".mp4", ".avi", Path(str(part)).suffix}) if isinstance(part, Recording) else (self._suffix,)
-
-    def _finish(self) -> None:
-        """Publish the drawing of the recording that is over."""
-        self._open.close()
-        self._recording = self._frames = None
 
     def _protect(self, parts: Sequence[Any], sources: Sequence[str]) -> None:
         taken: set[str] = set()

@@ -6,8 +6,9 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from qcore.plugin import DEPLOYED, Contract, Evaluation, Host, Judge, Output, UsageError, counted, require
+from qcore.plugin import DEPLOYED, Contract, Evaluation, FileError, Host, Judge, Output, UsageError, counted, require
 from qcore_kit import commandline, parts
+from qcore_kit.abilities import HasAbsent
 from qcore_kit.describing import figures as rows
 from qcore_kit.kinds import ObserverSpec
 from qcore_kit.reports import Report, Section, Table
@@ -24,20 +25,21 @@ STEPS = ("preprocess", "postprocess")
 def evaluate(options: argparse.Namespace, output: Output, run: Run) -> int:
     """Measure once, then print or report."""
     share = _share(options)
+    commandline.require_positive(options, "limit")
     require(options.data)
     observers = reporting.begun(options, run.host)
-    judge = Judge(run.host, options.data, commandline.labels(options), output.progress)
+    judge = Judge(run.host, options.data, commandline.labels(options), output.progress, options.strict)
     run = run.vary(run.recipe.with_protocol(judge.protocol(run.contract(), options.protocol)))
     if share:
         place, count = share
-        written = partial.evaluated(run, judge, place, count, options.out)
+        written = partial.evaluated(run, judge, place, count, options.out, options.limit)
         output.say(f"{options.out}: part {place} of {count}, {counted(written, 'input')}")
         output.result({"file": options.out, "part": place, "of": count, "inputs": written}) if output.json else None
         return 0
     evaluation = (
-        partial.merged(run, judge, options.merge, bool(observers))
+        partial.merged(run, judge, options.merge, bool(observers), options.limit)
         if options.merge
-        else judge.evaluation(run.predictor(), run.recipe.protocol, sections=bool(observers))
+        else _measured(run, judge, options.limit, sections=bool(observers))
     )
     contract = evaluation.contract
     document = {
@@ -50,15 +52,29 @@ def evaluate(options: argparse.Namespace, output: Output, run: Run) -> int:
         "postprocess": dict(contract.postprocess.params),
         "file": options.model,
         "data": options.data,
+        **({"limit": options.limit} if options.limit else {}),
     }
     if output.json:
         output.result(document)
     else:
         output.table("", ("", ""), rows(document))
+    if skipped := evaluation.figures.get("skipped"):
+        output.warn(f"{counted(len(skipped), 'input')} skipped")
     if observers:
         commands = observers.commands({options.model: run.contract()})
         observers.tell(_page(options.model, document, evaluation, run.contract(), commands), output)
     return 0
+
+
+def _measured(run: Run, judge: Judge, limit: int | None, *, sections: bool) -> Evaluation:
+    """The evaluation of all inputs, or of the first ones."""
+    predictor = run.predictor()
+    tally = judge.open(predictor.contract)
+    if judge.strict and isinstance(tally, HasAbsent) and tally.absent:
+        raise FileError(f"{tally.absent[0]}: no such file", hint="omit --strict to evaluate without it")
+    judge.fill(tally, predictor, range(len(tally.items))[:limit])
+    ran = predictor.backend, predictor.executed_precision, run.recipe.protocol
+    return judge.conclusion(tally, predictor.contract, *ran, predictor.preprocessor.read if sections else None)
 
 
 def _share(options: argparse.Namespace) -> tuple[int, int] | None:
@@ -121,12 +137,9 @@ class Evaluate:
             "--data", required=True, metavar="FILE", help="labelled data, e.g. a COCO JSON or a data.yaml"
         )
         commandline.add_labels(parser, host)
-        parser.add_argument(
-            "--protocol",
-            metavar="NAME",
-            help="evaluation protocol of the contract, or deployed for its own parameters (default: the first one, "
-            "the way the family is measured, e.g. upstream)",
-        )
+        commandline.add_protocol(parser, "the first one, the way the family is measured")
+        commandline.add_limit(parser)
+        commandline.add_strict(parser)
         shared = parser.add_mutually_exclusive_group()
         shared.add_argument(
             "--part",

@@ -23,8 +23,10 @@ from qcore_kit import parts
 from qcore_kit.abilities import Merges
 
 
-def evaluated(run: Run, judge: Judge, place: int, count: int, file: str | os.PathLike[str]) -> int:
-    """Evaluate one part and write its results; gives the number of its inputs.
+def evaluated(
+    run: Run, judge: Judge, place: int, count: int, file: str | os.PathLike[str], limit: int | None = None
+) -> int:
+    """Evaluate one part, of the first `limit` inputs, and write its results; gives the number of its inputs.
 
     Raises:
         UsageError: The evaluator cannot merge.
@@ -34,16 +36,16 @@ def evaluated(run: Run, judge: Judge, place: int, count: int, file: str | os.Pat
     with replacing(Path(file)) as temporary:  # opened first: a folder that cannot be written to is told at once
         predictor = run.predictor()
         tally, state = _opened(judge, run)
-        places = range(place - 1, len(tally.items), count)
+        places = range(len(tally.items))[:limit][place - 1 :: count]
         judge.fill(tally, predictor, places)
         ran = predictor.backend, predictor.executed_precision
-        part = parts.Part(parts.VERSION, place, count, _identity(run, judge, tally), *ran, state.state())
+        part = parts.Part(parts.VERSION, place, count, _identity(run, judge, tally, limit), *ran, state.state())
         temporary.write_bytes(parts.encoded(part))
     return len(places)
 
 
-def merged(run: Run, judge: Judge, files: Sequence[str], sections: bool) -> Evaluation:
-    """The evaluation of all parts together; nothing is run.
+def merged(run: Run, judge: Judge, files: Sequence[str], sections: bool, limit: int | None = None) -> Evaluation:
+    """The evaluation of all parts together, of the first `limit` inputs; nothing is run.
 
     Raises:
         FileError: A file is no part, or of another model, other data or another protocol; a part is missing, or twice.
@@ -51,7 +53,7 @@ def merged(run: Run, judge: Judge, files: Sequence[str], sections: bool) -> Eval
     """
     run = _measuring(run, judge)
     tally, state = _opened(judge, run)
-    read_parts = parts.read(files, "evaluation", _identity(run, judge, tally))
+    read_parts = parts.read(files, "evaluation", _identity(run, judge, tally, limit))
     one = next(iter(read_parts.values()))
     if run.recipe.backend and run.backend.name != one.backend:
         raise UsageError(
@@ -85,12 +87,12 @@ def _contract(run: Run) -> Contract:
     return run.contract().under(run.recipe.protocol, run.recipe.parameters)
 
 
-def _identity(run: Run, judge: Judge, tally: Tally) -> dict[str, Any]:
+def _identity(run: Run, judge: Judge, tally: Tally, limit: int | None) -> dict[str, Any]:
     contract = replace(_contract(run), provenance={})
     return {
         "model": sha256(run.recipe.file),
         "data": sha256(Path(str(judge.data))),
         "contract": contract.to_json(),
         "classes": dict(judge.options.get("classes") or {}),
-        "inputs": parts.names(tally.items),
+        "inputs": parts.names(tally.items[:limit]),
     }

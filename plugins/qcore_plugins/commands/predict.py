@@ -6,16 +6,16 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qcore.plugin import FileError, Host, Output, UsageError, batch_size
+from qcore.plugin import Host, Output, UsageError, batch_size, counted
 from qcore_kit import commandline, recordings
 from qcore_kit.folders import writable
 from qcore_kit.recordings import Recording
-from qcore_kit.results import Results, Writers, json_array, results_of
+from qcore_kit.results import Results, Writers, json_array, json_stream, results_of
 from qcore_plugins.commands.drawings import Drawings
+from qcore_plugins.commands.predicting import Work
 
 if TYPE_CHECKING:
     from qcore.plugin import Predictor, Run
@@ -33,46 +33,22 @@ def predict(options: argparse.Namespace, output: Output, run: Run) -> int:
     predictor = run.predictor()
     results, suffix = results_of(predictor.contract, run.host)
     _set_batch(predictor, options.batch_size)
-    parts = [part for source in options.inputs for part in recordings.parts(predictor.preprocessor, source)]
-    _protect(options, parts)
-    documents: list[dict[str, Any]] = []
-    seen = read = written = 0
-
-    def skip(item: Any, error: FileError) -> None:
-        output.warn(error.message if isinstance(item, Recording) else f"skipped: {error.message}")
-
-    items = recordings.items(parts, skip, limit=options.limit, stride=options.stride)
-    done = predictor.run(items, on_error=skip)
+    sources = [part for source in options.inputs for part in recordings.parts(predictor.preprocessor, source)]
+    _protect(options, sources)
+    parts = recordings.first(sources, options.limit)
+    work = Work(options, output, run.host, predictor, results, parts)
     with ExitStack() as stack:
-        drawings = (
-            stack.enter_context(Drawings(folder, results, suffix, parts, options.inputs, options.stride))
-            if folder
-            else None
-        )
-        writer = stack.enter_context(_writer(options, predictor, results, parts)) if options.out else None
-        for item, raw, result in output.progress.track(done, "predicting", _total(parts, options)):
-            seen += 1
-            if raw is None:
-                continue
-            read += 1
-            records = results.records(result)
-            if options.json:
-                documents.append({"input": str(item), "results": records})
-            else:
-                _say(output, item, records)
-            if drawings:
-                drawings.add(item, raw, result)
-            if writer:
-                written += _added(writer, item, raw, result, skip)
-        if not read:
-            count = max(seen, len(parts))
-            raise FileError(f"none of the {count} inputs could be read", hint="see the lines above")
-        if writer and not written:
-            raise FileError(
-                f"{options.out}: not written, because no result could be added to it", hint="see the lines above"
-            )
-    if options.json:
-        output.result(documents)
+        resumed = stack.enter_context(work.keeping())
+        if folder:
+            drawings = Drawings(folder, results, suffix, parts, options.inputs, options.stride)
+            work.drawings = stack.enter_context(drawings)
+        work.writer = stack.enter_context(_writer(options, predictor, results, parts)) if options.out else None
+        work.document = stack.enter_context(json_stream(output)) if options.json else None
+        if resumed:
+            work.replay()
+        work.run()
+    if skipped := work.unread + work.left_out:
+        output.warn(f"{skipped:,} of {counted(work.seen, 'input')} skipped")
     return 0
 
 
@@ -90,14 +66,13 @@ def _check(options: argparse.Namespace) -> None:
     Raises:
         UsageError: They do.
     """
-    for name in ("limit", "stride", "batch_size"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise UsageError(f"--{name.replace('_', '-')} {value} is not a positive number")
+    commandline.require_positive(options, "limit", "stride", "batch_size")
     if options.out == STDOUT and (options.json or str(options.format).startswith("yolo")):
         raise UsageError("-o - writes one file to standard output", hint="leave --json out, or choose a file")
     if options.format and not options.out:
         raise UsageError(f"--format {options.format} requires -o", hint="add -o FILE")
+    if options.resume and not (options.out or options.save):
+        raise UsageError("--resume requires -o or --save", hint="add -o FILE")
     if options.data and options.format in (None, "json"):
         raise UsageError("--data requires --format coco")
 
@@ -130,20 +105,6 @@ def _set_batch(predictor: Predictor, size: int | None) -> None:
     predictor.batch_size = size
 
 
-def _total(parts: Sequence[Any], options: argparse.Namespace) -> int | None:
-    """How many inputs there will be, as far as that can be told."""
-    count = 0
-    for part in parts:
-        if not isinstance(part, Recording):
-            count += 1
-        elif part.total is None:
-            return None
-        else:
-            there = -(-part.total // options.stride)
-            count += there if options.limit is None else min(there, options.limit)
-    return count
-
-
 def _writer(
     options: argparse.Namespace, predictor: Predictor, results: Results, parts: Sequence[Any]
 ) -> AbstractContextManager[Any]:
@@ -154,7 +115,7 @@ def _writer(
     """
     known: Mapping[str, Any] = {
         **(results.writers(predictor.contract.classes) if isinstance(results, Writers) else {}),
-        "json": partial(_documents, records=results.records),
+        "json": _documents,
     }
     wanted = options.format or "json"
     if wanted not in known:
@@ -163,66 +124,42 @@ def _writer(
     writer: AbstractContextManager[Any] = known[wanted](
         Path(options.out), names, Path(options.data) if options.data else None
     )
-    return writer
+    return writer if wanted == "json" else _formatted(writer)
 
 
 class _Documents:
-    def __init__(self, write: Any, records: Any) -> None:
-        self._write, self._records = write, records
+    """The documents that `--json` prints, in a file."""
 
-    def add(self, name: str, _: Any, result: Any) -> None:
-        self._write({"input": name, "results": self._records(result)})
+    def __init__(self, write: Any) -> None:
+        self._write = write
+
+    def take(self, document: Any, raw: Any, result: Any) -> None:  # noqa: ARG002
+        self._write(document)
+
+
+class _Formatted:
+    """A format of the task: what could be read, by the task's own writer."""
+
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
+
+    def take(self, document: Any, raw: Any, result: Any) -> None:
+        if raw is not None:
+            self._writer.add(document["input"], raw, result)
 
 
 @contextmanager
-def _documents(path: Path, _: Any, __: Any, *, records: Any) -> Iterator[_Documents]:
-    """The same as `--json` prints, in a file."""
+def _documents(path: Path, _: Any, __: Any) -> Iterator[_Documents]:
     if path.is_dir():
         raise UsageError(f"{path}: is a folder; JSON is one file", hint=f"-o {path / 'results.json'}")
     with json_array(path) as write:
-        yield _Documents(write, records)
+        yield _Documents(write)
 
 
-def _added(writer: Any, item: Any, raw: Any, result: Any, skip: Any) -> bool:
-    """Whether a result had a place in the file: labelled data may not have the input."""
-    try:
-        writer.add(str(item), raw, result)
-    except FileError as error:
-        skip(item, error)
-        return False
-    return True
-
-
-def _say(output: Output, item: Any, records: list[dict[str, Any]]) -> None:
-    output.say(f"{item}: {summary(records)}")
-    alone = len(records) == 1 and "name" not in records[0]
-    for record in [] if output.quiet or alone else records:
-        output.say(f"  {line(record)}")
-
-
-def summary(records: list[dict[str, Any]]) -> str:
-    """How many of what."""
-    if len(records) == 1 and "name" not in records[0]:
-        return line(records[0])
-    counts: dict[str, int] = {}
-    for record in records:
-        name = str(record.get("name", "result"))
-        counts[name] = counts.get(name, 0) + 1
-    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "nothing found"
-
-
-def _part(value: Any) -> str:
-    return f"{value:.1f}" if isinstance(value, int | float) else str(value)
-
-
-def line(record: dict[str, Any]) -> str:
-    """One record as text."""
-    return "  ".join(
-        f"{key}={value:.4f}" if isinstance(value, float)
-        else f"{key}=[{', '.join(map(_part, value))}]" if isinstance(value, list)
-        else f"{key}={value}"
-        for key, value in record.items()
-    )  # fmt: skip
+@contextmanager
+def _formatted(writer: AbstractContextManager[Any]) -> Iterator[_Formatted]:
+    with writer as opened:
+        yield _Formatted(opened)
 
 
 class Predict:
@@ -258,13 +195,23 @@ class Predict:
             metavar="N",
             help="inputs per inference, for models with a dynamic batch (default: 1)",
         )
-        parser.add_argument("--limit", type=int, metavar="N", help="at most N frames of each video or camera")
+        commandline.add_limit(
+            parser, "use at most the first N pictures, and at most the first N frames of each video or camera"
+        )
         parser.add_argument(
             "--stride", type=int, default=1, metavar="N", help="every Nth frame of each video or camera (default: 1)"
         )
+        commandline.add_strict(parser)
+        parser.add_argument(
+            "--resume",
+            action="store_true",
+            help="continue an interrupted run of the same command from the results that it kept beside -o or in --save",
+        )
+        commandline.add_protocol(parser, "deployed")
         commandline.add_runtime(parser)
         commandline.add_conversion(parser, host)
 
     def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:
         """Run every input."""
-        return predict(options, output, commandline.running(options, output, host))
+        run = commandline.running(options, output, host)
+        return predict(options, output, run.vary(run.recipe.with_protocol(options.protocol)))

@@ -7,6 +7,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from qcore.plugin import FileError
+from qcore_kit.onnxfile.integer_operators import DYNAMIC, counts
 from qcore_kit.onnxfile.normal import fixed, in_order, inferred, is_normal, normalised
 from qcore_kit.quantization.graph import from_onnx
 from qcore_plugins.formats.onnx.format import OnnxFormat
@@ -193,12 +194,29 @@ def test_nodes_out_of_order_are_put_in_order():
 
 @pytest.mark.parametrize(
     ("operator", "encoding"),
-    [("ConvInteger", "native"), ("QLinearConv", "native"), ("DynamicQuantizeLinear", "native"), ("Conv", "float")],
-)
+    [
+        ("ConvInteger", "native"), ("QLinearConv", "native"), ("DynamicQuantizeLinear", "native"), ("Conv", "float"),
+        ("MatMulIntegerToFloat", "native"), ("DynamicQuantizeLSTM", "native"), ("QAttention", "native"),
+        ("GatherBlockQuantized", "native"),
+    ],
+)  # fmt: skip
 def test_integer_operators_are_quantized(operator, encoding):
     proto = conv(**{"conv.weight": WEIGHT})
     proto.graph.node[0].op_type = operator
     assert OnnxFormat().form(proto).encoding == encoding
+
+
+def test_integer_operators_in_bodies_and_functions_are_found():
+    node = helper.make_node("MatMulInteger", ["a", "b"], ["c"])
+    body = helper.make_graph([node], "body", [], [])
+    bare = [helper.make_opsetid("", 17)]
+    branches = helper.make_node("If", ["condition"], ["out"], then_branch=body, else_branch=body)
+    in_bodies = helper.make_model(helper.make_graph([branches], "outer", [], []), opset_imports=bare)
+    function = helper.make_function("own", "DynamicQuantizeLinear", ["a", "b"], ["c"], [node], bare)
+    call = helper.make_node("DynamicQuantizeLinear", ["a", "b"], ["c"], domain="own")
+    in_function = helper.make_model(helper.make_graph([call], "outer", [], []), functions=[function])
+    assert counts(in_bodies) == {DYNAMIC: {"MatMulInteger": 2}}
+    assert counts(in_function) == {DYNAMIC: {"MatMulInteger": 1}}
 
 
 def behind(op, *values, kind="Conv", bias=True, turned=False, **attributes):

@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 _PROTOBUF_IR_VERSION = 0x08  # field 1, varint: the first byte of every ModelProto that writers in use emit
 
 
-INTEGER = {"ConvInteger", "DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulInteger", "MatMulNBits", "QGemm"}
-"""Operators of files whose ranges are found while they run, or that are integers throughout (QOperator; these begin
-with QLinear): quantized, and in a way that no scale table describes."""
-
-
 class OnnxFormat:
     """ONNX models with the contract in `metadata_props` under `qcore.contract`."""
 
@@ -71,14 +66,15 @@ class OnnxFormat:
         """Float; Q/DQ with the type and symmetry of activations that the graph has; `native` for integer operators."""
         import onnx
 
+        from qcore_kit.onnxfile import integer_operators
+
         casts = (node for node in content.graph.node if node.op_type == "Cast")
         half = onnx.TensorProto.FLOAT16 in (
             *(tensor.data_type for tensor in content.graph.initializer),
             *(onnx.helper.get_node_attr_value(node, "to") for node in casts),
         )
         precision = "f16" if half else "f32"
-        kinds = {node.op_type for node in content.graph.node}
-        if kinds & INTEGER or any(kind.startswith("QLinear") for kind in kinds):
+        if integer_operators.counts(content):  # quantized, in a way that no scale table describes
             return Form("onnx", encoding="native", precision=precision)
         quantizers = [node for node in content.graph.node if node.op_type == "QuantizeLinear"]
         head = "nms" if any(node.op_type == "NonMaxSuppression" for node in content.graph.node) else None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 
 import onnx
 import onnxruntime
 
+from qcore.plugin import FileError
 from qcore_kit.abilities import Executed
 
 INTEGER = {
@@ -31,6 +33,12 @@ def executed(proto: bytes, settings: onnxruntime.SessionOptions) -> Executed:
         settings.optimized_model_filepath = str(path)
         try:
             onnxruntime.InferenceSession(proto, settings, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            if shutil.disk_usage(folder).free > 2 * len(proto):
+                raise
+            raise FileError(
+                f"{folder}: no space for the optimized graph", hint="free some space, or set TMPDIR to another folder"
+            ) from error
         finally:
             settings.optimized_model_filepath = ""
         graph = onnx.load(path).graph

@@ -9,17 +9,15 @@ from dataclasses import replace
 import numpy as np
 import onnx
 
-from qcore.plugin import Model
+from qcore.plugin import Model, counted
 from qcore_kit.comparison.protocols import Quantized
+from qcore_kit.onnxfile.integer_operators import DYNAMIC, kind
 from qcore_kit.onnxfile.integers import integer_layers
 from qcore_kit.onnxfile.literal import Inner
 from qcore_kit.onnxfile.scale import Scale
 from qcore_kit.onnxfile.view import View
 from qcore_kit.quantization.integers import losses
 from qcore_kit.quantization.products import KERNELS
-
-COMPUTING = {"DynamicQuantizeLinear", "MatMulInteger", "ConvInteger"}
-"""Operations that choose a range when the model runs, or that stand behind one that does."""
 
 SILU_MINIMUM = -1.278
 """Where x * sigmoid(x) is lowest; left of it, it comes back to 0."""
@@ -43,7 +41,7 @@ class OnnxInside:
         values = (*inferred.value_info, *inferred.output)
         floating = {value.name for value in values if value.type.tensor_type.elem_type in floats}
         self.tensors = frozenset(floating) | set(view.graph.inputs)
-        self.faults = list(self._computed())
+        self.remarks = list(self._computed())
 
     def run(self, inputs: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
         """The tensors of those names in float32, for one inference."""
@@ -85,11 +83,12 @@ class OnnxInside:
         view = self._view
         names = [name for name, scale in view.activations.items() if scale.values is None or scale.points is None]
         names = [name for name in names if not all(map(view.follows_from_constants, view.nodes[name].input[1:]))]
-        names += [name for name, node in view.nodes.items() if node.op_type in COMPUTING]
+        names += [name for name, node in view.nodes.items() if kind(node.op_type) == DYNAMIC]
         if not names:
             return []
-        line = f"{len(names)} scales are computed from each input instead of being stored, first at {names[0]}"
-        return [("dynamic scales", line, "calibrate, so that the ranges are fixed: qcore quantize MODEL --calib DIR")]
+        line = f"{counted(len(names), 'operator')} compute scales from each input or use such scales, first {names[0]}"
+        hint = "to store them, calibrate the float model: qcore quantize MODEL --calib DIR"
+        return [("scales are computed at run time", line, hint)]
 
 
 def _rounded(tensor: str, scale: Scale) -> Quantized | None:

@@ -101,9 +101,12 @@ class OpenVinoFormat:
 
         copy = model.module.clone()
         copy.set_rt_info(model.contract.to_json(), [KEY])
-        openvino.save_model(copy, str(path), compress_to_fp16=False)
-        copy.set_rt_info(sha256(path.with_suffix(".bin")), [WEIGHTS])
-        openvino.save_model(copy, str(path), compress_to_fp16=False)
+        try:
+            openvino.save_model(copy, str(path), compress_to_fp16=False)
+            copy.set_rt_info(sha256(path.with_suffix(".bin")), [WEIGHTS])
+            openvino.save_model(copy, str(path), compress_to_fp16=False)
+        except RuntimeError as error:  # "iostream error": all that it says of a full disk
+            raise FileError(f"{path.name}: cannot be written", hint="check space and permissions of -o") from error
         return self.files(path)
 
 

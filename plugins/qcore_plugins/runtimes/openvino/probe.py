@@ -35,7 +35,7 @@ class OpenVinoInside:
             name: shape for op in model.get_ordered_ops() for name, shape in _layer(op)
         }
         self.names: Mapping[str, str] = {}
-        self.faults: Sequence[tuple[str, str, str]] = ()
+        self.remarks: Sequence[tuple[str, str, str]] = ()
         self._asked: tuple[list[str], openvino.CompiledModel] | None = None
 
     def run(self, inputs: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:

@@ -23,6 +23,12 @@ def qcore_evaluators() -> Iterator[EvaluatorSpec]:
                 "images", "directory of the images that --data refers to (default: as the data file says)", None, Path
             ),
             Option("classes", "map a class of the model to a differently named class of the data", None, dict),
+            Option(
+                "max_detections",
+                "detections per class and image that AP counts, for images of more objects (default: 100, as COCO)",
+                100,
+                int,
+            ),
         ),
     )
 

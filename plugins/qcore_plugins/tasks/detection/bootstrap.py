@@ -43,14 +43,15 @@ class Matches:
     pictures: int
 
     @classmethod
-    def of(cls, found: Sequence[Detections], labels: Sequence[Labels]) -> Matches:
+    def of(cls, found: Sequence[Detections], labels: Sequence[Labels], most: int = COUNTED) -> Matches:
         """Match every picture's detections with its labels, by COCO's rules.
 
         Args:
             found: One a picture.
             labels: Likewise; class indices mean the same.
+            most: Detections of one class in one picture that count.
         """
-        collected = Matching()
+        collected = Matching(most)
         for each, truth in zip(found, labels, strict=True):
             collected.add(each, truth)
         return collected.matches()
@@ -91,9 +92,14 @@ def difference(
 
 
 class Matching:
-    """Collects matches picture by picture, 14 bytes a detection."""
+    """Collects matches picture by picture, 14 bytes a detection.
 
-    def __init__(self) -> None:
+    Args:
+        most: Detections of one class in one picture that count.
+    """
+
+    def __init__(self, most: int = COUNTED) -> None:
+        self._most = most
         self._found = bytearray()  # one growing block: small arrays between the pictures' own would part the heap
         self._labels: dict[int, dict[int, int]] = {}
         self.pictures = 0
@@ -107,7 +113,7 @@ class Matching:
             if mine.any():
                 self._labels.setdefault(kind, {})[place] = int((~there.crowd).sum())
             chosen = np.flatnonzero(found.class_id == kind)
-            chosen = chosen[np.argsort(-found.confidence[chosen], kind="stable")][:COUNTED]
+            chosen = chosen[np.argsort(-found.confidence[chosen], kind="stable")][: self._most]
             if len(chosen):
                 overlap = crowd_overlaps(found.xyxy[chosen].astype(np.float64), there)
                 right, counts = _matched(overlap, there.crowd)
@@ -171,7 +177,7 @@ def _precision(each: _Class, weights: np.ndarray, thresholds: int) -> float | No
     precision = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
     precisions = []
     for row in range(thresholds):
-        places = np.searchsorted(right[row] / labels, RECALLS - 1e-12, side="left")
+        places = np.searchsorted(right[row] / labels, RECALLS, side="left")
         reached = places < right.shape[1]
         precisions.append(np.where(reached, precision[row][np.minimum(places, right.shape[1] - 1)], 0.0).mean())
     return float(np.mean(precisions))

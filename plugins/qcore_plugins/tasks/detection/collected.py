@@ -13,6 +13,7 @@ from qcore.plugin import FileError
 from qcore_kit.boxes.detections import Detections
 from qcore_plugins.tasks.detection.dataset import Dataset, Labels
 from qcore_plugins.tasks.detection.matching import best_f1, hits
+from qcore_plugins.tasks.detection.oddities import COUNTED
 
 FIGURES = {
     "AP": "AP_all", "AP50": "AP_50", "AP75": "AP_75",
@@ -24,13 +25,20 @@ SIZES = {"AP_small": (0, 32**2), "AP_medium": (32**2, 96**2), "AP_large": (96**2
 
 
 class Collected:
-    """Labels and detections in the data's classes, as COCO wants them."""
+    """Labels and detections in the data's classes, as COCO wants them.
 
-    def __init__(self, dataset: Dataset, mapping: Mapping[int, int]) -> None:
+    Args:
+        dataset: The data.
+        mapping: Class of the model -> class of the data.
+        most: Detections of one class in one picture that AP counts.
+    """
+
+    def __init__(self, dataset: Dataset, mapping: Mapping[int, int], most: int = COUNTED) -> None:
         self.categories: list[dict[str, Any]] = [
             {"id": index + 1, "name": name} for index, name in enumerate(dataset.names) if index in mapping.values()
         ]
         self.names = dataset.names
+        self.most = most
         self.mapping = mapping
         self.paths: list[Path] = []
         self.sizes: list[tuple[int, int]] = []
@@ -98,6 +106,7 @@ class Collected:
         pictures = [{"id": index + 1, "height": h, "width": w} for index, (h, w) in enumerate(self.sizes)]
         truth = COCO({"images": pictures, "annotations": self.annotations, "categories": self.categories})
         judge = COCOeval_faster(truth, truth.loadRes(self.results), iouType="bbox")
+        judge.params.maxDets = [*(few for few in (1, 10) if few < self.most), self.most]
         judge.run()
         return judge
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from qcore.plugin import FileError
+from qcore.plugin import FileError, UsageError
 from qcore_kit.classes import reading as classes
 from qcore_kit.classes import text
 from qcore_kit.pictures import cocojson, datayaml, lists
@@ -65,7 +65,7 @@ class Dataset:
         elif item.size == (0, 0):
             self._unsized += [(box, (width, height)) for box in labels.xyxy]
         most = int(np.bincount(labels.class_id).max(initial=0))
-        self.oddities.add(oddities.CROWDED, f"{most} in {item.path}", int(most > oddities.COUNTED))
+        self.oddities.add(oddities.CROWDED, f"{most} in {item.path}", int(most > self.oddities.counted))
         sides = labels.xyxy[:, 2:] - labels.xyxy[:, :2]
         self.oddities.add(oddities.TINY, f"in {item.path}", int((sides.max(1, initial=0) < 1).sum()))
         return labels
@@ -88,12 +88,20 @@ class Dataset:
         return iter(self.items)
 
 
-def read(data: str | Path, images: str | Path | None = None) -> Dataset:
+def counted(most: int) -> int:
+    """Detections of one class in one picture that AP is to count; UsageError below 1."""
+    if most < 1:
+        raise UsageError(f"--max-detections {most} is not a positive number")
+    return most
+
+
+def read(data: str | Path, images: str | Path | None = None, most: int = oddities.COUNTED) -> Dataset:
     """Read labelled data.
 
     Args:
         data: COCO json, or data.yaml.
         images: Folder of the pictures; by default `images/` beside the json, or what data.yaml says.
+        most: Detections of one class in one picture that AP counts; pictures of more labels are told.
 
     Warns:
         AssumptionWarning: What is odd about it, a line for each kind.
@@ -107,6 +115,7 @@ def read(data: str | Path, images: str | Path | None = None) -> Dataset:
     except OSError as error:  # of a name that no file can have
         said = f"{error.strerror}: {reprlib.repr(error.filename)}"
         raise FileError(f"{path}: {said}", hint="check the paths in it") from error
+    dataset.oddities.counted = most
     if not dataset.items:
         raise FileError(f"{path}: lists no images", hint="check the file")
     missing = [item.path for item in dataset.items if not item.path.exists()]

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from qcore.plugin import Contract, Progress
+from qcore_plugins.tasks.detection import capping
 from qcore_plugins.tasks.detection.agreement import FAINT, NEARLY_ALL, agreement
 from qcore_plugins.tasks.detection.classes import match_classes
-from qcore_plugins.tasks.detection.dataset import read
+from qcore_plugins.tasks.detection.dataset import counted, read
 
 if TYPE_CHECKING:
     from qcore_plugins.tasks.detection.comparison import DetectionComparison
@@ -41,19 +42,20 @@ class DetectionEvaluator:
         Args:
             contract: Its classes are matched with those of the data.
             data: COCO json or data.yaml.
-            options: `images` and `classes`, as in the spec.
+            options: `images`, `classes` and `max_detections`, as in the spec.
             progress: Told which classes are left out.
 
         Raises:
             FileError: The data cannot be read.
-            UsageError: No class of the model is one of the data.
+            UsageError: No class of the model is one of the data; `max_detections` below 1.
         """
         from qcore_plugins.tasks.detection.tally import DetectionTally
 
-        dataset = read(data, options["images"])
+        most = counted(options["max_detections"])
+        dataset = read(data, options["images"], most)
         mapping = match_classes(contract.classes, dataset.names, options["classes"] or {})
         unknown = [name for index, name in enumerate(dataset.names) if index not in mapping.values()]
         if unknown:
             listed = ", ".join(unknown[:5]) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
             progress.say(f"classes of the data that the model does not have are left out: {listed}")
-        return DetectionTally(str(data), dataset, mapping)
+        return DetectionTally(str(data), dataset, mapping, capping.limits(contract.postprocess))

@@ -19,6 +19,7 @@ STRAY = "annotations_of_unlisted_images"
 RESIZED = "pictures_of_another_size"
 ABSENT = "missing_pictures"
 CROWDED = "pictures_of_many_labels"
+CAPPED = "pictures_of_too_many_detections"
 COUNTED = 100
 """Detections of one class in one picture that COCO's AP counts."""
 
@@ -33,16 +34,29 @@ PHRASES = {
     STRAY: ("annotation", "of unlisted images left out"),
     RESIZED: ("picture", "of another size than the json says, so that the labels do not fit"),
     ABSENT: ("missing picture", "skipped"),
-    CROWDED: ("picture", f"with more than {COUNTED} labels of a class, of which COCO's AP can count no more than that"),
+    CROWDED: (
+        "picture",
+        "with more labels of a class than the {counted} detections that AP counts; --max-detections N counts more",
+    ),
+    CAPPED: (
+        "picture",
+        "with as many detections as the contract keeps (max_detections of postprocess), so others may be missing",
+    ),
 }
 """Kind -> the thing that is counted, and what is the matter with it."""
 
 
 class Oddities:
-    """Counts by kind with the first example of each, and other remarks."""
+    """Counts by kind with the first example of each, and other remarks.
+
+    Attributes:
+        source: What the data was read from.
+        counted: Detections of one class in one picture that AP counts.
+    """
 
     def __init__(self, source: Path) -> None:
         self.source = source
+        self.counted = COUNTED
         self._found: dict[str, tuple[int, str]] = {}
         self._remarks: list[str] = []
         self._told = 0
@@ -57,6 +71,16 @@ class Oddities:
     def remark(self, *lines: str) -> None:
         """Keep whole lines."""
         self._remarks += lines
+
+    def has(self, kind: str) -> bool:
+        """Whether there is such a thing."""
+        return kind in self._found
+
+    def line(self, kind: str) -> str:
+        """How many there are, what is the matter with them, and the first one."""
+        count, example = self._found[kind]
+        thing, matter = PHRASES[kind]
+        return f"{counted(count, thing)} {matter.format(counted=self.counted)}, e.g. {example}"
 
     def example(self, kind: str) -> str:
         """The first one of a kind."""
@@ -73,10 +97,7 @@ class Oddities:
         """Warn of what was not told of yet, a line for each kind."""
         lines = self._remarks[self._told :]
         self._told = len(self._remarks)
-        for kind, (count, example) in self._found.items():
-            if kind not in self._kinds_told:
-                thing, matter = PHRASES[kind]
-                lines.append(f"{self.source}: {counted(count, thing)} {matter}, e.g. {example}")
+        lines += [f"{self.source}: {self.line(kind)}" for kind in self._found if kind not in self._kinds_told]
         self._kinds_told |= set(self._found)
         for line in lines:
             warnings.warn(line, AssumptionWarning, stacklevel=3)

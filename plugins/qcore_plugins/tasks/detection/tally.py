@@ -12,10 +12,11 @@ import numpy as np
 from qcore.plugin import FileError
 from qcore_kit.boxes.detections import Detections
 from qcore_kit.reports import Section
-from qcore_plugins.tasks.detection import fit
+from qcore_plugins.tasks.detection import capping, fit
 from qcore_plugins.tasks.detection.bootstrap import Matches
 from qcore_plugins.tasks.detection.collected import Collected
 from qcore_plugins.tasks.detection.dataset import Dataset, Labels
+from qcore_plugins.tasks.detection.oddities import COUNTED
 
 
 class DetectionTally:
@@ -24,17 +25,20 @@ class DetectionTally:
     In whatever order, and on however many machines, the pictures were worked on: the figures are the same.
     """
 
-    def __init__(self, data: str, dataset: Dataset, mapping: Mapping[int, int]) -> None:
+    def __init__(
+        self, data: str, dataset: Dataset, mapping: Mapping[int, int], kept: frozenset[int] = frozenset()
+    ) -> None:
         """Begin.
 
         Args:
             data: What to call the data in remarks.
             dataset: The pictures with their labels.
             mapping: Class of the model -> class of the data.
+            kept: As `capping.limits` gives it.
         """
-        self._data, self._dataset, self._mapping = data, dataset, mapping
+        self._data, self._dataset, self._mapping, self._kept = data, dataset, mapping, kept
         self._there = [item for item in dataset if item.path.exists()]
-        self._absent = [str(item.path) for item in dataset if not item.path.exists()]
+        self.absent = [str(item.path) for item in dataset if not item.path.exists()]
         self._unread: set[int] = set()
         self._taken: dict[int, tuple[Detections, Labels, tuple[int, int]]] = {}
         self.items: Sequence[Any] = [item.path for item in self._there]
@@ -47,7 +51,9 @@ class DetectionTally:
             self._take(place, result, raw.shape[:2])
 
     def _take(self, place: int, found: Detections, size: tuple[int, int]) -> None:
-        self._taken[place] = found, self._dataset.labels(self._there[place], size), size
+        labels = self._dataset.labels(self._there[place], size)
+        capping.tell(self._dataset.oddities, self._there[place].path, found, labels, self._kept)
+        self._taken[place] = found, labels, size
 
     def state(self) -> dict[str, Any]:
         """What was added: `{"unread": [place], "pictures": [[place, [height, width], xyxy, confidence, class]]}`."""
@@ -89,8 +95,9 @@ class DetectionTally:
         collected = self._collected
         return {
             **collected.figures(),
+            **({"max_detections": most} if (most := self._dataset.oddities.counted) != COUNTED else {}),
             "images": len(collected.sizes),
-            "skipped": [*self._absent, *(str(self.items[place]) for place in sorted(self._unread))],
+            "skipped": [*self.absent, *(str(self.items[place]) for place in sorted(self._unread))],
             "classes": len(set(collected.mapping.values())),
             "oddities": self._dataset.oddities.document(),
         }
@@ -103,11 +110,11 @@ class DetectionTally:
 
     def matches(self) -> Matches:
         """Detections matched with labels, picture by picture, for `bootstrap.difference`."""
-        return Matches.of(self._collected.found, self._collected.labels)
+        return Matches.of(self._collected.found, self._collected.labels, self._dataset.oddities.counted)
 
     @cached_property
     def _collected(self) -> Collected:
-        collected = Collected(self._dataset, self._mapping)
+        collected = Collected(self._dataset, self._mapping, self._dataset.oddities.counted)
         for place, (found, labels, size) in sorted(self._taken.items()):
             collected.add(self._there[place].path, found, labels, size)
         lines = fit.remarks(collected.found, collected.labels, self._dataset.names)

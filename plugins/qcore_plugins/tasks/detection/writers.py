@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 
 from qcore.plugin import AssumptionWarning, FileError, UsageError, output_directory, replacing, require
@@ -110,18 +111,36 @@ def coco(path: Path, inputs: Sequence[str] | None, data: Path | None, *, names: 
         yield _Coco(number, categories, write)
 
 
-def _read(data: Path, names: Sequence[str]) -> tuple[list[Mapping[str, Any]], dict[int, int]]:
+class _Image(msgspec.Struct):
+    id: Any
+    file_name: str
+
+
+class _Category(msgspec.Struct):
+    id: Any
+    name: Any
+
+
+class _Data(msgspec.Struct):
+    """What is read of labelled data."""
+
+    images: list[_Image]
+    categories: list[_Category]
+
+
+def _read(data: Path, names: Sequence[str]) -> tuple[Sequence[Mapping[str, Any]], dict[int, int]]:
+    text = read_text(require(data))
     try:
-        document = json.loads(read_text(require(data)))
-        images: list[Mapping[str, Any]] = [
-            {"id": entry["id"], "file_name": entry["file_name"]} for entry in document["images"]
-        ]
-        there = {str(entry["name"]): entry["id"] for entry in document["categories"]}
-    except (ValueError, KeyError, TypeError) as error:
+        document = msgspec.json.decode(text.encode("utf-8", "surrogatepass"), type=_Data)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        said, _, place = str(error).replace("`", "").partition(" - at $.")
+        where = f"{place}: " if place else ""
         raise FileError(
-            f"{data}: not a COCO json ({type(error).__name__}: {error})",
+            f"{data}: not a COCO json: {where}{said[:1].lower()}{said[1:]}",
             hint="--data takes COCO json (images, categories) here",
         ) from error
+    images = [{"id": image.id, "file_name": image.file_name} for image in document.images]
+    there = {str(category.name): category.id for category in document.categories}
     categories = {index: there[name] for index, name in enumerate(names) if name in there}
     if not categories:
         raise UsageError(

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from qcore.plugin import Contract, Host, Output, UsageError
+from qcore.plugin import Contract, Host, Output, UsageError, counted
 from qcore_kit import machine
 from qcore_kit import reports as page
 from qcore_kit.folders import require_source
@@ -16,6 +16,10 @@ from qcore_plugins.tools.benchmark import measuring as benchmarking
 from qcore_plugins.tools.benchmark.measuring import Measured, Report
 
 STAGES = ("preprocess", "inference", "postprocess", "end to end")
+LEGEND = (
+    "Times are milliseconds per call: median [10th, 90th percentile]. inputs/s: in inference alone; "
+    "memory: peak of the process."
+)
 JUDGED = ("inference", "end to end")
 """Of these, ratios are told."""
 
@@ -65,6 +69,7 @@ def _show(report: Report, output: Output) -> None:
     output.say(f"{_machine(report)}; {_how(report)}")
     columns, rows = _table(report)
     output.table("", [column.upper() for column in columns], rows)
+    output.say(LEGEND)
     for line in _conclusions(report):
         output.say(line)
     for line in _remarks(report):
@@ -75,7 +80,12 @@ def _page(report: Report, contracts: Mapping[str, Contract], commands: Sequence[
     """The measurement as a report."""
     remarks = [*_remarks(report)]
     noisy = any(ratio.noise for one in report.files for ratio in one.ratios.values())
-    latency: list[page.Block] = [*_ranges(report), page.Table(*_table(report)), *(page.Text(line) for line in remarks)]
+    latency: list[page.Block] = [
+        *_ranges(report),
+        page.Table(*_table(report)),
+        page.Text(LEGEND),
+        *(page.Text(line) for line in remarks),
+    ]
     return page.Report(
         title=f"benchmark: {', '.join(dict.fromkeys(one.file for one in report.files))}",
         verdict="note" if noisy or remarks else "none",
@@ -105,16 +115,18 @@ def _ranges(report: Report) -> Iterator[page.Ranges]:
 
 def _alone(one: Measured) -> str:
     spread = one.stages["inference"]
-    return f"inference {spread.median:.2f} ms [{spread.p10:.2f}, {spread.p90:.2f}], {one.per_second:.1f} a second"
+    return (
+        f"inference {spread.median:.2f} ms [{spread.p10:.2f}, {spread.p90:.2f}], {one.per_second:.1f} inputs per second"
+    )
 
 
 def _conclusions(report: Report, names: Sequence[str] = ()) -> Iterator[str]:
     """What the ratios say; files go by their place, or by these names."""
-    names = names or [str(place) for place in range(1, len(report.files) + 1)]
+    names = names or [f"file {place}" for place in range(1, len(report.files) + 1)]
     for name, one in zip(names[1:], report.files[1:], strict=True):
         for stage in JUDGED:
             if stage in one.ratios:
-                yield f"{name} against {names[0]}, {stage}: {_verdict(one, stage)}"
+                yield f"{name}, {stage}: {_verdict(one, stage, names[0])}"
 
 
 def _machine(report: Report) -> str:
@@ -128,15 +140,28 @@ def _machine(report: Report) -> str:
 def _how(report: Report) -> str:
     settings = report.settings
     of = f"{settings['requests']} sessions at once" if settings["requests"] else "one call after another"
+    rounds = f"{counted(settings['rounds'], 'round')} in {counted(settings['launches'], 'launch')}"
     versions = dict(pair for one in report.files for pair in one.facts["versions"].items())
     packages = ", ".join(f"{name} {version}" for name, version in versions.items())
-    return f"{settings['mode']}, {of}, {settings['rounds']} rounds in {settings['launches']} launches; {packages}"
+    return f"{settings['mode']}, {of}, {rounds}; {packages}"
 
 
 def _table(report: Report) -> tuple[list[str], list[list[str]]]:
     shown = [stage for stage in STAGES if stage in report.files[0].stages]
     timing = [f"{stage} ms" for stage in shown]
-    columns = ["", "file", "backend", "precision", "threads", "batch", *timing, "per s", "MB", "load s", "peak MB"]
+    columns = [
+        "",
+        "file",
+        "backend",
+        "precision",
+        "threads",
+        "batch",
+        *timing,
+        "inputs/s",
+        "file MB",
+        "load s",
+        "memory MB",
+    ]
     return columns, list(_rows(report, shown))
 
 
@@ -160,9 +185,9 @@ def _rows(report: Report, shown: list[str]) -> Iterator[list[str]]:
         ]
 
 
-def _verdict(one: Measured, stage: str) -> str:
+def _verdict(one: Measured, stage: str, first: str) -> str:
     ratio = one.ratios[stage]
-    figure = f"{ratio.ratio:.2f}x [{ratio.low:.2f}, {ratio.high:.2f}]"
+    figure = f"{ratio.ratio:.2f} times as fast as {first} (95 % interval {ratio.low:.2f} to {ratio.high:.2f})"
     if ratio.verdict == "too noisy":
         return f"{figure}, too noisy to conclude: {ratio.noise}; try more --rounds, or a quieter machine"
     return f"{figure}, {ratio.verdict}"

@@ -16,7 +16,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
-from qcore.plugin import AssumptionWarning, QcoreError, UsageError, require
+from qcore.plugin import AssumptionWarning, QcoreError, UsageError, counted, require
 from qcore_kit import machine
 from qcore_kit.timing import Ratio, Spread, turns
 from qcore_plugins.tools.benchmark.worker import Job, serve
@@ -115,7 +115,8 @@ def benchmark(
         )
     if rounds < 2 or not 1 <= launches <= rounds:
         raise UsageError(
-            f"{rounds} rounds in {launches} launches: at least 2 rounds are required, and one per launch",
+            f"{counted(rounds, 'round')} in {counted(launches, 'launch')}: at least 2 rounds are required, "
+            "and one per launch",
             hint=f"--rounds {ROUNDS} --launches {LAUNCHES}",
         )
     for file in files:

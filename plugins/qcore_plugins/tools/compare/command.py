@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qcore.plugin import Host, Output, UsageError, counted
+from qcore.plugin import DEPLOYED, Host, Output, UsageError, counted
 from qcore_kit import commandline, parts
 from qcore_kit.commandline import add_cpu
+from qcore_kit.describing import listed
 from qcore_kit.folders import require_source
 from qcore_kit.kinds import ObserverSpec
 from qcore_kit.reports import Report, Section, Table, Verdict
@@ -18,7 +19,7 @@ from qcore_kit.reports.about import about
 from qcore_kit.tuning.drop import Drop
 
 if TYPE_CHECKING:
-    from qcore.plugin import Contract, Run
+    from qcore.plugin import Contract
     from qcore_kit.comparison.rung import Cause, Rung
     from qcore_plugins.tools.compare.ladder import Compared
     from qcore_plugins.tools.compare.side import Side
@@ -30,7 +31,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", required=True, metavar="DATA", help="images, a directory, or labelled data such as a COCO JSON"
     )
-    parser.add_argument("--limit", type=int, metavar="N", help="use at most the first N inputs")
+    commandline.add_limit(parser)
     parser.add_argument(
         "--backend",
         action="append",
@@ -69,11 +70,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output, host: Host) -> int:
     """Climb the ladder; exit code 1 where a step fails."""
-    from qcore_plugins.tools.compare import dividing, ladder
+    from qcore_plugins.tools.compare import dividing, ladder, sides
     from qcore_plugins.tools.compare.own_preprocessing import foreign
 
-    if options.limit is not None and options.limit < 1:
-        raise UsageError(f"--limit {options.limit} is not a positive number")
+    commandline.require_positive(options, "limit")
     if not 0 <= options.max_drop <= 1:
         raise UsageError(f"--max-drop {options.max_drop:g} is not between 0 and 1")
     if len(options.backend) > 2:
@@ -83,14 +83,13 @@ def run(options: argparse.Namespace, output: Output, host: Host) -> int:
     observers = reporting.begun(options, host)
     own, most = foreign(options.preprocess_from) if options.preprocess_from else (None, None)
     limit = min(filter(None, (options.limit, most)), default=None)
-    one = _begin(options, output, host, options.model, options.candidate, 0)
-    if options.candidate is None:
-        if own is None:
-            raise UsageError("CANDIDATE is missing", hint="qcore compare REF CANDIDATE --data DIR")
+    if options.candidate is None and own is None:
+        raise UsageError("CANDIDATE is missing", hint="qcore compare REF CANDIDATE --data DIR")
+    one, *others = sides.begun(options, output, host)
+    if own is not None and not others:
         compared = ladder.preprocessing_only((options.model, one), options.data, own, limit=limit)
     else:
-        other = _begin(options, output, host, options.candidate, options.model, 1)
-        both = (options.model, one), (options.candidate, other)
+        both = (options.model, one), (options.candidate, others[0])
         settings: dict[str, Any] = {
             **commandline.labels(options),
             "protocol": options.protocol,
@@ -135,34 +134,6 @@ def _share(options: argparse.Namespace) -> tuple[int, int] | None:
     return parts.share(options.part)
 
 
-def _begin(options: argparse.Namespace, output: Output, host: Host, model: str, beside: str | None, place: int) -> Run:
-    """The run of one file; a checkpoint takes the flags, and the input size of the export beside it."""
-    from qcore.plugin import recognise
-
-    own = argparse.Namespace(**{**vars(options), "model": model})
-    spec, _ = recognise(model, host)
-    if spec.suffix and options.loader is None:
-        own.imgsz, own.batch, own.head, own.loader_option, own.preprocess = None, None, None, [], []
-    elif not own.imgsz and beside:
-        own.imgsz = input_size(beside, host)
-        if own.imgsz:
-            output.note(f"{model}: run at {own.imgsz[0]}x{own.imgsz[1]}, as {beside}")
-    recipe = commandline.begun(own, host)
-    if options.backend:
-        recipe = recipe.with_backend(options.backend[min(place, len(options.backend) - 1)])
-    return recipe.start(progress=output.progress, host=host)
-
-
-def input_size(file: str, plugins: Any) -> list[int] | None:
-    """Height and width that an exported file takes."""
-    from qcore.plugin import open_file
-
-    opened = open_file(file, plugins)
-    contract = opened.contract if opened.spec.suffix else None
-    sizes = contract.inputs[0].sizes("HW") if contract else ()
-    return [size for size in sizes if isinstance(size, int)] if len(sizes) == 2 else None
-
-
 def made(found: Compared, data: str, contracts: Mapping[str, Contract], commands: Sequence[str]) -> Report:
     """The report of a comparison."""
     sides = {"REF": found.reference, "CANDIDATE": found.candidate}
@@ -175,7 +146,7 @@ def made(found: Compared, data: str, contracts: Mapping[str, Contract], commands
         "data": data,
         "inputs": found.inputs,
         "skipped": list(found.skipped),
-        "protocol": found.protocol,
+        "protocol": found.protocol or DEPLOYED,
         "passed": failed is None,
         "failed": failed.name if failed else None,
         "cause": found.cause.name if found.cause else None,
@@ -219,9 +190,11 @@ def _show(found: Compared, report: Report, output: Output) -> None:
     for name, side in (("REF", found.reference), ("CANDIDATE", found.candidate)):
         if side:
             output.say(f"{name:<10}{side.name}  ({_line(side)})")
-    under = f", protocol {found.protocol}" if found.protocol else ""
     left = f", {len(found.skipped)} skipped" if found.skipped else ""
-    output.say(f"{'DATA':<10}{report.document['data']}  ({counted(found.inputs, 'input')}{left}{under})\n")
+    output.say(f"{'DATA':<10}{report.document['data']}  ({counted(found.inputs, 'input')}{left})")
+    if found.candidate:
+        output.say(f"{'PROTOCOL':<10}{found.protocol or DEPLOYED}  ({_parameters(found)})")
+    output.say("")
     rows = [
         (place, reporting.SIGNS[rung.verdict] or "-", rung.name, rung.summary)
         for place, rung in enumerate(found.rungs, start=1)
@@ -237,6 +210,13 @@ def _show(found: Compared, report: Report, output: Output) -> None:
     output.say(f"\n{reporting.SIGNS[report.verdict]}: {report.summary}")
 
 
+def _parameters(found: Compared) -> str:
+    """What the postprocessing of both ran with."""
+    sides = {"REF": found.reference, "CANDIDATE": found.candidate}
+    told = {name: listed(dict(side.predictor.contract.postprocess.params)) for name, side in sides.items() if side}
+    return told["REF"] if len({*told.values()}) == 1 else "; ".join(f"{name} {text}" for name, text in told.items())
+
+
 def _line(side: Side) -> str:
     shapes = ", ".join(str(list(tensor.shape)) for tensor in side.contract.inputs)
     return f"{side.predictor.backend}, {side.predictor.executed_precision}, {shapes}"
@@ -248,6 +228,7 @@ def _facts(side: Side | None) -> Mapping[str, Any] | None:
     return {
         "file": side.name,
         "form": str(side.form),
+        "postprocess": dict(side.predictor.contract.postprocess.params),
         "backend": side.predictor.backend,
         "executed_precision": side.predictor.executed_precision,
         "input": list(side.contract.inputs[0].shape),
@@ -262,6 +243,8 @@ class Compare:
 
     def arguments(self, parser: argparse.ArgumentParser, host: Host) -> None:
         """What it takes."""
+        from qcore_plugins.tools.compare import sides
+
         commandline.add_model(parser, "reference: a checkpoint or an exported file")
         add(parser)
         shared = parser.add_mutually_exclusive_group()
@@ -275,6 +258,7 @@ class Compare:
             help="take the results from the files of all parts; only the first inputs are run",
         )
         parser.add_argument("-o", "--out", metavar="FILE", help="file for the results of --part")
+        sides.add(parser)
         commandline.add_labels(parser, host)
         reporting.add_observers(parser, host)
         commandline.add_conversion(parser, host)

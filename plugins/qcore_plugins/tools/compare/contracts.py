@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
 from typing import Any
 
 from qcore.plugin import Contract, Step, Tensor, counted
+from qcore_kit.classes.numbered import numbered
 from qcore_kit.comparison.rung import Cause, Rung
 from qcore_kit.reports import Table
 from qcore_kit.verification.raw_outputs import SUPPRESSED
 from qcore_plugins.tools.compare.side import Side
+
+NAMED = 4
+"""Differences that the line of the step names."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +32,8 @@ def rung(reference: Side, candidate: Side) -> Rung:
     """Contract against contract."""
     differences_ = list(differences(reference, candidate))
     serious = [each for each in differences_ if each.matters]
-    summary = (
-        f"{counted(len(serious), 'difference')} that matter" if serious else "the same inputs, outputs and processing"
-    )
+    listed = ", ".join([each.what for each in serious[:NAMED]] + ["..."] * (len(serious) > NAMED))
+    summary = f"different: {listed}" if serious else "the same inputs, outputs and processing"
     rows = [(each.what, each.reference, each.candidate) for each in differences_]
     verdicts = ["fail" if each.matters else "note" for each in differences_]
     chosen = serious or differences_
@@ -58,7 +61,7 @@ def differences(reference: Side, candidate: Side) -> Iterator[Difference]:
     yield from _classes(one, other)
     yield from _inputs(one, other)
     yield from _outputs(one, other)
-    yield from _step("preprocessing", one.preprocess, other.preprocess, _parameters(reference, candidate, "preprocess"))
+    yield from _preprocessing(reference, candidate)
     both = _parameters(reference, candidate, "postprocess")
     yield from _step("postprocessing", one.postprocess, other.postprocess, both)
     for side in (reference, candidate):
@@ -138,17 +141,58 @@ def _parameters(reference: Side, candidate: Side, kind: str) -> list[Mapping[str
     return parameters
 
 
-def _step(what: str, one: Step, other: Step, params: list[Mapping[str, Any]]) -> Iterator[Difference]:
+def _step(
+    what: str,
+    one: Step,
+    other: Step,
+    params: list[Mapping[str, Any]],
+    hint: Callable[[Sequence[tuple[str, Any, Any]]], str] = lambda different: "",  # noqa: ARG005
+) -> Iterator[Difference]:
     if one.component != other.component:
         text = f"{other.component} instead of {one.component}"
         yield Difference(what, one.component, other.component, Cause(f"other {what}", text))
         return
+    different = _different(params)
+    text = "; ".join(f"{name} is {_said(has)} in CANDIDATE, {_said(had)} in REF" for name, had, has in different)
+    for name, had, has in different:
+        yield Difference(f"{what} {name}", _said(had), _said(has), Cause(f"other {what}", text, hint(different)))
+
+
+def _different(params: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any, Any]]:
+    """Name, value of the reference and of the candidate of each parameter that differs."""
     left, right = params
-    for name in sorted({*left, *right}):
-        had, has = left.get(name), right.get(name)
-        if _plain(had) != _plain(has):
-            text = f"{name}: {has} in CANDIDATE, {had} in REF"
-            yield Difference(f"{what}: {name}", str(had), str(has), Cause(f"other {what}", text))
+    both = ((name, left.get(name), right.get(name)) for name in sorted({*left, *right}))
+    return [(name, had, has) for name, had, has in both if _plain(had) != _plain(has)]
+
+
+def _preprocessing(reference: Side, candidate: Side) -> Iterator[Difference]:
+    both = _parameters(reference, candidate, "preprocess")
+    steps = reference.contract.preprocess, candidate.contract.preprocess
+
+    def hint(different: Sequence[tuple[str, Any, Any]]) -> str:
+        """The flags that make the one do as the other."""
+        had, has = (
+            " ".join(f"--preprocess {name}={_said(values[place])}" for name, *values in different) for place in (0, 1)
+        )
+        if reference.takes_flags:
+            return (
+                f"if CANDIDATE is right, add {has}, which REF was loaded without; else make CANDIDATE again with {had}"
+            )
+        if candidate.takes_flags:
+            return f"if REF is right, add {had}, which CANDIDATE was loaded without; else make REF again with {has}"
+        return f"make CANDIDATE again with {had}, as REF says, or REF with {has}"
+
+    yield from _step("preprocessing", *steps, both, hint)
+
+
+def preprocessing(reference: Side, candidate: Side) -> Cause | None:
+    """What two contracts say of preprocessing that differs; None where it does not."""
+    return next((each.cause for each in _preprocessing(reference, candidate)), None)
+
+
+def _said(value: Any) -> str:
+    """A value as `--preprocess` takes it."""
+    return "null" if value is None else str(_plain(value)).replace(" ", "")
 
 
 def _plain(value: Any) -> Any:
@@ -166,6 +210,14 @@ def _classes(one: Contract, other: Contract) -> Iterator[Difference]:
         return
     place = next(at for at, pair in enumerate(zip(one.classes, other.classes, strict=True)) if pair[0] != pair[1])
     names = one.classes[place], other.classes[place]
+    unnamed = [numbered(each.classes) for each in (one, other)]
+    if any(unnamed):
+        which, flag = ("REF", "--loader-option") if unnamed[0] else ("CANDIDATE", "--candidate-loader-option")
+        cause = Cause(
+            "no class names", f"{which} has numbers for class names", f"pass the names with {flag} names=FILE"
+        )
+        yield Difference("class names", names[0], names[1], cause, matters=False)
+        return
     text = f"class {place} is called {names[1]} instead of {names[0]}"
     yield Difference(f"class {place}", names[0], names[1], Cause("other classes", text))
 

@@ -48,10 +48,9 @@ def rung(reference: Side, candidate: Side, tensors: Sequence[Arrays]) -> Rung:
             return Rung("inside the graph", "none", f"{side.name} cannot be read layer by layer: {error.message}")
     one, other = opened
     pairs = _pairs(one, other)
-    faults = tuple(Cause(*fault) for fault in other.faults)
+    remarks = [Cause(*remark) for remark in other.remarks]
     if not pairs:
-        summary = "the layers of the two graphs do not correspond"
-        return Rung("inside the graph", "fail" if faults else "none", summary, faults)
+        return Rung("inside the graph", "none", _joined("the layers of the two graphs do not correspond", remarks))
     at_once = max(batch_size(side.contract.inputs) for side in (reference, candidate))
     tensors = tensors[: max(1, len(tensors) // at_once)]
     ratios = _ratios(reference, candidate, one, other, pairs, tensors)
@@ -59,17 +58,17 @@ def rung(reference: Side, candidate: Side, tensors: Sequence[Arrays]) -> Rung:
     below = [layer for layer in pairs if not ratios[layer] >= limit]
     names = {layer: one.names.get(layer) or other.names.get(there, layer) for layer, there in pairs.items()}
     quantized = worse(reference, candidate) == "quantized"
-    faults_ = list(faults)
+    causes: list[Cause] = []
     fed = reference.fed(tensors[0]), candidate.fed(tensors[0])
     asked = [below[0], *_fall(ratios, below[0])] if below else list(pairs)
-    faults_ += _rounding(reference, one, other, pairs, asked, fed[0], CLIPPED if below else NOTED)
-    if below and len(faults_) == len(faults):
+    causes += _rounding(reference, one, other, pairs, asked, fed[0], CLIPPED if below else NOTED)
+    if below and not causes:
         layer = jump(ratios, below[0], START[worse(reference, candidate)])
         if layer is None:
-            faults_.append(accumulated({names[name]: ratio for name, ratio in ratios.items()}, names[below[0]]))
+            causes.append(accumulated({names[name]: ratio for name, ratio in ratios.items()}, names[below[0]]))
         else:
             made = one.run(fed[0], [layer])[layer], other.run(fed[1], [pairs[layer]])[pairs[layer]]
-            faults_ += _first(names[layer], ratios[layer], *made, quantized=quantized)
+            causes += _first(names[layer], ratios[layer], *made, quantized=quantized)
     told = {names[layer]: ratio for layer, ratio in ratios.items()}
     worst = sorted(told, key=lambda layer: told[layer])[:10]
     start = names[below[0]] if below else None
@@ -78,9 +77,9 @@ def rung(reference: Side, candidate: Side, tensors: Sequence[Arrays]) -> Rung:
     values = [told[layer] for layer in worst]
     return Rung(
         "inside the graph",
-        "fail" if below or faults else "note" if faults_ else "pass",
-        "; ".join([*dict.fromkeys(cause.name for cause in (faults if below else faults_)), first or lowest]),
-        tuple(faults_),
+        "fail" if below else "note" if causes or remarks else "pass",
+        _joined("; ".join([*dict.fromkeys(cause.name for cause in causes if not below), first or lowest]), remarks),
+        (*causes, *remarks),
         f"signal-to-noise ratio of every layer {limit:g} dB, for a {worse(reference, candidate)} model",
         {
             "layers": len(pairs),
@@ -94,6 +93,10 @@ def rung(reference: Side, candidate: Side, tensors: Sequence[Arrays]) -> Rung:
             Table(("layer", "dB"), list(told.items()), "All layers", folded=True),
         ],
     )
+
+
+def _joined(summary: str, remarks: Sequence[Cause]) -> str:
+    return "; ".join([summary, *(remark.name for remark in remarks)])
 
 
 def takes(side: Side, arrays: Mapping[str, Any]) -> bool:

@@ -29,6 +29,7 @@ from qcore_kit.verification.raw_outputs import SUPPRESSED
 from qcore_plugins.tools.compare import contracts, inside, preprocessing
 from qcore_plugins.tools.compare.inside import FIRST, takes
 from qcore_plugins.tools.compare.noise import ACCUMULATED, BEHIND, OTHERWISE, beyond_layers
+from qcore_plugins.tools.compare.preprocessing import UNKNOWN
 from qcore_plugins.tools.compare.side import Side
 from qcore_plugins.tools.compare.tensors import Tensors
 
@@ -100,19 +101,17 @@ def begin(
     candidate: tuple[str, Run],
     data: Any,
     *,
-    images: Any = None,
-    classes: Mapping[str, str] | None = None,
     protocol: str | None = None,
     limit: int | None = None,
     accept: Sequence[str] = (),
     max_drop: float = MAX_DROP,
     cpu: str = machine.THIS,
+    **labels: Any,
 ) -> Begun:
     """Load and compile both; arguments and errors as of `compare`."""
     both, host = (reference, candidate), reference[1].host
     contracts_ = [run.contract() for _, run in both]
-    settings: dict[str, Any] = {"images": images, "classes": classes, "max_drop": max_drop}
-    task = _results(contracts_, host, data, settings)
+    task = _results(contracts_, host, data, labels, max_drop)
     steps = (*STEPS, *(task.steps if task else (RESULTS,)))
     if unknown := [name for name in accept if name not in steps]:
         raise UsageError(f"no step is called {unknown[0]!r}", hint=f"there are: {', '.join(steps)}")
@@ -131,8 +130,6 @@ def compare(
     candidate: tuple[str, Run],
     data: Any,
     *,
-    images: Any = None,
-    classes: Mapping[str, str] | None = None,
     protocol: str | None = None,
     limit: int | None = None,
     accept: Sequence[str] = (),
@@ -140,6 +137,7 @@ def compare(
     foreign: Callable[[Any, Any], Any] | None = None,
     cpu: str = machine.THIS,
     progress: Progress | None = None,
+    **labels: Any,
 ) -> Compared:
     """Climb the ladder, all of it: later steps tell how much an earlier difference matters.
 
@@ -147,8 +145,6 @@ def compare(
         reference: Name and run of the model that is right.
         candidate: Of the one in question.
         data: Inputs: what the preprocessor expands, or labelled data that the evaluator reads.
-        images: Where the inputs of labelled data lie, if not beside it.
-        classes: Class of the models -> class of the data, where the names differ.
         protocol: Of the contracts, to run under; the first one where there are labels, else none.
         limit: At most this many inputs.
         accept: Steps whose failure is wanted; they are noted.
@@ -157,13 +153,14 @@ def compare(
             (item, item as read) -> tensor.
         cpu: Kind of CPU to compute as, one of `machine.CPUS`; for the models whose backends can.
         progress: Shown over the inputs.
+        **labels: Options of the evaluator of the task, e.g. `images` and `classes`.
 
     Raises:
         UsageError: A step to accept that is none, inputs that cannot be laid side by side, or no backend that computes
             as another CPU.
         FileError: No input can be read.
     """
-    settings: dict[str, Any] = {"images": images, "classes": classes, "protocol": protocol, "limit": limit}
+    settings: dict[str, Any] = {**labels, "protocol": protocol, "limit": limit}
     begun = begin(reference, candidate, data, **settings, accept=accept, max_drop=max_drop, cpu=cpu)
     return climb(begun, accept=accept, foreign=foreign, progress=progress)
 
@@ -199,6 +196,8 @@ def climb(
         contracts.rung(one, other),
         preprocessing.rung(own, theirs, first, OWN if foreign else "CANDIDATE"),
     ]
+    if not foreign:
+        rungs[1] = _known(rungs[1], contracts.preprocessing(one, other))
     rungs += _run(begun, pictures, known or {}, shown)
     done = [_accepted(rung) if rung.name in accept and rung.verdict == "fail" else rung for rung in rungs]
     return Compared(done, one, other, len(items) - len(skipped), skipped, begun.protocol)
@@ -217,14 +216,17 @@ def preprocessing_only(
     return Compared([rung], side, None, len(first), [], None)
 
 
-def _results(both: Sequence[Contract], plugins: Host, data: Any, settings: dict[str, Any]) -> Comparison | None:
+def _results(
+    both: Sequence[Contract], plugins: Host, data: Any, labels: Mapping[str, Any], max_drop: float
+) -> Comparison | None:
     """What collects the results of both; None where the tasks differ or the task's evaluator compares none."""
     if both[0].task != both[1].task:
         return None
-    judge = evaluator(both[0].task, plugins).create()
+    spec = evaluator(both[0].task, plugins)
+    judge = spec.create()
     if not isinstance(judge, HasComparison):
         return None
-    comparison: Comparison = judge.comparison(both[0], both[1], data, **settings)
+    comparison: Comparison = judge.comparison(both[0], both[1], data, max_drop=max_drop, **spec.settings(labels))
     return comparison
 
 
@@ -249,6 +251,13 @@ def _explained(tensors: Rung, within: Rung, sources: Sequence[Cause]) -> Rung:
         first = bool(layers) and within.figures["first_below"] == layers[0]
         return replace(tensors, causes=sources) if first else tensors
     return replace(tensors, causes=[beyond_layers(tensors, within)])
+
+
+def _known(pixels: Rung, cause: Cause | None) -> Rung:
+    """Inputs whose values differ for no cause that is known differ by what the contracts say."""
+    if cause is None or pixels.verdict != "fail" or not {each.name for each in pixels.causes} <= UNKNOWN:
+        return pixels
+    return replace(pixels, summary=cause.name, causes=[cause])
 
 
 def _accepted(rung: Rung) -> Rung:

@@ -12,6 +12,9 @@ from qcore_kit.abilities import HasExplanation
 from qcore_kit.comparison.rung import Cause, Rung
 from qcore_kit.reports import Table
 
+OTHER_SHAPE, OTHER_PIXELS = "another tensor shape", "other pixels"
+UNKNOWN = {OTHER_SHAPE, OTHER_PIXELS}
+"""Causes that say that tensors differ, not why."""
 EQUAL = 1e-6
 """Largest difference of equal inputs, as a part of the largest value: one rounding of float32 is 1.2e-7."""
 STEP = 1.01 / 255
@@ -82,7 +85,5 @@ def _causes(reference: Preprocessor, raw: Any, expected: Any, given: Any, who: s
     told = reference.explain(raw, given) if isinstance(reference, HasExplanation) else ()
     causes = [Cause(name, f"{who}: {text}") for name, text in told]
     if not causes and given.shape != expected.shape:
-        causes = [Cause("another tensor shape", f"{who}: {list(given.shape)} instead of {list(expected.shape)}")]
-    return causes or [
-        Cause("other pixels", f"{who}: the values differ, and no known variant of the preprocessing fits")
-    ]
+        causes = [Cause(OTHER_SHAPE, f"{who}: {list(given.shape)} instead of {list(expected.shape)}")]
+    return causes or [Cause(OTHER_PIXELS, f"{who}: the values differ, and no known variant of the preprocessing fits")]

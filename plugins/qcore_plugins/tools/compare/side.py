@@ -21,12 +21,14 @@ class Side:
         run: Begun at the model.
         model: What the backend runs.
         predictor: Compiled.
+        takes_flags: Whether a loader read it, so that `--preprocess` changes what it says.
     """
 
     name: str
     run: Run
     model: Model
     predictor: Predictor
+    takes_flags: bool = False
 
     @classmethod
     def build(cls, name: str, run: Run, cpu: str = THIS) -> Side:
@@ -34,9 +36,9 @@ class Side:
         backend = run.backend
         settings = {**run.backend_options, **options(backend, cpu)}
         run = run.vary(run.recipe.with_backend(backend, **settings))
-        model = run.model()
+        loaded, model = run.model("loaded"), run.model()
         run = run.vary(run.recipe.float_model().with_backend(backend, **settings)).begun_at(model)
-        return cls(name, run, model, run.predictor())
+        return cls(name, run, model, run.predictor(), "loader" in loaded.notes)
 
     @property
     def contract(self) -> Contract:

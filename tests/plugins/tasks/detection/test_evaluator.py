@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import qcore
-from qcore.plugin import AssumptionWarning, FileError, Judge, Silent, UsageError
+from qcore.plugin import AssumptionWarning, FileError, Judge, Silent, Step, UsageError
 from qcore_kit.boxes.detections import Detections
 from qcore_plugins.tasks.detection.evaluator import match_classes
 from qcore_plugins.tasks.detection.matching import best_f1
@@ -21,7 +21,8 @@ class Fixed:
 
     def __init__(self, answers, names=NAMES):
         self.answers = answers
-        self.contract = type("Contract", (), {"classes": names, "task": "detection"})
+        postprocess = Step("yolo", {"max_detections": 100})
+        self.contract = type("Contract", (), {"classes": names, "task": "detection", "postprocess": postprocess})
 
     def run(self, paths, on_error):
         for path in paths:
@@ -70,8 +71,8 @@ def evaluate(predictor, path, **options):
     return tallied(predictor, path, **options).figures()
 
 
-def tallied(predictor, path, *, places=None, images=None, classes=None, progress=None):
-    judge = Judge(qcore.plugins, path, {"images": images, "classes": classes}, progress or Silent())
+def tallied(predictor, path, *, places=None, progress=None, **options):
+    judge = Judge(qcore.plugins, path, options, progress or Silent())
     tally = judge.open(predictor.contract)
     judge.fill(tally, predictor, places)
     return tally
@@ -124,9 +125,31 @@ def test_more_labels_than_ap_counts_are_told(data):
          "bbox": [x, y, 3, 3], "area": 9, "iscrowd": 0} for number, (x, y) in enumerate(places)
     ]  # fmt: skip
     (data / "instances.json").write_text(json.dumps(document))
-    with pytest.warns(AssumptionWarning, match="1 picture with more than 100 labels of a class, of which COCO's AP"):
+    with pytest.warns(
+        AssumptionWarning,
+        match="1 picture with more labels of a class than the 100 detections that AP counts; --max-det",
+    ):
         figures = evaluate(Fixed(RIGHT), data / "instances.json")
     assert figures["oddities"]["pictures_of_many_labels"]["count"] == 1
+    assert "max_detections" not in figures
+
+
+def test_ap_of_more_objects_than_coco_counts(data):
+    """130 objects, all of them found: AP is the part of them that is counted, unless all are."""
+    document = json.loads((data / "instances.json").read_text())
+    places = [(10 * x, 10 * y) for x in range(13) for y in range(10)]
+    image = document["images"][0]
+    document["annotations"] = [
+        {"id": number, "image_id": image["id"], "category_id": document["categories"][0]["id"],
+         "bbox": [x, y, 8, 8], "area": 64, "iscrowd": 0} for number, (x, y) in enumerate(places)
+    ]  # fmt: skip
+    (data / "instances.json").write_text(json.dumps(document))
+    answers = {image["file_name"]: [(x, y, x + 8, y + 8, 0.9, 0) for x, y in places]}
+    with pytest.warns(AssumptionWarning):
+        few = evaluate(Fixed(answers), data / "instances.json")
+    assert (few["AP"], few["recall"]) == (pytest.approx(0.7624, abs=1e-3), 1)
+    figures = evaluate(Fixed(answers), data / "instances.json", max_detections=130)
+    assert (figures["AP"], figures["max_detections"]) == (pytest.approx(1), 130)
 
 
 def test_crowds_do_not_count(data):

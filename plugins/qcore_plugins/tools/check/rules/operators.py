@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 
 from qcore_kit.checks import AGAIN, Documented, Hit, Subject
-from qcore_kit.onnxfile.view import whole
-
-DYNAMIC = {
-    "ConvInteger", "DynamicQuantizeLSTM", "DynamicQuantizeLinear", "DynamicQuantizeMatMul", "MatMulInteger",
-    "MatMulIntegerToFloat",
-}  # fmt: skip
-"""What `onnxruntime.quantization.quantize_dynamic` writes, and what ONNX Runtime makes of it."""
-WEIGHTS_ONLY = {"GatherBlockQuantized", "MatMulBnb4", "MatMulNBits"}
-INTEGER = {"QAttention", "QEmbedLayerNormalization", "QGemm"}
-"""Integer operators whose names do not begin with QLinear."""
+from qcore_kit.onnxfile import integer_operators
 
 
 class IntegerFormat(Documented):
@@ -37,16 +27,8 @@ class IntegerFormat(Documented):
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Once for each kind."""
-        counts = Counter(node.op_type for node in subject.derived(whole).nodes.values())
-        kinds = {
-            "dynamically quantized, ranges are computed when the model runs": DYNAMIC,
-            "QOperator format": {op for op in counts if op.startswith("QLinear")} | INTEGER,
-            "weights alone are quantized": WEIGHTS_ONLY,
-        }
-        for kind, operators in kinds.items():
-            there = [f"{counts[op]} {op}" for op in sorted(operators) if counts[op]]
-            if there:
-                yield Hit("", f"{kind}: {', '.join(there)}")
+        for kind, operators in subject.derived(integer_operators.counts).items():
+            yield Hit("", f"{kind}: {', '.join(f'{count} {name}' for name, count in sorted(operators.items()))}")
 
 
 RULES = (IntegerFormat,)

@@ -12,7 +12,7 @@ from qcore_kit.comparison.protocols import Quantized
 class Inside:
     """A float graph whose inner tensors can be asked for."""
 
-    faults: Sequence[tuple[str, str, str]] = ()
+    remarks: Sequence[tuple[str, str, str]] = ()
 
     def __init__(self, proto: Any) -> None:
         from qcore_kit.quantization.graph import from_onnx
