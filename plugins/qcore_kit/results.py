@@ -31,7 +31,11 @@ class Films(Protocol):
     """Results whose recordings are drawn into one file."""
 
     def film(self, folder: Path, stem: str, rate: float | None) -> AbstractContextManager[Any]:
-        """A context manager whose `add(raw, result)` draws the next item of a recording into a file of the folder."""
+        """A context manager whose `add(raw, result)` draws the next item of a recording into a file of the folder.
+
+        Where it has `hold()`, that shows the last one once more: items that come later than the rate says are waited
+        for.
+        """
         ...
 
 

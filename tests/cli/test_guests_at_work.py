@@ -53,6 +53,21 @@ def qcore_converters():
     )
 """
 
+COMMAND = """
+from qcore.plugin import CommandSpec, hookimpl
+
+
+class Whole:
+    def arguments(self, parser, host): ...
+
+    def run(self, options, output, host): ...
+
+
+@hookimpl
+def qcore_commands():
+    yield CommandSpec(name="whole", summary="100% of %(it)s", factory=Whole)
+"""
+
 
 @pytest.fixture
 def qcore_with(tmp_path):
@@ -95,9 +110,6 @@ def test_options_called_like_flags_have_longer_ones(qcore_with, command):
 
 
 def test_a_summary_with_percent_is_shown(qcore_with):
-    ran = qcore_with(OPTIONS.replace("ConverterSpec", "CommandSpec").split("@hookimpl")[0].replace("Converter:", "Cmd:")
-        + "    def arguments(self, parser, host): ...\n    def run(self, options, output, host): ...\n\n\n"
-        + "@hookimpl\ndef qcore_commands():\n    yield CommandSpec(name='whole', summary='100% of %(it)s', factory=Cmd)\n",
-        "--help")  # fmt: skip
+    ran = qcore_with(COMMAND, "--help")
     assert ran.returncode == 0, ran.stderr
     assert "100% of %(it)s" in ran.stdout

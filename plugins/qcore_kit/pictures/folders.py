@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from qcore.plugin import AssumptionWarning, FileError, counted
-from qcore_kit.pictures.kinds import SUFFIXES, UNREAD, VIDEO_SUFFIXES, is_picture
+from qcore_kit.pictures.kinds import SUFFIXES, UNREAD, VIDEO_SUFFIXES, is_picture, is_video
 
 LEFT_OUT = {
     "#recycle", "#snapshot", "$recycle.bin", "@eadir", "@recently-snapshot", "@recycle", "__macosx", "lost+found",
@@ -23,22 +23,27 @@ def inside(folder: Path) -> list[Path]:
     """Every picture below a folder, sorted; links are followed, hidden files and folders are left out.
 
     Warns:
-        AssumptionWarning: Pictures of kinds that are not read, and links that lead nowhere.
+        AssumptionWarning: Pictures of kinds that are not read, videos, and links that lead nowhere.
 
     Raises:
         FileError: A folder that cannot be read.
     """
-    files, unread, broken = [], Counter[str](), []
+    files, unread, broken, videos = [], Counter[str](), [], list[Path]()
     for file in walk(folder):
         if file.is_symlink() and not file.exists():
             broken.append(file)
         elif is_picture(file):
             files.append(file)
+        elif file.suffix.lower() in VIDEO_SUFFIXES and is_video(file):
+            videos.append(file)
         elif file.suffix.lower() in UNREAD:
             unread[file.suffix.lower()] += 1
     if files and unread:
         kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(unread.items()))
         text = f"{folder}: files of kinds that cannot be read are left out: {kinds}"
+        warnings.warn(text, AssumptionWarning, stacklevel=2)
+    if files and videos:
+        text = f"{folder}: {counted(len(videos), 'video')} left out; name them, e.g. {videos[0]}"
         warnings.warn(text, AssumptionWarning, stacklevel=2)
     if broken:
         text = f"{folder}: {counted(len(broken), 'link')} without a target left out, e.g. {broken[0]}"

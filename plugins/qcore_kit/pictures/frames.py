@@ -16,13 +16,15 @@ class Frame:
 
     Attributes:
         recording: What it is of.
-        number: From 0, in the order of the file; broken frames are counted.
+        number: From 0; frames that are broken or missing are counted, so that it is the place in the recording.
         picture: `[H, W, 3]` uint8 in BGR order; None where it cannot be decoded.
+        time: Seconds from the start of the recording; None where that is not known.
     """
 
     recording: Recording
     number: int
     picture: np.ndarray | None
+    time: float | None = None
 
     def __str__(self) -> str:
         return f"{self.recording}#{self.number}"

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from qcore.plugin import AssumptionWarning, FileError
-from qcore_kit.pictures.kinds import VIDEO_SUFFIXES
+from qcore_kit.pictures.kinds import is_video
+
+MOST = 2**28
+"""Pixels of a picture, at most: 800 MB, eight times what any camera gives. A header that says more is damaged, hostile,
+or of a mosaic."""
+
+
+def is_pil(item: Any) -> bool:
+    """Whether something is a picture of Pillow, which nobody imports to find that out."""
+    pillow = sys.modules.get("PIL.Image")
+    return pillow is not None and isinstance(item, pillow.Image)
 
 
 def read(item: Any) -> np.ndarray:
@@ -17,29 +32,74 @@ def read(item: Any) -> np.ndarray:
 
     Of 16 bits the upper 8 are taken, as `cv2.imread` does; where no value needs more than 12, the upper 8 of those.
 
+    Args:
+        item: Path of a file, the bytes of one, a picture of Pillow, or an array in BGR order.
+
     Warns:
-        AssumptionWarning: A 16-bit picture that seems to hold fewer bits; once per folder.
+        AssumptionWarning: A 16-bit picture that seems to hold fewer bits, once per folder.
 
     Raises:
-        FileError: Not a picture, or one of neither 8 nor 16 bits.
+        FileError: Not a picture, one of neither 8 nor 16 bits, or one of more than `MOST` pixels.
     """
-    import cv2
-
     if isinstance(item, np.ndarray):
         return _array(item)
+    if is_pil(item):
+        return _of_pillow(item)
+    name = f"a picture of {len(item)} bytes" if isinstance(item, bytes) else str(item)
     try:
-        data = np.fromfile(item, np.uint8)
+        data = np.frombuffer(item, np.uint8) if isinstance(item, bytes) else np.fromfile(item, np.uint8)
     except OSError as error:
         raise FileError(f"{item}: cannot be read ({error.strerror})", hint="check the path") from error
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if data.size else None
-    if picture is None and Path(item).suffix.lower() in VIDEO_SUFFIXES:
+    picture = _decoded(data, name)
+    if picture is None and not isinstance(item, bytes) and is_video(Path(item)):
         raise FileError(f"{item}: a video, and pictures are wanted here", hint="make pictures of its frames")
     if picture is None:
-        raise FileError(f"{item}: not a readable picture", hint="copy or download it again, or leave it out")
-    return _in_eight_bits(picture, item)
+        raise FileError(f"{name}: not a readable picture", hint="copy or download it again, or leave it out")
+    return _in_eight_bits(picture, name)
 
 
-def _in_eight_bits(picture: np.ndarray, item: Any) -> np.ndarray:
+def _decoded(data: np.ndarray, name: str) -> np.ndarray | None:
+    """The picture in the bytes of a file; what decoders print about it, without its name, goes nowhere."""
+    import cv2
+
+    if not data.size:
+        return None
+    try:
+        with _silently():
+            return cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    except cv2.error as error:
+        if "PIXELS" not in str(error):
+            return None
+        raise FileError(
+            f"{name}: more than {MOST:,} pixels", hint="cut it into parts, or set OPENCV_IO_MAX_IMAGE_PIXELS higher"
+        ) from error
+
+
+@contextmanager
+def _silently() -> Iterator[None]:
+    """Libpng and libjpeg write to the descriptor of standard error; other threads' lines are not theirs to lose."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _of_pillow(item: Any) -> np.ndarray:
+    from PIL import ImageOps
+
+    upright = ImageOps.exif_transpose(item) or item
+    return np.ascontiguousarray(np.asarray(upright.convert("RGB"))[..., ::-1])
+
+
+def _in_eight_bits(picture: np.ndarray, item: str) -> np.ndarray:
     if picture.dtype == np.uint8:
         return picture
     if picture.dtype != np.uint16:

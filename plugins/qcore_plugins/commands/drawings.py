@@ -47,6 +47,7 @@ class Drawings:
         self._skipped: Recording | None = None
         self._open = ExitStack()
         self._frames: Any = None
+        self._shown, self._rate = 0, 0.0
 
     @property
     def films(self) -> bool:
@@ -79,8 +80,19 @@ class Drawings:
             rate = None if recording.rate is None else recording.rate / self._stride
             stem = _free(recording.stem, self._taken)
             self._frames = self._open.enter_context(self._film(self._folder, stem, rate))
-            self._recording = recording
+            self._recording, self._shown, self._rate = recording, 0, rate
+        self._wait(item)
         self._frames.add(raw, result)
+        self._shown += 1
+
+    def _wait(self, item: Any) -> None:
+        """Show the last item until it is time for this one: what has gaps or no constant rate keeps its duration."""
+        time, hold = getattr(item, "time", None), getattr(self._frames, "hold", None)
+        if time is None or hold is None or not self._rate or not self._shown:
+            return
+        while self._shown < round(time * self._rate):
+            hold()
+            self._shown += 1
 
     def __enter__(self) -> Drawings:
         return self

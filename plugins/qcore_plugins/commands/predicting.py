@@ -211,6 +211,8 @@ class Work:
 
     def _take(self, outcome: Outcome) -> None:
         document: dict[str, Any] = {"input": str(outcome.item), "results": []}
+        if (time := getattr(outcome.item, "time", None)) is not None:
+            document["time"] = round(time, 6)
         entry: dict[str, Any] = {"part": outcome.part, "document": document}
         if outcome.error is not None:
             if self._options.strict:

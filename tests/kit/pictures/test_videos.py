@@ -1,5 +1,7 @@
 """Videos frame by frame: what is broken is named, what is missing is told."""
 
+import os
+import struct
 from collections import deque
 from itertools import islice
 
@@ -7,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from qcore.plugin import FileError, MissingDevice
+from qcore.plugin import AssumptionWarning, FileError, MissingDevice, UsageError
 from qcore_kit.pictures import files as pictures
-from qcore_kit.pictures.videos import recording
+from qcore_kit.pictures.videos import _Places, recording
 
 FRAMES = 12
 
@@ -109,3 +111,107 @@ def test_patterns_of_any_depth_and_folders_of_videos(clip, tmp_path):
 def test_a_video_is_no_picture(clip):
     with pytest.raises(FileError, match="a video, and pictures are wanted here"):
         pictures.read(clip)
+
+
+def test_frames_have_their_times(clip):
+    assert [frame.time for frame in recording(clip)] == pytest.approx([number / 10 for number in range(FRAMES)])
+
+
+def test_frames_behind_lost_ones_keep_their_numbers(clip, tmp_path):
+    """A chunk whose header was overwritten is no frame: the next one is not it."""
+    data = bytearray(clip.read_bytes())
+    starts = [place for place in range(len(data) - 2) if data[place : place + 3] == b"\xff\xd8\xff"]
+    for number in (4, 5, 8):
+        data[starts[number] - 8 : starts[number] + 400] = bytes(408)
+    (tmp_path / "lost.avi").write_bytes(data)
+    with pytest.warns(AssumptionWarning, match=r"lost\.avi: frames missing: 4-5, 8$"):
+        frames = list(recording(tmp_path / "lost.avi"))
+    assert levels(frames) == [frame.number for frame in frames] == [0, 1, 2, 3, 6, 7, 9, 10, 11]
+
+
+@pytest.mark.parametrize(
+    ("times", "numbers", "gaps"),
+    [
+        ([0, 0.1, 0.2, 0.5, 0.6], [0, 1, 2, 5, 6], [(3, 4)]),
+        ([0, 0.13, 0.31, 0.36, 0.9], [0, 1, 2, 3, 4], []),
+        ([0, None, None, 0.3], [0, 1, 2, 3], []),
+    ],
+)
+def test_numbers_follow_times_where_these_are_regular(times, numbers, gaps):
+    places = _Places(10, frozenset())
+    assert [places.next(time) for time in times] == numbers
+    assert places.gaps == gaps
+
+
+def test_a_rate_that_varies_is_no_missing_end():
+    """466 frames are announced of 15.5 s that have 60."""
+    places = _Places(30, frozenset())
+    for number in range(60):
+        places.next(number * 15.5 / 60 + 0.007)
+    assert places.came(466) > 455
+
+
+@pytest.fixture(scope="module")
+def corner(tmp_path_factory):
+    """A video that is bright in its upper left corner, wider than high."""
+    path = tmp_path_factory.mktemp("videos") / "corner.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 10, (128, 96))
+    picture = np.zeros((96, 128, 3), np.uint8)
+    picture[:32, :48] = 255
+    for _ in range(3):
+        writer.write(picture)
+    writer.release()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("matrix", "turn"),
+    [
+        ((1, 0, 0, 1), lambda shown: shown),
+        ((-1, 0, 0, 1), lambda shown: shown[:, ::-1]),
+        ((1, 0, 0, -1), lambda shown: shown[::-1]),
+        ((-1, 0, 0, -1), lambda shown: shown[::-1, ::-1]),
+        ((0, 1, -1, 0), lambda shown: np.rot90(shown, -1)),
+        ((0, -1, 1, 0), np.rot90),
+        ((0, 1, 1, 0), lambda shown: shown.swapaxes(0, 1)),
+        ((0, -1, -1, 0), lambda shown: shown[::-1, ::-1].swapaxes(0, 1)),
+    ],
+)
+def test_pictures_are_turned_as_the_file_says(corner, tmp_path, matrix, turn):
+    data = bytearray(corner.read_bytes())
+    place = data.index(b"tkhd") + 4 + 40
+    a, b, c, d = (value << 16 for value in matrix)
+    struct.pack_into(">9i", data, place, a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    (tmp_path / "turned.mp4").write_bytes(data)
+    (plain, *_), (shown, *_) = list(recording(corner)), list(recording(tmp_path / "turned.mp4"))
+    wanted = turn(plain.picture)
+    assert shown.picture.shape == wanted.shape
+    assert np.abs(shown.picture.astype(int) - wanted).max() <= 2
+
+
+@pytest.mark.parametrize("name", ["a:b.avi", "clip%03d.avi", "clip", "clip.jpg", "clip.ts", os.fsdecode(b"\xff.avi")])
+def test_a_video_is_one_whatever_its_name(clip, tmp_path, name, monkeypatch):
+    (tmp_path / name).write_bytes(clip.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert levels(recording(name)) == list(range(FRAMES))
+
+
+def test_a_picture_called_like_a_video_is_a_picture(tmp_path):
+    cv2.imwrite(str(tmp_path / "picture.png"), np.zeros((8, 8, 3), np.uint8))
+    named = (tmp_path / "picture.png").rename(tmp_path / "picture.mp4")
+    assert recording(named) is None
+    assert pictures.read(named).shape == (8, 8, 3)
+
+
+def test_videos_beside_pictures_are_told(clip, tmp_path):
+    (tmp_path / "clip.avi").write_bytes(clip.read_bytes())
+    cv2.imwrite(str(tmp_path / "one.png"), np.zeros((8, 8, 3), np.uint8))
+    with pytest.warns(AssumptionWarning, match=r"1 video left out; name them, e\.g\. .*clip\.avi"):
+        assert [file.name for file in pictures.listed(tmp_path)] == ["one.png"]
+
+
+@pytest.mark.parametrize("address", ["rtsp://camera/1", "http://host/clip.mp4", "https://host/stream"])
+def test_addresses_are_refused(address):
+    with pytest.raises(UsageError, match="qcore uses no network") as caught:
+        recording(address)
+    assert "ffmpeg -i" in caught.value.hint

@@ -11,6 +11,7 @@ import numpy as np
 from qcore.plugin import OnError, Prepared, UsageError
 from qcore_kit import recordings
 from qcore_kit.pictures import files as pictures
+from qcore_kit.pictures.reading import is_pil
 from qcore_kit.pictures.videos import recording
 from qcore_kit.scripts import template
 from qcore_plugins.processing.letterbox import channels
@@ -23,13 +24,15 @@ class Letterbox(Fitting):
     def expand(self, source: Any) -> Sequence[Any]:
         """Pictures that a path, a folder, a pattern, an array or an iterable of those stands for; folders sorted.
 
+        A picture of Pillow, or the bytes of a picture file, is one picture.
+
         Lists, data.yaml and COCO json stand for the pictures that they name.
 
         Raises:
             FileError: A path that is not there, or a folder, pattern or file that names no picture.
             UsageError: Something that can be neither.
         """
-        if isinstance(source, np.ndarray):
+        if isinstance(source, (np.ndarray, bytes)) or is_pil(source):
             return [source]
         if isinstance(source, (str, Path)):
             arrays = [] if self.count in channels.PICTURES else channels.arrays(Path(source))

@@ -63,6 +63,7 @@ class Film:
         self._path, self._rate = path, rate
         self._codec = cv2.VideoWriter.fourcc(*codec)
         self._writer: cv2.VideoWriter | None = None
+        self._last: np.ndarray | None = None
         self._size = (0, 0)
 
     def add(self, picture: np.ndarray, found: Detections) -> None:
@@ -82,6 +83,12 @@ class Film:
         if (canvas.shape[1], canvas.shape[0]) != self._size:
             canvas = cv2.resize(canvas, self._size)
         self._writer.write(canvas)
+        self._last = canvas
+
+    def hold(self) -> None:
+        """The last frame once more."""
+        if self._writer is not None and self._last is not None:
+            self._writer.write(self._last)
 
     def close(self) -> None:
         """Write what is left."""
