@@ -247,6 +247,16 @@ def _weighted(layer: Layer, data: _Weights) -> Layer:
     return Layer(layer.kind, layer.name, layer.inputs, layer.outputs, layer.parameters, tuple(weights))
 
 
+def weight_shape(layer: Layer) -> Shape:
+    """As ONNX has it: channels out, channels in of a group, kernel; the other way round for a Deconvolution."""
+    outputs = layer.number(0)
+    if layer.kind == "InnerProduct":
+        return outputs, layer.number(2) // outputs
+    height, width = convolution_window(layer).kernel
+    inputs = layer.number(6) // (outputs * height * width)
+    return (inputs, outputs, height, width) if layer.kind == "Deconvolution" else (outputs, inputs, height, width)
+
+
 def layer_bias(layer: Layer) -> int:
     """1 where a weighted layer has a bias, else 0."""
     return layer.number(1 if layer.kind == "InnerProduct" else 5)

@@ -8,7 +8,7 @@ import numpy as np
 
 from qcore.plugin import Model
 from qcore_kit.comparison.protocols import Quantized
-from qcore_ncnn.layers import WEIGHTED, Layer
+from qcore_ncnn.layers import WEIGHTED, Layer, weight_shape
 from qcore_ncnn.net import Net, single
 
 STEPS = 127
@@ -23,7 +23,7 @@ class NcnnInside:
         self._made: dict[str, Layer] = {name: layer for layer in model.module.layers for name in layer.outputs}
         weighted = [layer for layer in model.module.layers if layer.kind in WEIGHTED]
         self.tensors = frozenset(self._made)
-        self.layers: Mapping[str, tuple[int, ...]] = {layer.outputs[0]: layer.weights[0].shape for layer in weighted}
+        self.layers: Mapping[str, tuple[int, ...]] = {layer.outputs[0]: weight_shape(layer) for layer in weighted}
         self.names: Mapping[str, str] = {}
         self.faults: Sequence[tuple[str, str, str]] = ()
 
