@@ -157,7 +157,7 @@ def rounded(kind, weights, **said):
         node(kind, "d v b", **said),
     ]
     constants = {
-        "s": np.float32(3 / 127),
+        "s": np.float32(6 / 127),
         "z": np.int8(0),
         "w": np.rint(weights / steps.reshape(shape)).astype(np.int8),
         "t": steps.astype(np.float32),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from qcore_kit.quantization.graph import AVERAGING, MOVING, WEIGHTED
+from qcore_kit.quantization.operations import STACKED
 from qcore_kit.quantization.profiles import Profile
 from qcore_kit.quantization.qdq import QdqConverter
 
-FLOAT = (MOVING | AVERAGING | {"Add", "Sum", "Upsample"} | WEIGHTED) - {"Conv", "Gemm", "MatMul"}
+FLOAT = (MOVING | AVERAGING | {"Add", "Sum", "Upsample", STACKED} | WEIGHTED) - {"Conv", "Gemm", "MatMul"}
 
 NCNN = Profile(
     name="ncnn",
