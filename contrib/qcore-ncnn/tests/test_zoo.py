@@ -1,10 +1,13 @@
 """Small detectors with one unusual block each: what is written agrees with the graph, in float and in int8."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from qcore_ncnn import conformance
 from qcore_ncnn.convert import OnnxToNcnn
 
-from qcore.plugin import FileError, Silent
+from qcore.plugin import FileError, Silent, UsageError
 from qcore_kit.quantization.literal import literal
 from qcore_kit.testing import zoo
 
@@ -21,17 +24,33 @@ REFUSED = {
 @pytest.mark.parametrize("name", zoo.BLOCKS)
 def test_a_block_is_computed_as_the_graph_says_or_refused(name):
     model = zoo.written(zoo.table(name), "ncnn")
-    try:
-        made = OnnxToNcnn().convert(model, options={}, progress=Silent())
-    except FileError as error:
-        assert name in REFUSED, error.message  # noqa: PT017
-        assert error.message.startswith("ncnn cannot run ")
+    if name in REFUSED:
+        with pytest.raises(FileError, match=r"^ncnn cannot run .*: "):
+            OnnxToNcnn().convert(model, options={}, progress=Silent())
         return
-    assert name not in REFUSED
+    made = OnnxToNcnn().convert(model, options={}, progress=Silent())
     backend = pytest.importorskip("qcore_ncnn.backend", reason="needs ncnn")
-    session = backend.NcnnBackend().compile(made, options=backend.Settings())
+    session = backend.NcnnBackend().compile(made, options={})
     assert session.executed_precision == "int8 (f32)"
     assert session.executed().integer > session.executed().layers / 3
-    both = [[next(iter(each.run(given).values())) for given in zoo.inputs()] for each in (session, literal(model.module))]
+    both = [
+        [next(iter(each.run(given).values())) for given in zoo.inputs()] for each in (session, literal(model.module))
+    ]
     got, wanted = map(np.stack, both)
     assert np.abs(got - wanted).max() < 0.05 * wanted.std()
+
+
+def test_a_batch_runs_one_by_one():
+    backend = pytest.importorskip("qcore_ncnn.backend", reason="needs ncnn")
+    session = backend.NcnnBackend().compile(conformance.in_integers(), options={})
+    given = zoo.inputs()
+    together = session.run({"x": np.concatenate([each["x"] for each in given])})
+    alone = [session.run(each) for each in given]
+    for name, value in together.items():
+        assert np.array_equal(value, np.concatenate([each[name] for each in alone]))
+
+
+def test_suppression_has_no_place_inside():
+    model = zoo.example()
+    with pytest.raises(UsageError, match="no NonMaxSuppression"):
+        OnnxToNcnn().convert(model.evolve(form=replace(model.form, head="nms")), options={}, progress=Silent())

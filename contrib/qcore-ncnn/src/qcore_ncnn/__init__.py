@@ -1,26 +1,14 @@
 """ncnn for qcore: format, converter from ONNX, backend, profile, probe, rules."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-from qcore.plugin import BackendSpec, ConverterSpec, Form, FormatSpec, Requirement, hookimpl
+from qcore.plugin import BackendSpec, ConverterSpec, Form, FormatSpec, Option, Requirement, hookimpl
 from qcore_kit.kinds import LinterSpec, ProbeSpec, ProfileSpec
 
 qcore_api = "1"
 
 _NCNN = Requirement("ncnn", "ncnn", ">=1.0.20250503")
 _ONNX = Requirement("onnx", "onnx", ">=1.17")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How ncnn runs.
-
-    Attributes:
-        threads: CPU threads; 0 leaves the runtime's own choice
-    """
-
-    threads: int = 0
 
 
 @hookimpl
@@ -65,7 +53,7 @@ def qcore_backends() -> Iterator[BackendSpec]:
             Form("ncnn", encoding="float"),
             Form("ncnn", encoding="qdq"),
         ),
-        options=Settings,
+        options=(Option("threads", "CPU threads; 0 leaves the runtime's own choice", 0, int),),
     )
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from qcore.plugin import Contract, Model
 from qcore_kit.abilities import Executed
-from qcore_ncnn import Settings
 from qcore_ncnn.format import NcnnModel
 from qcore_ncnn.layers import WEIGHTED
 from qcore_ncnn.net import Net, single
@@ -49,11 +49,11 @@ class NcnnSession:
 class NcnnBackend:
     """ncnn on the CPU, in float32 where a layer is not int8: left alone it computes in 16 bits where the CPU can."""
 
-    def compile(self, model: Model, *, options: Settings) -> NcnnSession:
+    def compile(self, model: Model, *, options: Mapping[str, Any]) -> NcnnSession:
         """Load the layers.
 
         Raises:
             FileError: ncnn refuses them.
         """
-        net = Net(model.module, str(model.notes.get("file", "model")), threads=options.threads)
+        net = Net(model.module, str(model.notes.get("file", "model")), threads=options.get("threads", 0))
         return NcnnSession(net, model.module, model.contract)

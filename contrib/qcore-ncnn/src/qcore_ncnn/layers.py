@@ -168,7 +168,7 @@ def _parameter(word: str, layer: str) -> tuple[int, Parameter]:
         count, *values = value.split(",")
         if len(values) != int(count):
             raise ValueError(value)
-        return -23300 - int(key), tuple(map(_value, values))  # type: ignore[return-value] # of one type
+        return -23300 - int(key), tuple(map(_value, values))
     except ValueError as error:
         raise ValueError(f"layer {layer[:40]}: {word[:40]} is not a parameter") from error
 

@@ -42,7 +42,9 @@ class Net:
             if self._net.load_param(str(graph)) or self._net.load_model(str(weights)):
                 raise FileError(f"{name}: ncnn {ncnn.__version__} refuses it", hint="pip install --upgrade ncnn")
 
-    def run(self, inputs: Mapping[str, np.ndarray], blobs: Sequence[str], *, kept: bool = False) -> dict[str, np.ndarray]:
+    def run(
+        self, inputs: Mapping[str, np.ndarray], blobs: Sequence[str], *, kept: bool = False
+    ) -> dict[str, np.ndarray]:
         """The values of some blobs for one input.
 
         Args:
@@ -68,7 +70,10 @@ class Net:
 
 def _mat(value: np.ndarray) -> Any:
     """A copy in ncnn's memory, which aligns each channel."""
-    return ncnn.Mat(np.ascontiguousarray(value, np.float32)).clone()
+    array = np.ascontiguousarray(value, np.float32)
+    mat = ncnn.Mat(array).clone()
+    del array  # a Mat does not hold the array whose memory it uses: it has to live until here
+    return mat
 
 
 def single(inputs: Mapping[str, np.ndarray], tensors: Sequence[Tensor], place: int) -> dict[str, np.ndarray]:

@@ -116,9 +116,7 @@ class UnroundedTensors(ForNcnn):
         writer = Writer(view)
         used = {stored.input[0] for _, stored, _, _ in view.weighted() if in_integers(writer, stored)}
         for name in view.activations:
-            rounded = {
-                made for reader in view.readers.get(view.nodes[name].output[0], ()) for made in reader.output
-            }
+            rounded = {made for reader in view.readers.get(view.nodes[name].output[0], ()) for made in reader.output}
             if not rounded & used:
                 yield Hit(name, f"{view.nodes[name].input[0]} is not rounded")
 

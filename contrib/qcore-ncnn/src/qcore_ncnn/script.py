@@ -19,8 +19,9 @@ def load(path):
 
     def run(inputs):
         extractor = net.create_extractor()
+        arrays = {name: numpy.ascontiguousarray(inputs[name][0]) for name in INPUTS}  # a Mat does not hold its array
         for name in INPUTS:
-            extractor.input(BLOBS[name], ncnn.Mat(numpy.ascontiguousarray(inputs[name][0])).clone())
+            extractor.input(BLOBS[name], ncnn.Mat(arrays[name]).clone())
         return {name: numpy.array(extractor.extract(BLOBS[name])[1])[None] for name in OUTPUTS}
 
     return run

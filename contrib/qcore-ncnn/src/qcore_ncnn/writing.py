@@ -47,7 +47,8 @@ def written(view: View) -> tuple[list[Layer], dict[str, str]]:
             writer.write(node)
         except Unwritable as error:
             raise FileError(
-                f"ncnn cannot run {view.name(node)}: {error}", hint="qcore check MODEL.onnx --target ncnn finds them all"
+                f"ncnn cannot run {view.name(node)}: {error}",
+                hint="qcore check MODEL.onnx --target ncnn finds them all",
             ) from error
     return writer.finished()
 
@@ -161,7 +162,9 @@ class Writer:
             for layer, name in zip(layers, _unique([layer.name for layer in layers]), strict=True)
         ]
         self._require_shapes(layers, blobs)
-        return layers, {name: blobs[source] for name, source in {**{each: each for each in self._inputs}, **ends}.items()}
+        return layers, {
+            name: blobs[source] for name, source in {**{each: each for each in self._inputs}, **ends}.items()
+        }
 
     def _require_shapes(self, layers: Sequence[Layer], blobs: Mapping[str, str]) -> None:
         """Refuse layers that make something else than the graph does.
@@ -236,7 +239,7 @@ def _unique(names: Sequence[str]) -> list[str]:
     return result
 
 
-def _window(writer: Writer, node: onnx.NodeProto, said: dict[str, Any], kernel: Sequence[int]) -> dict[str, list[int]]:
+def _window(node: onnx.NodeProto, said: dict[str, Any], kernel: Sequence[int]) -> dict[str, list[int]]:
     """Kernel, strides, dilations and pads along height and width.
 
     Raises:
@@ -264,8 +267,8 @@ def _scales(writer: Writer, node: onnx.NodeProto, outputs: int) -> tuple[np.ndar
     given, weight = view.read(node.input[0]), view.weight(node)
     if given is None or weight is None or not _around_zero(given) or not _around_zero(weight):
         return None
-    assert given.values is not None  # noqa: S101 - of _around_zero
-    assert weight.values is not None  # noqa: S101
+    assert given.values is not None
+    assert weight.values is not None
     stored = view.value(view.behind(node.input[1]))
     if given.values.size != 1 or weight.block or stored is None or stored.dtype != np.int8:
         return None
@@ -303,7 +306,7 @@ def _floats(writer: Writer, node: onnx.NodeProto, place: int) -> np.ndarray | No
         raise Unwritable(f"its input {name} is computed")
     if place == 1:
         stored = view.arranged(node, stored) if scale is not None else view.value(name)
-    assert stored is not None  # noqa: S101
+    assert stored is not None
     if scale is not None and stored.dtype.kind in "iu":
         if scale.values is None or scale.points is None or scale.block:
             raise Unwritable(f"its input {name} has scales that cannot be read")
@@ -317,8 +320,8 @@ def _floats(writer: Writer, node: onnx.NodeProto, place: int) -> np.ndarray | No
 def _conv(writer: Writer, node: onnx.NodeProto, said: dict[str, Any]) -> None:
     weight = _floats(writer, node, 1)
     bias = _floats(writer, node, 2)
-    assert weight is not None  # noqa: S101 - every Conv has one
-    window = _window(writer, node, said, weight.shape[2:])
+    assert weight is not None
+    window = _window(node, said, weight.shape[2:])
     writer.shape(node.input[0])
     outputs, group = weight.shape[0], int(said.get("group", 1))
     parameters: dict[int, Parameter] = {
@@ -335,7 +338,9 @@ def _conv(writer: Writer, node: onnx.NodeProto, said: dict[str, Any]) -> None:
         parameters[8] = 1
         weights = [integers[0], *weights[1:], *_factors(integers)]
     kind = "ConvolutionDepthWise" if group > 1 else "Convolution"
-    writer.add(kind, writer.view.name(node), [writer.source(node.input[0])], node.output[:1], _in_order(parameters), weights)
+    writer.add(
+        kind, writer.view.name(node), [writer.source(node.input[0])], node.output[:1], _in_order(parameters), weights
+    )
 
 
 def _factors(integers: tuple[np.ndarray, float, np.ndarray]) -> list[np.ndarray]:
@@ -367,10 +372,10 @@ def _in_order(parameters: dict[int, Parameter]) -> dict[int, Parameter]:
 def _conv_transpose(writer: Writer, node: onnx.NodeProto, said: dict[str, Any]) -> None:
     weight = _floats(writer, node, 1)
     bias = _floats(writer, node, 2)
-    assert weight is not None  # noqa: S101 - every ConvTranspose has one
+    assert weight is not None
     if said.get("group", 1) != 1 or "output_shape" in said:
         raise Unwritable("a ConvTranspose of groups or of a fixed output shape")
-    window = _window(writer, node, said, weight.shape[2:])
+    window = _window(node, said, weight.shape[2:])
     more = list(said.get("output_padding", [0, 0]))
     parameters: dict[int, Parameter] = {
         **_geometry(window),
@@ -388,7 +393,7 @@ def _conv_transpose(writer: Writer, node: onnx.NodeProto, said: dict[str, Any]) 
 
 def _gemm(writer: Writer, node: onnx.NodeProto, said: dict[str, Any]) -> None:
     weight, bias = _floats(writer, node, 1), _floats(writer, node, 2)
-    assert weight is not None  # noqa: S101 - every Gemm and MatMul has one
+    assert weight is not None
     plain = said.get("alpha", 1.0) == said.get("beta", 1.0) == 1 and not said.get("transA", 0)
     if weight.ndim != 2 or len(writer.shape(node.input[0])) != 1 or not plain:
         raise Unwritable(f"a {node.op_type} on more than a row of values, or with factors")
@@ -408,7 +413,7 @@ def _gemm(writer: Writer, node: onnx.NodeProto, said: dict[str, Any]) -> None:
 
 
 def _pool(writer: Writer, node: onnx.NodeProto, said: dict[str, Any]) -> None:
-    window = _window(writer, node, said, said["kernel_shape"])
+    window = _window(node, said, said["kernel_shape"])
     if any(step != 1 for step in window["dilations"]) or len([name for name in node.output if name]) > 1:
         raise Unwritable(f"a {node.op_type} with dilations, or that gives places too")
     top, left, bottom, right = window["pads"]
