@@ -5,6 +5,7 @@ import json
 import random
 import shutil
 
+import numpy as np
 import pytest
 from qcore_ncnn import conformance
 from qcore_ncnn.format import NcnnFormat
@@ -50,7 +51,15 @@ def test_what_was_written_is_read(file):
     assert content.contract is not None
     assert content.form.profile == "ncnn"
     assert sum(layer.is_integer for layer in content.layers) == 3
-    assert [each.suffix for each in NcnnFormat().files(file)] == [".bin", ".json", ".param"]
+    assert [each.suffix for each in NcnnFormat().files(file)] == [".bin", ".table", ".json", ".param"]
+
+
+def test_the_table_for_other_tools_holds_every_scale(file):
+    rows = [line.split() for line in file.with_suffix(".table").read_text().splitlines()]
+    integer = [layer for layer in NcnnFormat().open(file).layers if layer.is_integer]
+    assert [row[0] for row in rows] == [f"{each.name}_param_0" for each in integer] + [each.name for each in integer]
+    for row, scales in zip(rows, [each.weights[place] for place in (-2, -1) for each in integer], strict=True):
+        assert [np.float32(value) for value in row[1:]] == scales.tolist()
 
 
 @pytest.mark.parametrize("suffix", [".bin", ".param.qcore.json"])
@@ -117,7 +126,6 @@ def test_cut_or_longer_weights_are_refused(file, length):
 def test_damage_that_is_read_still_runs(file):
     """Mutations whose hashes are right: refused, or computed by ncnn in the shapes that were foretold."""
     net = pytest.importorskip("qcore_ncnn.net", reason="needs ncnn")
-    import numpy as np
     from qcore_ncnn.format import NcnnModel
 
     text, weights = file.read_text(), file.with_suffix(".bin").read_bytes()

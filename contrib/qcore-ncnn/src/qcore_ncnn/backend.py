@@ -34,8 +34,9 @@ class NcnnSession:
         for place in range(len(inputs[tensors[0].name])):
             given = {names[name]: value for name, value in single(inputs, tensors, place).items()}
             made.append(self._net.run(given, self._blobs))
+        one = len(made) == 1
         return {
-            tensor.name: np.stack([each[blob] for each in made])
+            tensor.name: made[0][blob][None] if one else np.stack([each[blob] for each in made])
             for tensor, blob in zip(self._contract.outputs, self._blobs, strict=True)
         }
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from qcore.plugin import Contract, FileError, Form, Model, Tensor
 from qcore_kit.told import told
-from qcore_ncnn.layers import MAGIC, Layer, Shape, bin_bytes, param_text, read, shapes
+from qcore_ncnn.layers import MAGIC, Layer, Shape, bin_bytes, calibration_table, param_text, read, shapes
 
 SIDECAR = ".qcore.json"
 
@@ -41,7 +41,10 @@ class NcnnModel:
 
 
 class NcnnFormat:
-    """`NAME.param`, `NAME.bin` and `NAME.param.qcore.json`, which holds the contract and the hashes of both."""
+    """`NAME.param`, `NAME.bin` and `NAME.param.qcore.json`, which holds the contract and the hashes of both.
+
+    Beside int8 layers lies `NAME.table`: their scales, for ncnn's own tools. Nothing here reads it.
+    """
 
     def sniff(self, path: Path) -> bool:
         """By the number in the first line."""
@@ -49,8 +52,9 @@ class NcnnFormat:
             return stream.read(len(MAGIC) + 1).rstrip() == MAGIC.encode()
 
     def files(self, path: Path) -> Sequence[Path]:
-        """The weights, the contract's file, and the graph."""
-        return [file for file in (path.with_suffix(".bin"), _beside(path), path) if file.exists()]
+        """The weights, the table of scales, the contract's file, and the graph."""
+        ours = (path.with_suffix(".bin"), path.with_suffix(".table"), _beside(path), path)
+        return [file for file in ours if file.exists()]
 
     def open(self, path: Path) -> NcnnModel:
         """The layers with their contract.
@@ -100,7 +104,7 @@ class NcnnFormat:
         return tuple(map(seen, content.contract.inputs)), tuple(map(seen, content.contract.outputs))
 
     def write(self, model: Model, path: Path) -> Sequence[Path]:
-        """The weights, the contract's file, then the graph."""
+        """The weights, the table of scales if there are any, the contract's file, then the graph."""
         graph, data = model.module.files
         weights, beside = path.with_suffix(".bin"), _beside(path)
         hashes = {_key(file): hashlib.sha256(content).hexdigest() for file, content in ((path, graph), (weights, data))}
@@ -112,7 +116,9 @@ class NcnnFormat:
         weights.write_bytes(data)
         beside.write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         path.write_bytes(graph)
-        return [weights, beside, path]
+        if scales := calibration_table(model.module.layers):
+            path.with_suffix(".table").write_text(scales, encoding="utf-8")
+        return self.files(path)
 
 
 def _beside(path: Path) -> Path:

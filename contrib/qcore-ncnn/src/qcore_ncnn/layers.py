@@ -110,6 +110,17 @@ def bin_bytes(layers: Sequence[Layer]) -> bytes:
     return b"".join(parts)
 
 
+def calibration_table(layers: Sequence[Layer]) -> str:
+    """The scales of int8 layers as ncnn's own tools read them: of the weights, then of the inputs.
+
+    Format: what ncnn2table writes and ncnn2int8 reads (tools/quantize in ncnn).
+    """
+    integer = [layer for layer in layers if layer.is_integer]
+    rows = [(f"{layer.name}_param_0", layer.weights[-2]) for layer in integer]
+    rows += [(layer.name, layer.weights[-1]) for layer in integer]
+    return "".join(f"{name} {' '.join(f'{value:.9g}' for value in scales)}\n" for name, scales in rows)
+
+
 def read(text: str, data: bytes) -> list[Layer]:
     """The layers of a .param and a .bin file, with every weight and shape held against the parameters.
 
