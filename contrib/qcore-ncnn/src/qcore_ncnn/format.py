@@ -72,7 +72,9 @@ class NcnnFormat:
         try:
             layers = read(graph.decode(), data)
         except ValueError as error:
-            raise FileError(f"{path}: damaged, or not written by qcore ({told(error)})", hint=_again(path)) from error
+            raise FileError(
+                f"{path}: damaged, or not written by qcore-ncnn ({told(error)})", hint=_again(path)
+            ) from error
         described, form, contract = _description(beside, path)
         for file, content in ((path, graph), (weights, data)):
             if hashlib.sha256(content).hexdigest() != described.get(_key(file)):
@@ -163,7 +165,9 @@ def _require_blobs(layers: Sequence[Layer], contract: Contract, blobs: Any, besi
         for tensor in tensors:
             blob = blobs.get(tensor.name) if isinstance(blobs, dict) else None
             if not isinstance(blob, str) or blob not in known:
-                raise FileError(f"{beside}: {what} {tensor.name} of the contract is no {what} of the layers")
+                raise FileError(
+                    f"{beside}: {what} {tensor.name} of the contract not found among the {what}s of the layers"
+                )
             if made[blob] != tuple(tensor.shape[1:]):
                 raise FileError(
                     f"{beside}: {what} {tensor.name} has shape {list(made[blob])} in the layers, "

@@ -162,12 +162,12 @@ def _line(words: list[str]) -> Layer:
     if len(words) < ends[1]:
         raise ValueError(f"layer {words[1][:40]}: the line is cut")
     if words[0] not in KINDS:
-        raise ValueError(f"layer {words[1][:40]} is a {words[0][:40]}, which qcore does not write")
+        raise ValueError(f"layer {words[1][:40]} is a {words[0][:40]}, which qcore-ncnn does not write")
     if any(len(word.encode()) > LONGEST for word in words[1 : ends[1]]):
         raise ValueError(f"layer {words[1][:40]}: a name is longer than {LONGEST} bytes")
     parameters = dict(_parameter(word, words[1]) for word in words[ends[1] :])
     if strange := sorted(set(parameters) - KINDS[words[0]][1]):
-        raise ValueError(f"layer {words[1][:40]}: qcore gives no {words[0]} the parameter {strange[0]}")
+        raise ValueError(f"layer {words[1][:40]}: unknown parameter {strange[0]} of {words[0]}")
     return Layer(words[0], words[1], tuple(words[4 : ends[0]]), tuple(words[ends[0] : ends[1]]), parameters)
 
 
@@ -282,7 +282,7 @@ def _counts(layer: Layer) -> list[int]:
     outputs = layer.number(0)
     counts = [layer.number(2 if layer.kind == "InnerProduct" else 6)]
     if layer_bias(layer) not in (0, 1) or layer.number(8) not in (0, 1):
-        raise ValueError(f"layer {layer.name}: a kind of bias or scales that qcore does not write")
+        raise ValueError(f"layer {layer.name}: a kind of bias or scales that qcore-ncnn does not write")
     counts += [outputs] * layer_bias(layer)
     if layer.is_integer:
         if layer.kind == "Deconvolution":

@@ -25,7 +25,7 @@ class NcnnInside:
         self.tensors = frozenset(self._made)
         self.layers: Mapping[str, tuple[int, ...]] = {layer.outputs[0]: weight_shape(layer) for layer in weighted}
         self.names: Mapping[str, str] = {}
-        self.faults: Sequence[tuple[str, str, str]] = ()
+        self.remarks: Sequence[tuple[str, str, str]] = ()
 
     def run(self, inputs: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
         """The blobs of those names with a batch of 1, for one inference."""

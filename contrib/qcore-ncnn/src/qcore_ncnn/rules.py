@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from qcore_kit.checks import WRITTEN, Documented, Hit, Rule, Subject
+from qcore_kit.checks import Documented, Hit, Rule, Subject
 from qcore_ncnn.layers import WEIGHTED
 
 
@@ -15,7 +15,7 @@ class ForNcnn(Documented):
     """A rule for ncnn alone."""
 
     targets: ClassVar[tuple[str, ...]] = ("ncnn",)
-    hint: ClassVar[str] = WRITTEN
+    hint: ClassVar[str] = "qcore export MODEL.qtable --to ncnn --profile ncnn -o out/"
 
 
 class UnwritableOperators(ForNcnn):

@@ -142,7 +142,7 @@ class Writer:
         """
         found = axis - 1 if axis >= 0 else axis + len(shape)
         if found < 0:
-            raise Unwritable("it works along the batch")
+            raise Unwritable("it operates on the batch dimension")
         return found
 
     def finished(self) -> tuple[list[Layer], dict[str, str]]:
@@ -303,7 +303,7 @@ def _floats(writer: Writer, node: onnx.NodeProto, place: int) -> np.ndarray | No
     scale = view.weight(node) if place == 1 else view.read(name)
     stored = view.value(view.behind(name)) if place != 1 else view.value(view.origin(name))
     if stored is None:
-        raise Unwritable(f"its input {name} is computed")
+        raise Unwritable(f"its input {name} is not a constant")
     if place == 1:
         stored = view.arranged(node, stored) if scale is not None else view.value(name)
     assert stored is not None
@@ -374,7 +374,7 @@ def _conv_transpose(writer: Writer, node: onnx.NodeProto, said: dict[str, Any]) 
     bias = _floats(writer, node, 2)
     assert weight is not None
     if said.get("group", 1) != 1 or "output_shape" in said:
-        raise Unwritable("a ConvTranspose of groups or of a fixed output shape")
+        raise Unwritable("ConvTranspose with groups or a fixed output shape")
     window = _window(node, said, weight.shape[2:])
     more = list(said.get("output_padding", [0, 0]))
     parameters: dict[int, Parameter] = {
@@ -396,7 +396,7 @@ def _gemm(writer: Writer, node: onnx.NodeProto, said: dict[str, Any]) -> None:
     assert weight is not None
     plain = said.get("alpha", 1.0) == said.get("beta", 1.0) == 1 and not said.get("transA", 0)
     if weight.ndim != 2 or len(writer.shape(node.input[0])) != 1 or not plain:
-        raise Unwritable(f"a {node.op_type} on more than a row of values, or with factors")
+        raise Unwritable(f"{node.op_type} on more than one row of values, or with alpha or beta")
     turned = bool(said.get("transB", 0))
     outputs = weight.shape[0 if turned else 1]
     if bias is not None and bias.size != outputs:
@@ -415,7 +415,7 @@ def _gemm(writer: Writer, node: onnx.NodeProto, said: dict[str, Any]) -> None:
 def _pool(writer: Writer, node: onnx.NodeProto, said: dict[str, Any]) -> None:
     window = _window(node, said, said["kernel_shape"])
     if any(step != 1 for step in window["dilations"]) or len([name for name in node.output if name]) > 1:
-        raise Unwritable(f"a {node.op_type} with dilations, or that gives places too")
+        raise Unwritable(f"{node.op_type} with dilations or a second output")
     top, left, bottom, right = window["pads"]
     height, width = window["kernel"]
     parameters: dict[int, Parameter] = {
@@ -432,7 +432,7 @@ def _pool(writer: Writer, node: onnx.NodeProto, said: dict[str, Any]) -> None:
         15: bottom,
     }
     if said.get("ceil_mode", 0) and node.op_type == "AveragePool":
-        raise Unwritable("an AveragePool that rounds its size up")
+        raise Unwritable("AveragePool with ceil_mode")
     writer.add("Pooling", writer.view.name(node), [writer.source(node.input[0])], node.output[:1], parameters)
 
 
@@ -451,7 +451,7 @@ def _binary(writer: Writer, node: onnx.NodeProto, said: dict[str, Any]) -> None:
         writer.add("Swish", name, [gate.inputs[0]], node.output[:1])
         return
     if len(node.input) != 2:
-        raise Unwritable(f"a {node.op_type} of {len(node.input)} inputs")
+        raise Unwritable(f"{node.op_type} with {len(node.input)} inputs")
     values = [writer.value(each) for each in node.input]
     kind = BINARY[node.op_type]
     for place in (0, 1):
@@ -498,12 +498,12 @@ def _slice(writer: Writer, node: onnx.NodeProto, said: dict[str, Any]) -> None: 
     shape = writer.shape(node.input[0])
     given = [writer.value(name) if name else None for name in node.input[1:]]
     if any(value is None for value in given[:2]):
-        raise Unwritable("a Slice whose places are computed")
+        raise Unwritable("Slice with computed starts or ends")
     starts, ends = (np.asarray(value).ravel().tolist() for value in given[:2])
     axes = np.ravel(given[2]).tolist() if len(given) > 2 and given[2] is not None else list(range(len(starts)))
     steps = np.ravel(given[3]).tolist() if len(given) > 3 and given[3] is not None else [1] * len(starts)
     if any(step != 1 for step in steps):
-        raise Unwritable("a Slice in steps")
+        raise Unwritable("Slice in steps")
     places = [writer.axis(int(axis), shape) for axis in axes]
     firsts, lasts = [], []
     for start, end, axis in zip(starts, ends, places, strict=True):
@@ -532,7 +532,7 @@ def _transpose(writer: Writer, node: onnx.NodeProto, said: dict[str, Any]) -> No
     shape = writer.shape(node.input[0])
     order = tuple(said.get("perm", range(len(shape) + 1)[::-1]))
     if order[0] != 0:
-        raise Unwritable("a Transpose that moves the batch")
+        raise Unwritable("Transpose that moves the batch")
     moved = tuple(axis - 1 for axis in order[1:])
     name, read = writer.view.name(node), [writer.source(node.input[0])]
     if len(moved) == 1:
@@ -549,7 +549,7 @@ def _resize(writer: Writer, node: onnx.NodeProto, said: dict[str, Any]) -> None:
     nearest = mode == "nearest" and places == "asymmetric" and said.get("nearest_mode", b"").decode() == "floor"
     linear = mode == "linear" and places in ("half_pixel", "pytorch_half_pixel", "align_corners")
     if not whole or not (nearest or linear) or said.get("antialias", 0):
-        raise Unwritable(f"a Resize of mode {mode} with {places}")
+        raise Unwritable(f"Resize in mode {mode} with {places}")
     parameters: dict[int, Parameter] = {0: 1 if nearest else 2, 3: behind[1], 4: behind[2]}
     if places == "align_corners":
         parameters[6] = 1
@@ -560,11 +560,11 @@ def _reduce(writer: Writer, node: onnx.NodeProto, said: dict[str, Any]) -> None:
     shape = writer.shape(node.input[0])
     given = writer.value(node.input[1]) if len(node.input) > 1 else np.array(said.get("axes", ()))
     if given is None or not given.size:
-        raise Unwritable(f"a {node.op_type} over everything, or over computed axes")
+        raise Unwritable(f"{node.op_type} over all axes or computed ones")
     axes = tuple(writer.axis(int(axis), shape) for axis in given.ravel())
     keep = int(said.get("keepdims", 1))
     if not keep and len(axes) == len(shape):
-        raise Unwritable(f"a {node.op_type} to a single value")
+        raise Unwritable(f"{node.op_type} to a single value")
     parameters: dict[int, Parameter] = {0: REDUCTIONS[node.op_type], 1: 0, 3: axes, 4: keep, 5: 1}
     writer.add("Reduction", writer.view.name(node), [writer.source(node.input[0])], node.output[:1], parameters)
 
@@ -580,7 +580,7 @@ def _clip(writer: Writer, node: onnx.NodeProto, said: dict[str, Any]) -> None:
         if len(node.input) > place and node.input[place]:
             value = writer.value(node.input[place])
             if value is None:
-                raise Unwritable("a Clip with computed limits")
+                raise Unwritable("Clip with computed limits")
             ends[place - 1] = float(value.ravel()[0])
     largest = float(np.finfo(np.float32).max)
     low, high = (-largest if ends[0] is None else float(ends[0])), (largest if ends[1] is None else float(ends[1]))
