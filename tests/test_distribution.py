@@ -132,6 +132,9 @@ def test_a_runtime_comes_does_the_whole_job_and_goes(environment, exported, pict
     checks = environment("qcore", "check-plugin", "ncnn").stdout
     assert "checks passed" in checks
     assert "failed" not in checks
+    environment("pip", "install", "--quiet", "-c", ROOT / "constraints.txt", "pytest")
+    options = ("-q", "-p", "no:cacheprovider", "-c", RUNTIME / "pyproject.toml", RUNTIME / "tests")
+    environment("python", "-m", "pytest", *options)
 
     data = ("--data", pictures / "instances.json")
     to = ("--quantizer", "onnxruntime", "--backend", "ncnn", "-o", tmp_path)

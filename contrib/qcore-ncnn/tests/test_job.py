@@ -8,9 +8,9 @@ import sys
 from importlib import resources
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
 
 import qcore
 from qcore.cli import main
@@ -30,13 +30,15 @@ def pictures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures")
     chance = np.random.default_rng(0)
     for number in range(6):
-        picture = Image.new("RGB", (160, 120), tuple(chance.integers(60, 200, 3)))
-        draw = ImageDraw.Draw(picture)
+        picture = np.full((120, 160, 3), chance.integers(60, 200, 3), np.uint8)
         for _ in range(3):
-            left, top = chance.integers(0, 110), chance.integers(0, 70)
-            box = (left, top, left + chance.integers(20, 50), top + chance.integers(20, 50))
-            (draw.ellipse if chance.random() < 0.5 else draw.rectangle)(box, tuple(chance.integers(0, 256, 3)))
-        picture.save(folder / f"{number}.png")
+            left, top, size = (int(chance.integers(*ends)) for ends in ((0, 110), (0, 70), (20, 50)))
+            color = [int(value) for value in chance.integers(0, 256, 3)]
+            if chance.random() < 0.5:
+                cv2.circle(picture, (left + size // 2, top + size // 2), size // 2, color, -1)
+            else:
+                cv2.rectangle(picture, (left, top), (left + size, top + size), color, -1)
+        cv2.imwrite(str(folder / f"{number}.png"), picture)
     return folder
 
 

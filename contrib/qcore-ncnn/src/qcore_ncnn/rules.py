@@ -132,6 +132,7 @@ class LayersInFloat(ForNcnn):
 
     id = "NCNN101"
     severity = "info"
+    hint = ""
 
     def hits(self, subject: Subject) -> Iterator[Hit]:
         """Each layer, where others are integer ones."""
