@@ -13,6 +13,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
 PLUGIN = ROOT / "contrib" / "qcore-onnx-reference"
+RUNTIME = ROOT / "contrib" / "qcore-ncnn"
 
 
 def build(source, folder):
@@ -121,3 +122,33 @@ def test_the_plugins_own_tests_pass(tmp_path, wheels):
         env={"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin:/bin"},
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_runtime_comes_does_the_whole_job_and_goes(environment, exported, pictures, tmp_path):
+    environment("pip", "install", "--quiet", "-c", ROOT / "constraints.txt", build(RUNTIME, tmp_path))
+    rows = json.loads(environment("qcore", "list-plugins", "--json").stdout)
+    own = {row["kind"]: row["status"] for row in rows if row["distribution"] == "qcore-ncnn"}
+    assert own == dict.fromkeys(("format", "converter", "backend", "profile", "probe", "linter"), "ok")
+    checks = environment("qcore", "check-plugin", "ncnn").stdout
+    assert "checks passed" in checks
+    assert "failed" not in checks
+    environment("pip", "install", "--quiet", "-c", ROOT / "constraints.txt", "pytest")
+    options = ("-q", "-p", "no:cacheprovider", "-c", RUNTIME / "pyproject.toml", RUNTIME / "tests")
+    environment("python", "-m", "pytest", *options)
+
+    data = ("--data", pictures / "instances.json")
+    to = ("--quantizer", "onnxruntime", "--backend", "ncnn", "-o", tmp_path)
+    environment("qcore", "quantize", exported, "--calib", pictures / "images", *to)
+    int8 = tmp_path / "shapes.param"
+    environment("qcore", "export", exported, "--to", "ncnn", "-o", tmp_path / "float")
+    environment("qcore", "compare", exported, tmp_path / "float" / "shapes.param", *data)
+    found = json.loads(environment("qcore", "eval", int8, *data, "--json").stdout)
+    wanted = json.loads(environment("qcore", "eval", exported, *data, "--json").stdout)
+    assert found["AP"] > wanted["AP"] - 0.05
+    environment("qcore", "benchmark", exported, int8, "--rounds", 2, "--launches", 1)
+    assert json.loads(environment("qcore", "check", int8, "--json").stdout)["target"] == "ncnn"
+
+    environment("pip", "uninstall", "--quiet", "--yes", "qcore-ncnn")
+    rows = json.loads(environment("qcore", "list-plugins", "--json").stdout)
+    assert [row for row in rows if "ncnn" in row["name"]] == []
+    assert "not a model file of a known format" in environment("qcore", "predict", int8, exported, code=6).stderr
