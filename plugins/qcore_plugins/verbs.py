@@ -75,7 +75,8 @@ def quantize(
         host: Where components of a recipe come from; the process's own by default.
 
     Returns:
-        What `qcore quantize --json` prints: `file`, `bytes` and `parity`, in `files` where there are several; `table`.
+        What `qcore quantize --json` prints: `file`, `bytes` and `parity`, in `files` where there are several; `table`;
+        and `failed`, the backends of several whose file was not written, with their errors.
 
     Raises:
         CheckFailed: A file gives something else than the network; nothing of it is written.

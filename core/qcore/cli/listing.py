@@ -12,8 +12,6 @@ from qcore.host.plugins import Host
 from qcore.host.specs import CommandSpec
 
 COLUMNS = ("kind", "name", "plugin", "version", "distribution", "api", "status", "hint")
-NARROW = 20
-"""Columns below which a summary is left out; a hint never is."""
 _COLOURS = {"missing": "33", "conflict": "33", "broken": "31", "incompatible": "31", "disabled": "2"}
 
 
@@ -32,10 +30,7 @@ class ListPlugins:
     def run(self, options: argparse.Namespace, output: Output, host: Host) -> int:
         """All, or those of a kind."""
         rows = [row for row in host.rows() if options.kind in (None, row["kind"])]
-        if output.json:
-            output.result(rows)
-        else:
-            output.say(render(rows, [kind.kind for kind in host.kinds()]))
+        output.result(rows) if output.json else output.say(render(rows, [kind.kind for kind in host.kinds()]))
         return 0
 
 
@@ -53,8 +48,8 @@ def render(rows: Sequence[dict[str, str]], kinds: Sequence[str]) -> str:
     lines = []
     for row in [head, *cells]:
         last = row[-1]
-        if room is not None and len(last) > room and row[-2] == "ok":
-            last = last[: room - 1] + "…" if room > NARROW else ""
+        if room is not None and len(last) > room and row[-2] == "ok":  # a hint is never cut
+            last = last[: room - 1] + "…" if room > 20 else ""
         line = "  ".join([cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)] + [last]).rstrip()
         colour = _COLOURS.get(row[-2]) if terminal else None
         lines.append(f"\x1b[{colour}m{line}\x1b[0m" if colour else line)

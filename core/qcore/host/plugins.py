@@ -200,8 +200,11 @@ class Host:
 
     def _admit(self, module: Any, plugin: Plugin) -> list[Plugin]:
         """Register one plugin and collect its components; returns its records."""
-        plugin = replace(plugin, api=str(getattr(module, "qcore_api", "unknown")))
-        records = list(self._examine(module, plugin)) or [plugin]
+        try:
+            plugin = replace(plugin, api=str(getattr(module, "qcore_api", "unknown")))
+            records = list(self._examine(module, plugin)) or [plugin]
+        except Exception as error:  # noqa: BLE001 - whatever a plugin does, the others must go on
+            records = [_with(plugin, "broken", f"cannot be asked for its hooks: {_first_line(error)}")]
         self._plugins += records
         return records
 
@@ -235,7 +238,7 @@ class Host:
             with listing():
                 for thing in cast("Iterable[Any]", function()):
                     offered.append(thing)  # noqa: PERF402 - what came before a failure stays
-        except Exception as error:  # noqa: BLE001 - as above
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
             yield _with(plugin, "broken", f"{hook} failed: {_first_line(error)}")
         for thing in offered:
             try:
@@ -243,8 +246,9 @@ class Host:
                 spec.require_factory()
             except UsageError:
                 yield _with(plugin, "broken", f"{hook} gave a {type(thing).__name__}, not a {kind.__name__}")
-            except PluginError as error:
-                yield _with(plugin, "broken", error.message)
+            except Exception as error:  # noqa: BLE001 - as above
+                told = f"{hook} gave what cannot be asked: {_first_line(error)}"
+                yield _with(plugin, "broken", error.message if isinstance(error, PluginError) else told)
             else:
                 self._components.append(spec)
 

@@ -140,7 +140,8 @@ def _naming(path: Path) -> Iterator[None]:
 
 def prepared(opened: Opened) -> Any:
     """The content of a file as what works on models takes it; see `protocols.HasPrepared`."""
-    return opened.format.prepared(opened.content) if isinstance(opened.format, HasPrepared) else opened.content
+    with _naming(opened.path):
+        return opened.format.prepared(opened.content) if isinstance(opened.format, HasPrepared) else opened.content
 
 
 def choose_loader(opened: Opened, plugins: Host, loader: Any = None) -> LoaderSpec:

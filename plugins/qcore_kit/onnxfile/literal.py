@@ -31,7 +31,7 @@ class Inner:
             del asked.graph.output[:]
             asked.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in names)
             settings = onnxruntime.SessionOptions()
-            settings.log_severity_level = 3
+            settings.log_severity_level = 4
             settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
             session = onnxruntime.InferenceSession(
                 asked.SerializeToString(), settings, providers=["CPUExecutionProvider"]

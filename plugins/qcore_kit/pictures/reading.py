@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +11,7 @@ import numpy as np
 
 from qcore.plugin import AssumptionWarning, FileError
 from qcore_kit.pictures.kinds import is_video
+from qcore_kit.silence import silently
 
 MOST = 2**28
 """Pixels of a picture, at most: 800 MB, eight times what any camera gives. A header that says more is damaged, hostile,
@@ -65,7 +62,7 @@ def _decoded(data: np.ndarray, name: str) -> np.ndarray | None:
     if not data.size:
         return None
     try:
-        with _silently():
+        with silently():
             return cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     except cv2.error as error:
         if "PIXELS" not in str(error):
@@ -73,23 +70,6 @@ def _decoded(data: np.ndarray, name: str) -> np.ndarray | None:
         raise FileError(
             f"{name}: more than {MOST:,} pixels", hint="cut it into parts, or set OPENCV_IO_MAX_IMAGE_PIXELS higher"
         ) from error
-
-
-@contextmanager
-def _silently() -> Iterator[None]:
-    """Libpng and libjpeg write to the descriptor of standard error; other threads' lines are not theirs to lose."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _of_pillow(item: Any) -> np.ndarray:

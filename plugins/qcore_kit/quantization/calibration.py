@@ -54,5 +54,5 @@ def _watching(proto: onnx.ModelProto, graph: Graph, watched: Iterable[str]) -> o
 
 def _settings() -> onnxruntime.SessionOptions:
     settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 3
+    settings.log_severity_level = 4
     return settings

@@ -20,7 +20,7 @@ class LiteralSession:
         import onnxruntime
 
         settings = onnxruntime.SessionOptions()
-        settings.log_severity_level = 3
+        settings.log_severity_level = 4
         settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         self._session = onnxruntime.InferenceSession(
             proto.SerializeToString(), settings, providers=["CPUExecutionProvider"]

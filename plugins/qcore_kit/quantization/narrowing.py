@@ -159,7 +159,7 @@ def _tensors(
     handed = {value.name for value in copy.graph.output}
     copy.graph.output.extend(helper.make_empty_tensor_value_info(n) for n in wanted if n not in given | handed)
     settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 3
+    settings.log_severity_level = 4
     session = onnxruntime.InferenceSession(copy.SerializeToString(), settings, providers=["CPUExecutionProvider"])
     dimensions = copy.graph.input[0].type.tensor_type.shape.dim
     batch = max(1, dimensions[0].dim_value) if dimensions else 1

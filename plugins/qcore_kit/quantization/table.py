@@ -6,13 +6,14 @@ import hashlib
 import json
 import math
 import reprlib
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from qcore.plugin import CheckFailed
+from qcore.plugin import AssumptionWarning, CheckFailed
 
 if TYPE_CHECKING:
     import onnx
@@ -166,19 +167,27 @@ class ScaleTable:
             narrowed: See the attribute.
             simulate: See the attribute.
 
+        Warns:
+            AssumptionWarning: A tensor is 0 everywhere, such as a branch that does nothing: any scale serves.
+
         Raises:
-            CheckFailed: A range is missing, not finite, or empty; or a weight scale is.
+            CheckFailed: A range is missing or not finite, or most are empty; or a weight scale is.
         """
         for name in needed:
             if name not in ranges:
                 raise CheckFailed(f"tensor {name}: no range, because calibration recorded no values for it", hint=_HINT)
+        empty = [name for name, range_ in ranges.items() if range_.low == range_.high == 0]
+        if len(empty) > len(ranges) / 2:
+            raise CheckFailed(f"tensor {empty[0]} is 0 everywhere on the calibration inputs", hint=_HINT)
+        for name in empty:
+            told = f"tensor {name} is 0 on all calibration inputs: it gets the range 0 to 1"
+            warnings.warn(told, AssumptionWarning, stacklevel=2)
+        ranges = {**ranges, **{name: replace(ranges[name], high=1.0, amax=None) for name in empty}}
         for name, range_ in ranges.items():
             if not (math.isfinite(range_.low) and math.isfinite(range_.high)) or range_.low > range_.high:
                 raise CheckFailed(f"tensor {name} has the range {range_.low}..{range_.high}", hint=_HINT)
             if range_.amax is not None and not (math.isfinite(range_.amax) and range_.amax > 0):
                 raise CheckFailed(f"tensor {name} has a fixed maximum of {range_.amax}", hint=_HINT)
-            if range_.low == range_.high == 0:
-                raise CheckFailed(f"tensor {name} is 0 everywhere on the calibration inputs", hint=_HINT)
         for name, weight in weights.items():
             if not np.isfinite(weight.scale).all() or (weight.scale <= 0).any():
                 raise CheckFailed(f"weight {name}: the scale must be finite and greater than 0", hint=_HINT)

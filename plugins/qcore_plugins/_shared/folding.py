@@ -3,50 +3,32 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import fx, nn
 from torch.nn.utils import fusion
 
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-LAYERS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, *TRANSPOSED)
+aten = torch.ops.aten
+NORM = aten.batch_norm.default
+TRANSPOSED = {aten.conv_transpose1d.default, aten.conv_transpose2d.input, aten.conv_transpose3d.input}
+CONVOLUTIONS = {aten.conv1d.default, aten.conv2d.default, aten.conv3d.default, *TRANSPOSED}
+GROUPS = 6
+"""Place of `groups` among the arguments of a transposed convolution."""
 
 
-class Affine(nn.Module):
-    """A BatchNorm that no layer took up: `x * scale + shift`, each `[C]`, along axis 1."""
-
-    def __init__(self, norm: Any) -> None:
-        super().__init__()
-        deviation = torch.sqrt(norm.running_var + norm.eps)
-        scale = (1.0 if norm.weight is None else norm.weight.detach()) / deviation
-        shift = (0.0 if norm.bias is None else norm.bias.detach()) - norm.running_mean * scale
-        self.register_buffer("scale", scale)
-        self.register_buffer("shift", shift)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The values, channel by channel."""
-        shape = (1, -1, *[1] * (x.dim() - 2))
-        return x * self.get_buffer("scale").reshape(shape) + self.get_buffer("shift").reshape(shape)
-
-
-def fold_batchnorm(module: nn.Module, probe: Sequence[torch.Tensor] = ()) -> nn.Module:
+def fold_batchnorm(module: nn.Module) -> nn.Module:
     """A copy of an eval-mode module with every convolution and the BatchNorm behind it made one convolution.
 
     A submodule with a method `folded()` is replaced by what that returns: blocks know best which of their parts
-    follow each other. Of what is left, the exported graph tells which BatchNorm alone reads a convolution or a linear
-    layer; any other becomes a multiplication and an addition. The input is not changed.
+    follow each other. What is left, `in_parts` folds by the exported graph. The input is not changed.
 
     Args:
         module: In eval mode, float32.
-        probe: Inputs that it takes; needed where a BatchNorm is left.
     """
     folded = copy.deepcopy(module).eval()
     _fold(folded)
-    if any(isinstance(each, NORMS) for each in folded.modules()):
-        _fold_by_graph(folded, tuple(probe))
     return folded
 
 
@@ -59,30 +41,25 @@ def _fold(module: nn.Module) -> None:
             _fold(child)
 
 
-def _fold_by_graph(module: nn.Module, probe: tuple[torch.Tensor, ...]) -> None:
-    """Fold what the graph shows to follow each other, and write the other norms as arithmetic, in place."""
-    with torch.no_grad():
-        graph = torch.export.export(module, probe).module(check_guards=False).graph
-    for layer, norm in list(_pairs(module, graph)):
-        _join(module.get_submodule(layer), module.get_submodule(norm))
-        _replace(module, norm, nn.Identity())
-    for path, each in list(module.named_modules()):
-        if isinstance(each, NORMS) and each.running_var is not None:
-            _replace(module, path, Affine(each))
-
-
 def written_apart(program: torch.export.ExportedProgram) -> bool:
-    """Whether ONNX has some operation in parts, with weights or tensors that the program does not have."""
-    return any(_is_wide(node) or _is_attention(node) for node in program.graph.nodes)
+    """Whether ONNX has some operation in other parts, with weights or tensors that the program does not have."""
+    return any(node.target is NORM or _is_wide(node) or _is_attention(node) for node in program.graph.nodes)
 
 
-def as_products(program: torch.export.ExportedProgram) -> nn.Module:
-    """The program's module with linear layers of more than two axes, and attention, as products of matrices.
+def in_parts(program: torch.export.ExportedProgram) -> nn.Module:
+    """The program's module with the parts that ONNX has.
 
-    ONNX has such a layer as a product with the transposed weight; with a transposed parameter both have the same one.
+    - BatchNorm that alone reads a convolution or a linear layer is folded into it; any other is a multiplication and an
+      addition, channel by channel.
+    - Linear layers of more than two axes are products with a transposed parameter, as ONNX has them.
+    - Attention without a mask is products of matrices around a softmax.
     """
     module: fx.GraphModule = program.module(check_guards=False)
     graph = module.graph
+    for makers, norms in list(_pairs(graph)):
+        _join(module, makers, norms)
+    for place, node in enumerate([node for node in graph.nodes if _is_norm(node)]):
+        _scale(module, node, f"norm_{place}")
     wide = {node for node in graph.nodes if _is_wide(node)}
     for path in sorted({str(node.args[1].target) for node in wide}):
         readers = [user for node in graph.nodes if _is_attribute(node) and node.target == path for user in node.users]
@@ -92,15 +69,110 @@ def as_products(program: torch.export.ExportedProgram) -> nn.Module:
                 _multiply(graph, node)
     for node in [node for node in graph.nodes if _is_attention(node)]:
         _attend(graph, node)
+    graph.eliminate_dead_code()
     graph.lint()
     module.recompile()
     return module
 
 
+def _is_norm(node: fx.Node) -> bool:
+    """Whether a node is a BatchNorm with stored statistics."""
+    given: Any = node.args
+    return node.target is NORM and all(map(_is_attribute, given[3:5])) and not given[5]
+
+
+def _pairs(graph: fx.Graph) -> Iterator[tuple[list[fx.Node], list[fx.Node]]]:
+    """Uses of one layer, and the uses of the one BatchNorm that alone reads what they make."""
+    layers: dict[str, list[fx.Node]] = {}
+    for node in graph.nodes:
+        if _is_layer(node):
+            weight: Any = node.args[1]
+            layers.setdefault(str(weight.target), []).append(node)
+    for path, makers in layers.items():
+        norms = [user for node in makers for user in node.users]
+        alone = all(len(node.users) == 1 for node in makers) and all(_is_norm(norm) for norm in norms)
+        stored = {tuple(str(value) for value in norm.args[1:]) for norm in norms}
+        fed = all(norm.args[0] in makers for norm in norms)
+        weights = [node for node in graph.nodes if _is_attribute(node) and node.target == path]
+        shared = {user for node in weights for user in node.users} != set(makers)
+        if alone and fed and len(stored) == 1 and not shared:
+            yield makers, norms
+
+
+def _is_layer(node: fx.Node) -> bool:
+    """Whether a node is a layer whose output channels are the axis that a BatchNorm behind it has."""
+    given: Any = node.args
+    if node.op != "call_function" or len(given) < 2 or not _is_attribute(given[1]):
+        return False
+    if node.target in TRANSPOSED:
+        return len(given) <= GROUPS or given[GROUPS] == 1
+    return node.target in CONVOLUTIONS or (node.target is aten.linear.default and _axes(given[0]) == 2)
+
+
+def _join(module: fx.GraphModule, makers: list[fx.Node], norms: list[fx.Node]) -> None:
+    """Give a layer the weight and bias with which it computes what the norm made of it."""
+    first: Any = makers[0].args
+    scale, shift, mean, variance, _, _, epsilon = norms[0].args[1:8]
+    bias = first[2] if len(first) > 2 else None
+    given = [_value(module, each) for each in (mean, variance)]
+    more = [_value(module, each) for each in (scale, shift)]
+    fused: Any = (_value(module, first[1]), _value(module, bias), *given, epsilon, *more)
+    if makers[0].target is aten.linear.default:
+        weight, moved = fusion.fuse_linear_bn_weights(*fused)
+    else:
+        joined: Any = fusion.fuse_conv_bn_weights
+        weight, moved = joined(*fused, transpose=makers[0].target in TRANSPOSED)
+    path = str(first[1].target)
+    owner, _, name = path.rpartition(".")
+    _set(module, path, weight)
+    stored = f"{owner}.{name.removesuffix('weight')}bias" if owner else f"{name.removesuffix('weight')}bias"
+    _set(module, stored, moved)
+    for maker, norm in zip(makers, norms, strict=True):
+        maker_args: Any = maker.args
+        with module.graph.inserting_before(maker):
+            maker.args = (*maker_args[:2], module.graph.get_attr(stored), *maker_args[3:])
+        norm.replace_all_uses_with(maker)
+        module.graph.erase_node(norm)
+
+
+def _scale(module: fx.GraphModule, node: fx.Node, name: str) -> None:
+    """A BatchNorm as `x * scale + shift`, each `[C, 1, ...]`."""
+    read, scale, shift, mean, variance, _, _, epsilon, *_ = node.args
+    factor = torch.rsqrt(_value(module, variance) + epsilon)
+    if scale is not None:
+        factor = factor * _value(module, scale)
+    moved = -_value(module, mean) * factor
+    if shift is not None:
+        moved = moved + _value(module, shift)
+    shape = (-1, *[1] * (_axes(read) - 2))
+    for suffix, value in (("scale", factor), ("shift", moved)):
+        module.register_buffer(f"{name}_{suffix}", value.detach().reshape(shape))
+    graph = module.graph
+    with graph.inserting_before(node):
+        scaled = graph.call_function(aten.mul.Tensor, (read, graph.get_attr(f"{name}_scale")))
+        made = graph.call_function(aten.add.Tensor, (scaled, graph.get_attr(f"{name}_shift")))
+    made.meta = dict(node.meta)
+    node.replace_all_uses_with(made)
+    graph.erase_node(node)
+
+
+def _value(module: fx.GraphModule, node: Any) -> Any:
+    """The stored tensor that a node gives; None for none."""
+    if node is None:
+        return None
+    owner, _, name = str(node.target).rpartition(".")
+    return getattr(module.get_submodule(owner), name)
+
+
+def _set(module: fx.GraphModule, path: str, value: torch.Tensor) -> None:
+    owner, _, name = path.rpartition(".")
+    setattr(module.get_submodule(owner), name, nn.Parameter(value.detach()))
+
+
 def without_whole_slices(module: fx.GraphModule) -> fx.GraphModule:
     """The same module, changed in place, without slices that take everything."""
     for node in list(module.graph.nodes):
-        if node.target is not torch.ops.aten.slice.Tensor:
+        if node.target is not aten.slice.Tensor:
             continue
         given: Any = node.args
         start, end, step = [*given, *(None, 0, None, None, 1)[len(given) :]][2:]
@@ -114,7 +186,6 @@ def without_whole_slices(module: fx.GraphModule) -> fx.GraphModule:
 
 def uncopied(node: fx.Node) -> fx.Node:
     """What a node is a copy of, or the node itself: ONNX has no copies."""
-    aten = torch.ops.aten
     while node.target in (aten.clone.default, aten.contiguous.default, aten.alias.default, aten.detach.default):
         copied = node.args[0]
         assert isinstance(copied, fx.Node)  # noqa: S101 - they copy tensors
@@ -124,7 +195,7 @@ def uncopied(node: fx.Node) -> fx.Node:
 
 def _is_wide(node: fx.Node) -> bool:
     """Whether a node is a linear layer of a stored weight, which a program is given, on more than two axes."""
-    if node.target is not torch.ops.aten.linear.default or _axes(node.args[0]) < 3:
+    if node.target is not aten.linear.default or _axes(node.args[0]) < 3:
         return False
     weight = node.args[1]
     return isinstance(weight, fx.Node) and weight.op in ("get_attr", "placeholder")
@@ -132,7 +203,7 @@ def _is_wide(node: fx.Node) -> bool:
 
 def _is_attention(node: fx.Node) -> bool:
     """Whether a node is an attention over everything, without a mask."""
-    plain = node.target is torch.ops.aten.scaled_dot_product_attention.default and len(node.args) == 3
+    plain = node.target is aten.scaled_dot_product_attention.default and len(node.args) == 3
     return plain and not set(node.kwargs) - {"scale"}
 
 
@@ -141,7 +212,6 @@ def _attend(graph: fx.Graph, node: fx.Node) -> None:
     given: Any = node.args
     query, key, value = given
     scale = node.kwargs.get("scale") or float(query.meta["val"].shape[-1]) ** -0.5
-    aten = torch.ops.aten
     with graph.inserting_before(node):
         turned = graph.call_function(aten.transpose.int, (key, -2, -1))
         scores = graph.call_function(aten.matmul.default, (query, turned))
@@ -171,68 +241,8 @@ def _multiply(graph: fx.Graph, node: fx.Node) -> None:
     given: Any = node.args
     read, weight, *bias = given
     with graph.inserting_before(node):
-        made = graph.call_function(torch.ops.aten.matmul.default, (read, weight))
+        made = graph.call_function(aten.matmul.default, (read, weight))
         if bias and bias[0] is not None:
-            made = graph.call_function(torch.ops.aten.add.Tensor, (made, bias[0]))
+            made = graph.call_function(aten.add.Tensor, (made, bias[0]))
     node.replace_all_uses_with(made)
     graph.erase_node(node)
-
-
-def _pairs(module: nn.Module, graph: fx.Graph) -> Iterator[tuple[str, str]]:
-    """(path of a layer, path of the norm that alone reads what it makes), of modules that are used often, too."""
-    layers: dict[str, list[fx.Node]] = {}
-    norms: dict[str, list[fx.Node]] = {}
-    for node in graph.nodes:
-        owner = _owner(node)
-        if owner is None or not isinstance(known := _module(module, owner), (*LAYERS, *NORMS)):
-            continue
-        (layers if isinstance(known, LAYERS) else norms).setdefault(owner, []).append(node)
-    for layer, makers in layers.items():
-        readers = [user for node in makers for user in node.users]
-        followed = {owner for owner in norms if set(readers) <= set(norms[owner])}
-        for norm in followed:
-            same = [node.args[0] for node in norms[norm]]
-            if len(readers) == len(makers) and set(same) == set(makers) and _joins(module, layer, norm):
-                yield layer, norm
-
-
-def _owner(node: fx.Node) -> str | None:
-    """Path of the module whose weight an operation reads as its second argument."""
-    if node.op != "call_function" or len(node.args) < 2 or not isinstance(node.args[1], fx.Node):
-        return None
-    weight = node.args[1]
-    if weight.op != "get_attr":
-        return None
-    owner, _, name = str(weight.target).rpartition(".")
-    return owner if name == "weight" else None
-
-
-def _module(module: nn.Module, path: str) -> nn.Module | None:
-    try:
-        return module.get_submodule(path)
-    except AttributeError:
-        return None
-
-
-def _joins(module: nn.Module, layer: str, norm: str) -> bool:
-    maker: Any
-    reader: Any
-    maker, reader = module.get_submodule(layer), module.get_submodule(norm)
-    grouped = isinstance(maker, TRANSPOSED) and maker.groups > 1
-    return not grouped and reader.running_var is not None
-
-
-def _join(layer: Any, norm: Any) -> None:
-    """Give a layer the weight and bias with which it computes what the norm made of it."""
-    statistics = (norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias)
-    if isinstance(layer, nn.Linear):
-        weight, bias = fusion.fuse_linear_bn_weights(layer.weight, layer.bias, *statistics)
-    else:
-        transposed = isinstance(layer, TRANSPOSED)
-        weight, bias = fusion.fuse_conv_bn_weights(layer.weight, layer.bias, *statistics, transpose=transposed)
-    layer.weight, layer.bias = nn.Parameter(weight.detach()), nn.Parameter(bias.detach())
-
-
-def _replace(module: nn.Module, path: str, child: nn.Module) -> None:
-    owner, _, name = path.rpartition(".")
-    setattr(module.get_submodule(owner), name, child)

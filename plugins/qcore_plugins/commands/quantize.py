@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -229,7 +230,11 @@ def _targets(run: Run, asked: Sequence[Any], profile: str | None) -> list[Target
     backends = run.host.specs(BackendSpec)
     if asked:
         chosen = [run.host.get(BackendSpec, name) for name in dict.fromkeys(asked)]
-        return [Target(spec.name, spec, profile) for spec in chosen]
+        alike = Counter(spec.name for spec in chosen)
+        return [
+            Target(spec.name if alike[spec.name] == 1 else spec.qualified.replace(":", "-"), spec, profile)
+            for spec in chosen
+        ]
     if profile:
         goal = run.host.get(ProfileSpec, profile).produces
         able = [spec for spec in backends if any(form.accepts(goal) for form in spec.accepts) and not spec.problems()]

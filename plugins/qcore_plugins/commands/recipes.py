@@ -53,7 +53,7 @@ class RunRecipe:
             document = quantize.written(run, job, output)
             if output.json:
                 output.result(document)
-            return 0
+            return int(document["failed"][0]["code"]) if "failed" in document else 0
         run = recipe.start(progress=output.progress, host=host)
         run.plan().require()
         writable(options.out)

@@ -80,7 +80,7 @@ def test_two_components_of_one_name_are_a_conflict_with_two_qualified_names(plug
     assert [row["status"] for row in plugins.rows()] == ["conflict", "conflict"]
     with pytest.raises(UsageError, match="one and two") as caught:
         plugins.get(BackendSpec, "mine")
-    assert caught.value.hint == "use a qualified name: one:mine or two:mine"
+    assert caught.value.hint.startswith("use a qualified name: one:mine or two:mine; or leave one")
     assert plugins.get(BackendSpec, "two:mine")
 
 
@@ -178,3 +178,28 @@ def test_a_bad_spec_is_a_row_and_what_the_hook_yields_after_it_is_there(plugins)
         "backend 'two words': name has to be a word without spaces, colons and commas",
         "backend empty has no factory",
     ]
+
+
+def test_whatever_a_plugin_raises_the_others_go_on(plugins):
+    class Raising:
+        @property
+        def spec(self):
+            raise RuntimeError("no spec today")
+
+    class Evasive:
+        def __getattr__(self, name):
+            raise RuntimeError("no attributes today")
+
+    def leaving():
+        raise SystemExit(3)
+
+    plugins.register(plugin(qcore_backends=lambda: [backend()]), name="good")
+    for name, bad in (
+        ("exits", plugin(qcore_backends=leaving)),
+        ("raises", plugin(qcore_backends=lambda: [Raising()])),
+        ("evades", Evasive()),
+    ):
+        with pytest.raises(PluginError, match=f"plugin {name}: "):
+            plugins.register(bad, name=name)
+    assert [row["name"] for row in plugins.rows() if row["status"] == "ok"] == ["mine"]
+    assert sorted(row["name"] for row in plugins.rows() if row["status"] == "broken") == ["evades", "exits", "raises"]

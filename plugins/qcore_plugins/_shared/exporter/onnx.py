@@ -15,7 +15,7 @@ import onnx
 import torch
 
 from qcore.plugin import CheckFailed, Contract, Tensor
-from qcore_plugins._shared.folding import as_products, fold_batchnorm, without_whole_slices, written_apart
+from qcore_plugins._shared.folding import fold_batchnorm, in_parts, without_whole_slices, written_apart
 
 OPSET = 20
 """What torch's exporter writes natively; every runtime supported here reads it."""
@@ -115,10 +115,10 @@ def _exported(
 ) -> tuple[torch.nn.Module, torch.export.ExportedProgram, onnx.ModelProto]:
     probe = _probes(contract.inputs)
     with _quiet(), torch.no_grad():
-        folded = fold_batchnorm(module, probe).eval()
+        folded = fold_batchnorm(module).eval()
         program = torch.export.export(folded, probe, dynamic_shapes=_dynamic(contract.inputs))
         if written_apart(program):
-            folded = as_products(_program(folded, contract))
+            folded = in_parts(_program(folded, contract))
             program = torch.export.export(folded, probe, dynamic_shapes=_dynamic(contract.inputs))
         names = [[tensor.name for tensor in side] for side in (contract.inputs, contract.outputs)]
         proto = _clean(_onnx(program, *names).model_proto)

@@ -150,7 +150,7 @@ class Fitting:
         shape = inputs[0].shape if len(inputs) == 1 else ()
         height, width = inputs[0].sizes("HW") if len(shape) == 4 else ("", "")
         if not (isinstance(height, int) and isinstance(width, int) and min(height, width) > 0):
-            said = " and ".join(str(list(tensor.shape)) for tensor in inputs) or "none"
+            said = " and ".join(reprlib.repr(list(tensor.shape)) for tensor in inputs[:3]) or "none"
             raise UsageError(f"letterbox wants one input [B, 3, H, W] with a fixed size, not {said}")
         self.name, self.channels_last = inputs[0].name, inputs[0].layout == "NHWC"
         self.size = height, width

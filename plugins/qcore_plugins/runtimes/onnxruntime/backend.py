@@ -68,7 +68,7 @@ class OnnxRuntimeBackend:
             UsageError: The graph has operators whose result on that CPU is not known.
         """
         settings = onnxruntime.SessionOptions()
-        settings.log_severity_level = 3
+        settings.log_severity_level = 4
         if options.get("threads"):
             settings.intra_op_num_threads = options["threads"]
         cpu = options.get("cpu", machine.THIS)

@@ -118,6 +118,6 @@ def _pieces(proto: onnx.ModelProto) -> Iterator[_Piece]:
 
 def _session(proto: onnx.ModelProto) -> onnxruntime.InferenceSession:
     settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 3
+    settings.log_severity_level = 4
     settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(proto.SerializeToString(), settings, providers=["CPUExecutionProvider"])

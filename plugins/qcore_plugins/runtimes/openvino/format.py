@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qcore.plugin import KEY, Contract, FileError, Form, Model, Tensor, sha256
+from qcore_kit.silence import silently
 from qcore_kit.told import told
 from qcore_kit.uncontracted import unrecognised
 
@@ -46,7 +47,8 @@ class OpenVinoFormat:
                 f"{path}: its weights {path.with_suffix('.bin').name} are missing", hint="copy the .bin file beside it"
             )
         try:
-            model = openvino.Core().read_model(str(path))
+            with silently():
+                model = openvino.Core().read_model(str(path))
         except RuntimeError as error:
             line = told(RuntimeError(str(error).strip().splitlines()[-1]))
             raise FileError(f"{path}: not a valid OpenVINO file ({line})", hint="copy or export it again") from error

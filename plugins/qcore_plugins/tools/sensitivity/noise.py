@@ -152,6 +152,6 @@ def _energy(graph: onnx.GraphProto, names: list[str], result: str) -> str:
 
 def _settings() -> onnxruntime.SessionOptions:
     settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 3
+    settings.log_severity_level = 4
     settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return settings

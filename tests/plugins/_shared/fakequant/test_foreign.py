@@ -51,33 +51,36 @@ class Detector(nn.Module):
 
 
 class Norms(Detector):
-    """BatchNorm before a convolution, behind a transposed one, and behind a block that is used twice."""
+    """BatchNorm before a convolution, behind a transposed one and a block that is used twice, and as a function."""
 
     def __init__(self):
         super().__init__()
         self.before, self.plain = nn.BatchNorm2d(CHANNELS), nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1)
         self.wider, self.behind = nn.ConvTranspose2d(CHANNELS, CHANNELS, 2, 2), nn.BatchNorm2d(CHANNELS)
-        self.twice = block(CHANNELS, CHANNELS)
+        self.twice, self.stored = block(CHANNELS, CHANNELS), nn.BatchNorm2d(CHANNELS)
 
     def middle(self, x):
         x = x + self.plain(torch.relu(self.before(x)))
         x = nn.functional.avg_pool2d(torch.relu(self.behind(self.wider(x))), 2)
-        return self.twice(x) + self.twice(self.twice(x))
+        x = self.twice(x) + self.twice(self.twice(x))
+        x = x.reshape(-1, self.before.num_features, SIDE, SIDE)
+        return nn.functional.batch_norm(x, self.stored.running_mean, self.stored.running_var, eps=1e-3)
 
 
 class Transformer(Detector):
-    """Tokens: linear layers on three axes, attention by PyTorch, and slices that are equal."""
+    """Tokens: linear layers on three axes, one before a BatchNorm over another, attention, slices that are equal."""
 
     def __init__(self):
         super().__init__()
         self.attention = nn.MultiheadAttention(CHANNELS, 2, batch_first=True)
         self.wide, self.narrow, self.norm = nn.Linear(CHANNELS, 32), nn.Linear(32, CHANNELS), nn.LayerNorm(CHANNELS)
+        self.across, self.channels = nn.Linear(SIDE * SIDE, SIDE * SIDE), nn.BatchNorm1d(CHANNELS)
 
     def middle(self, x):
         tokens = x.flatten(2).transpose(1, 2)
         tokens = tokens + self.attention(tokens, tokens, tokens, need_weights=False)[0]
         tokens = tokens + self.narrow(nn.functional.gelu(self.wide(self.norm(tokens))))
-        x = tokens.transpose(1, 2).reshape(x.shape)
+        x = torch.relu(self.channels(self.across(tokens.transpose(1, 2)))).reshape(x.shape)
         half = CHANNELS // 2
         return torch.cat([torch.relu(x[:, :half]) + x[:, :half], x[:, half:]], 1)
 
