@@ -87,7 +87,7 @@ def publish(directory: Path, write: Callable[[Path], Sequence[Path]]) -> list[Pa
         FileError: The directory cannot be written to.
     """
     output_directory(directory)
-    staging = Path(tempfile.mkdtemp(prefix=".qcore-", dir=directory))
+    staging = Path(tempfile.mkdtemp(prefix=f".qcore-{os.getpid()}-", dir=directory))
     try:
         files = write(staging)
         published = []
@@ -119,7 +119,7 @@ def replacing(path: Path) -> Iterator[Path]:
         return
     target = Path(os.path.realpath(path))
     output_directory(target.parent)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=target.parent)
+    handle, name = tempfile.mkstemp(f"-{path.name}", f".qcore-{os.getpid()}-", target.parent)
     os.close(handle)
     temporary = Path(name)
     try:

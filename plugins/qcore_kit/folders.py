@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from qcore.plugin import FileError
 
 def writable(path: str | os.PathLike[str]) -> Path:
     """The folder, which can be made and written to; nothing is made yet, so that a failure leaves nothing behind.
+
+    What runs that were killed have left in it goes: see `sweep`.
 
     Raises:
         FileError: It cannot be.
@@ -24,7 +27,26 @@ def writable(path: str | os.PathLike[str]) -> Path:
             pass
     except OSError as error:
         raise FileError(f"{folder}: cannot be written to ({error.strerror})", hint="choose another folder") from error
+    sweep(folder)
     return folder
+
+
+def sweep(folder: Path) -> None:
+    """Remove temporary files and folders `.qcore-PID-...` of processes that are gone, such as killed ones."""
+    for left in folder.glob(".qcore-*-*"):
+        number = left.name.split("-")[1]
+        if number.isdecimal() and not _runs(int(number)):
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def require_source(text: str, flag: str) -> None:

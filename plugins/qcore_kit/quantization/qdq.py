@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from qcore.plugin import Form, Model, Progress, Session
+from qcore.plugin import CheckFailed, Form, Model, Progress, Session
 from qcore_kit.quantization.explain import explained, layers
 from qcore_kit.quantization.graph import from_onnx
 from qcore_kit.quantization.literal import literal
@@ -28,11 +28,20 @@ class QdqConverter:
         return literal(model.module.graph)
 
     def convert(self, model: Model, *, options: Mapping[str, Any], progress: Progress) -> Model:  # noqa: ARG002
-        """The Q/DQ graph; the contract says the profile and the table's hash."""
+        """The Q/DQ graph; the contract says the profile and the table's hash.
+
+        Raises:
+            CheckFailed: The table lacks a tensor that the profile quantizes.
+        """
         profile, table = self.profile, model.module
         graph = from_onnx(table.graph)
         placement = place(graph, profile, table.excluded)
-        written = write(table, profile)
+        try:
+            written = write(table, profile)
+        except KeyError as missing:
+            raise CheckFailed(
+                f"the scale table has no scale for tensor {missing}", hint="calibrate again, with qcore quantize"
+            ) from missing
         quantization = {
             **dict(model.contract.provenance.get("quantization", {})),
             "profile": profile.name,

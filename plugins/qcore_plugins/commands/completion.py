@@ -32,7 +32,7 @@ class Completion:
             MissingDependency: argcomplete is not installed.
         """
         try:
-            from argcomplete import shellcode
+            from argcomplete.shell_integration import shellcode
         except ImportError as error:
             raise MissingDependency("argcomplete is not installed", hint="pip install argcomplete") from error
         script = shellcode(["qcore"], shell=options.shell)

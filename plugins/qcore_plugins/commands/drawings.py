@@ -47,7 +47,8 @@ class Drawings:
         self._skipped: Recording | None = None
         self._open = ExitStack()
         self._frames: Any = None
-        self._shown, self._rate = 0, 0.0
+        self._shown = 0
+        self._rate: float | None = None
 
     @property
     def films(self) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from qcore.plugin import Host, Output, UsageError, batch_size, counted
 from qcore_kit import commandline, recordings
-from qcore_kit.folders import writable
+from qcore_kit.folders import sweep, writable
 from qcore_kit.recordings import Recording
 from qcore_kit.results import Results, Writers, json_array, json_stream, results_of
 from qcore_plugins.commands.drawings import Drawings
@@ -30,6 +30,8 @@ def predict(options: argparse.Namespace, output: Output, run: Run) -> int:
     _check(options)
     output = _alone(options, output)
     folder = writable(options.save) if options.save else None
+    if options.out:
+        sweep(Path(options.out).parent)
     predictor = run.predictor()
     results, suffix = results_of(predictor.contract, run.host)
     _set_batch(predictor, options.batch_size)

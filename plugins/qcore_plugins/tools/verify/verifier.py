@@ -20,6 +20,7 @@ from qcore.plugin import (
     Session,
     assembled,
     compiled,
+    counted,
     evaluator,
 )
 from qcore_kit.abilities import HasAgreement, HasExample, HasReady, HasReference
@@ -83,8 +84,9 @@ class ExampleVerifier:
         left, right = self._predictor(before, one), self._predictor(after, other)
         faults = list(self._differences(left, right, exactness(before.form, after.form)))
         if faults:
+            more = f" (and {counted(len(faults) - 1, 'more difference')})" if len(faults) > 1 else ""
             raise CheckFailed(
-                f"{spec.kind} {spec.name}: its result does not match what it was made from: {'; '.join(faults)}",
+                f"{spec.kind} {spec.name}: its result does not match what it was made from: {faults[0]}{more}",
                 hint="nothing was written; this is a fault of the converter or of the runtime, please report it",
             )
         self._last = after, other
