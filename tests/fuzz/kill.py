@@ -1,7 +1,7 @@
 """`python tests/fuzz/kill.py COUNT [--seed N]`: commands that are killed with SIGKILL at random moments, as a table.
 
 After each kill, every file under its final name is whole (as of a run that nobody killed), and what is beside it is
-clearly temporary. The same command, run again, gives the files of the run that nobody killed, and leaves nothing temporary.
+clearly temporary. The same command, run again, gives the files of the run that nobody killed, and nothing temporary.
 """
 
 import argparse
@@ -130,9 +130,8 @@ def main(arguments=None):
     folder = Path(tempfile.mkdtemp(prefix="kill-"))
     chosen = [each for each in commands(folder) if options.only in (None, each.name)]
     generator, told = random.Random(options.seed), []
-    print(
-        "| command | killed | ended before | whole after it | the same after the next run | s |\n|---|---|---|---|---|---|"
-    )
+    heads = ("command", "killed", "ended before", "whole after it", "the same after the next run", "s")
+    print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     for place, command in enumerate(chosen):
         begun = time.monotonic()
         whole = folder / "whole"
