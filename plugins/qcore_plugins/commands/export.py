@@ -50,7 +50,11 @@ class Export:
         """What it takes."""
         commandline.add_model(parser)
         parser.add_argument("--to", required=True, metavar="FORMAT", help="format to write, e.g. onnx")
-        commandline.add_profile(parser, "quantization profile to apply to a scale table, e.g. tensorrt")
+        commandline.add_profile(
+            parser,
+            "quantization profile to apply to a scale table (.qtable: the float graph with the ranges that calibration "
+            "found), e.g. tensorrt",
+        )
         parser.add_argument(
             "--precision",
             choices=commandline.PRECISIONS,
