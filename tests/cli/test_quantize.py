@@ -388,3 +388,18 @@ def test_inspect_gives_the_settings_of_quantization_as_values(run, int8):
     document = json.loads(run("inspect", int8, "--json")[1])
     assert isinstance(document["calibration"]["pictures"], int)
     assert document["quantization"]["quantizer"].endswith("onnxruntime")
+
+
+def test_a_model_that_would_be_replaced_is_refused_before_calibration(run, exported, images, tmp_path, monkeypatch):
+    from qcore_plugins.quantizers.onnxruntime.quantizer import OnnxRuntimeQuantizer
+
+    def calibrated(*_, **__):
+        raise AssertionError("calibrated although the result cannot be written")
+
+    monkeypatch.setattr(OnnxRuntimeQuantizer, "quantize", calibrated)
+    source = tmp_path / "shapes.onnx"
+    source.write_bytes(exported.read_bytes())
+    code, _, err = run("quantize", source, "--calib", images, *ORT, "-o", tmp_path)
+    assert code == 2
+    assert f"{source} would be overwritten by what is made from it" in err
+    assert source.read_bytes() == exported.read_bytes()

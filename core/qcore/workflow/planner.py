@@ -193,8 +193,9 @@ def _no_route(
             f"which accepts {', '.join(map(str, quantizer.accepts))}",
             hint="qcore list-plugins shows the converters that are there",
         )
-    asked = f" with profile {through}" if through else ""
-    asked += f" in {precision}" if precision else ""
+    asked = (f" with profile {through}" if through else "") + (f" in {precision}" if precision else "")
+    if backend and not quantizer:
+        return NoRoute(f"{target} cannot run {start}{asked}", hint=f"it runs {wanted}; omit --backend for one that can")
     return NoRoute(
         f"no conversion route from {start}{by} to {target}{asked}; reachable: {'; '.join(reached)}; "
         f"{target} accepts: {wanted}",

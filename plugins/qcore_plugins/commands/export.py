@@ -27,6 +27,7 @@ def export(options: argparse.Namespace, output: Output, host: Host) -> int:
             f"{options.model}: this scale table serves several runtimes",
             hint=f"choose one with --profile: {', '.join(sorted(filter(None, makers)))}",
         )
+    recipes.require_apart(recipe.file, options.out, plan.end, host)
     writable(options.out)
     return tell(recipes.save(run, options.out, to=options.to), output)
 

@@ -111,6 +111,9 @@ def written(run: Run, job: Job, output: Output) -> dict[str, Any]:
     refuse_unused(run.recipe.conversion, plans)
     for plan in plans:
         plan.require()
+    for target, plan in zip(targets, plans, strict=True):
+        folder = job.folder / target.name if len(targets) > 1 else job.folder
+        recipes.require_apart(run.recipe.file, folder, plan.end, host)
     writable(job.folder)
     page = Page(run.recipe.file, job.observers.commands({}))
     proof = proving.Proof.begun(output, run, job.cpu)
