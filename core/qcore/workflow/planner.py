@@ -178,7 +178,6 @@ def _no_route(
     goal: Form | None, through: str | None, precision: str | None,
 ) -> NoRoute:  # fmt: skip
     target = f"backend {backend.name}" if backend else str(goal)
-    by = f" with quantizer {quantizer.name}" if quantizer else ""
     reached = sorted({str(form) for form, quantized, _ in seen if quantized})
     wanted = ", ".join(map(str, backend.accepts)) if backend else str(goal)
     quantized = start.encoding not in (None, "float")
@@ -197,7 +196,7 @@ def _no_route(
     if backend and not quantizer:
         return NoRoute(f"{target} cannot run {start}{asked}", hint=f"it runs {wanted}; omit --backend for one that can")
     return NoRoute(
-        f"no conversion route from {start}{by} to {target}{asked}; reachable: {'; '.join(reached)}; "
-        f"{target} accepts: {wanted}",
+        f"no conversion route from {start}{f' with quantizer {quantizer.name}' if quantizer else ''} to {target}"
+        f"{asked}; reachable: {'; '.join(reached)}; {target} accepts: {wanted}",
         hint="qcore plan without a quantizer, or with another one, shows what works",
     )
