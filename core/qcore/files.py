@@ -32,7 +32,7 @@ def require(path: str | os.PathLike[str]) -> Path:
     """
     file = Path(path)
     if not file.exists():
-        raise FileError(f"{file}: no such file", hint="check the path")
+        raise FileError(f"{file}: no such file", hint=f"looked for {file.absolute()}")
     if file.is_dir():
         raise FileError(f"{file}: expected a file, got a directory", hint="name the file inside it")
     try:

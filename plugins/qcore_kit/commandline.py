@@ -224,8 +224,8 @@ def add_model(parser: argparse.ArgumentParser, told: str = "a checkpoint or an e
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="override a preprocessing parameter of the contract, for a model trained with different preprocessing "
-        "(repeatable)",
+        help="override a preprocessing parameter of the contract, for a model trained with different preprocessing, "
+        "e.g. pad_value=0 (repeatable)",
     )
 
 

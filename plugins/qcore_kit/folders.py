@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import shutil
 import tempfile
@@ -61,4 +62,16 @@ def require_source(text: str, flag: str) -> None:
     """
     special = any(mark in text for mark in "*?[") or "://" in text or text.isdecimal()
     if not special and not Path(text).exists():
-        raise FileError(f"{flag} {text}: no such file or folder", hint="check the path")
+        raise FileError(f"{flag} {text}: no such file or folder", hint=nearest(text))
+
+
+def nearest(path: str | os.PathLike[str]) -> str:
+    """A hint for a path that leads nowhere: what its folder holds of nearly that name, or where it was looked for."""
+    file = Path(path).absolute()
+    there = next(each for each in file.parents if each.is_dir())
+    missing = file.relative_to(there).parts[0]
+    try:
+        near = difflib.get_close_matches(missing, [each.name for each in there.iterdir()], n=1)
+    except OSError:
+        near = []
+    return f"did you mean {there / near[0]}?" if near else f"{there} has no {missing}"

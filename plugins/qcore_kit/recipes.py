@@ -23,6 +23,7 @@ from qcore.plugin import (
     Run,
     Spec,
     UsageError,
+    format_for,
     meant,
     open_file,
     read_text,
@@ -246,6 +247,23 @@ def save(run: Run, folder: str | os.PathLike[str], *, to: str | Form | None = No
     model = made_by(run.recipe, run.model(to, verify=True))
     files: list[Path] = save_model(model, folder, run.recipe.file.stem, run.host)
     return files
+
+
+def require_apart(source: Path, folder: str | os.PathLike[str], form: Form, host: Host) -> None:
+    """Refuse a folder in which the file to write would replace the model it is made from, before any work.
+
+    Args:
+        source: The model.
+        folder: Where the file goes, under the model's name.
+        form: What is written.
+        host: Where formats come from.
+
+    Raises:
+        UsageError: It would.
+    """
+    target = Path(folder) / f"{source.stem}{format_for(form, host).suffix}"
+    if target.exists() and target.samefile(source):
+        raise UsageError(f"{target} would be overwritten by what is made from it", hint="choose another -o DIR")
 
 
 def _named(part: Any, what: str) -> str | None:

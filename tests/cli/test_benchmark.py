@@ -94,7 +94,7 @@ def test_openvino_sessions_that_share_the_cores_are_not_pinned_to_the_same_ones(
 @pytest.mark.parametrize(
     ("arguments", "code", "message", "hint"),
     [
-        (["absent.onnx"], 6, "absent.onnx: no such file", "check the path"),
+        (["absent.onnx"], 6, "absent.onnx: no such file", "looked for /"),
         (["{one}", "--backend", "openvino", "--backend", "onnxruntime"], 2, "2 backends for 1 files", "one for each"),
         (["{one}", "--requests", "2"], 2, "--requests needs --mode throughput", "one call after another"),
         (["{one}", "--threads", "0"], 2, "--threads 0 is not a positive number", ""),

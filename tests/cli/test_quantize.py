@@ -76,7 +76,9 @@ def test_the_tensorrt_profile_needs_no_tensorrt_to_be_written(run, exported, ima
     assert (form.activation, form.symmetric, form.precision, form.profile) == ("s8", True, "f16", "tensorrt")
     parity = json.loads(out)["parity"]
     assert parity["agree"]
-    assert parity["proved"] or parity["unproved"].startswith("the file is for tensorrt, but ran on onnxruntime: ")
+    assert parity["proved"] or parity["unproved"].startswith(
+        "the graph was checked with onnxruntime; the file itself has not been run on tensorrt: "
+    )
     code, _, err = run("quantize", exported, "--calib", images, "--quantizer", "onnxruntime", "--target", "tpu",
                        "-o", tmp_path)  # fmt: skip
     assert code == 2
@@ -340,3 +342,64 @@ def test_a_runtime_that_fails_does_not_keep_the_others_from_their_files(run, exp
     assert "OpenVINO refuses the graph" in err
     assert "onnxruntime/shapes.onnx" in files(tmp_path / "out")
     assert not [name for name in files(tmp_path / "out") if name.startswith("openvino")]
+
+
+ORT = ("--quantizer", "onnxruntime", "--backend", "onnxruntime")
+
+
+@pytest.mark.parametrize("quantizer", [ORT, ("--quantizer", "nncf", "--backend", "openvino")])
+def test_nothing_left_to_quantize_is_refused(run, exported, images, tmp_path, quantizer):
+    code, _, err = run("quantize", exported, "--calib", images, *quantizer, "--exclude", "*", "-o", tmp_path / "out")
+    assert code == 2
+    assert "nothing is quantized: --exclude * leaves all layers in float" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_misspelt_layer_is_answered_with_the_nearest(run, exported, images, tmp_path):
+    code, _, err = run("quantize", exported, "--calib", images, *ORT, "--exclude", "modle.0.conv", "-o", tmp_path)
+    assert code == 2
+    assert "nearest: model.0.conv" in err
+
+
+def test_few_or_equal_calibration_inputs_are_warned_of(run, exported, images, tmp_path):
+    few = tmp_path / "few"
+    few.mkdir()
+    for name in ("a.png", "b.png"):
+        (few / name).write_bytes((images / "0000.png").read_bytes())
+    code, _, err = run("quantize", exported, "--calib", few, *ORT, "-o", tmp_path / "out")
+    assert code == 0
+    assert "calibration on 2 inputs: the ranges may not fit others; use at least 100" in err
+    assert "all 2 calibration inputs are equal" in err
+    (few / "b.png").write_bytes((images / "0001.png").read_bytes())
+    _, _, err = run("quantize", exported, "--calib", few, *ORT, "-o", tmp_path / "out")
+    assert "calibration inputs are equal" not in err
+
+
+def test_a_mistyped_calibration_folder_is_answered_with_the_nearest(run, exported, images, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    code, _, err = run("quantize", exported, "--calib", tmp_path / "picturs", *ORT, "-o", tmp_path / "out")
+    assert code == 6
+    assert f"did you mean {tmp_path / 'pictures'}?" in err
+    _, _, err = run("quantize", exported, "--calib", tmp_path / "xyz" / "images", *ORT, "-o", tmp_path / "out")
+    assert f"{tmp_path} has no xyz" in err
+
+
+def test_inspect_gives_the_settings_of_quantization_as_values(run, int8):
+    document = json.loads(run("inspect", int8, "--json")[1])
+    assert isinstance(document["calibration"]["pictures"], int)
+    assert document["quantization"]["quantizer"].endswith("onnxruntime")
+
+
+def test_a_model_that_would_be_replaced_is_refused_before_calibration(run, exported, images, tmp_path, monkeypatch):
+    from qcore_plugins.quantizers.onnxruntime.quantizer import OnnxRuntimeQuantizer
+
+    def calibrated(*_, **__):
+        raise AssertionError("calibrated although the result cannot be written")
+
+    monkeypatch.setattr(OnnxRuntimeQuantizer, "quantize", calibrated)
+    source = tmp_path / "shapes.onnx"
+    source.write_bytes(exported.read_bytes())
+    code, _, err = run("quantize", source, "--calib", images, *ORT, "-o", tmp_path)
+    assert code == 2
+    assert f"{source} would be overwritten by what is made from it" in err
+    assert source.read_bytes() == exported.read_bytes()

@@ -178,7 +178,6 @@ def _no_route(
     goal: Form | None, through: str | None, precision: str | None,
 ) -> NoRoute:  # fmt: skip
     target = f"backend {backend.name}" if backend else str(goal)
-    by = f" with quantizer {quantizer.name}" if quantizer else ""
     reached = sorted({str(form) for form, quantized, _ in seen if quantized})
     wanted = ", ".join(map(str, backend.accepts)) if backend else str(goal)
     quantized = start.encoding not in (None, "float")
@@ -193,10 +192,11 @@ def _no_route(
             f"which accepts {', '.join(map(str, quantizer.accepts))}",
             hint="qcore list-plugins shows the converters that are there",
         )
-    asked = f" with profile {through}" if through else ""
-    asked += f" in {precision}" if precision else ""
+    asked = (f" with profile {through}" if through else "") + (f" in {precision}" if precision else "")
+    if backend and not quantizer:
+        return NoRoute(f"{target} cannot run {start}{asked}", hint=f"it runs {wanted}; omit --backend for one that can")
     return NoRoute(
-        f"no conversion route from {start}{by} to {target}{asked}; reachable: {'; '.join(reached)}; "
-        f"{target} accepts: {wanted}",
+        f"no conversion route from {start}{f' with quantizer {quantizer.name}' if quantizer else ''} to {target}"
+        f"{asked}; reachable: {'; '.join(reached)}; {target} accepts: {wanted}",
         hint="qcore plan without a quantizer, or with another one, shows what works",
     )

@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 from qcore.plugin import AssumptionWarning, FileError, counted
+from qcore_kit.folders import nearest
 from qcore_kit.pictures import cocojson, datayaml, lists
 from qcore_kit.pictures.folders import fitting, inside, nothing
 from qcore_kit.pictures.kinds import SUFFIXES, VIDEO_SUFFIXES
@@ -44,8 +45,8 @@ def listed(path: Path) -> list[Path]:
         files = fitting(Path(*path.parts[:first]), pattern)
         if files:
             return files
-        raise FileError(f"{path}: no file fits this pattern", hint="check the path")
-    raise FileError(f"{path}: no such file or folder", hint="check the path")
+        raise FileError(f"{path}: no file fits this pattern", hint=f"looked in {Path(*path.parts[:first]).absolute()}")
+    raise FileError(f"{path}: no such file or folder", hint=nearest(path))
 
 
 def _named(path: Path) -> list[Path]:

@@ -20,12 +20,19 @@ def left_float(graph: Graph, options: Mapping[str, Any]) -> frozenset[str]:
     """Names of the operations that the options leave float.
 
     Raises:
-        UsageError: A pattern fits no layer.
+        UsageError: A pattern fits no layer, or no layer is left to quantize.
     """
+    from qcore.plugin import UsageError
     from qcore_kit.quantization.placement import matching
 
     last = frozenset() if options["last_layer"] else graph.last
-    return matching(graph, options["exclude"]) | last
+    left = matching(graph, options["exclude"]) | last
+    if options["exclude"] and {node.name for node in graph.weighted} - graph.tail <= left:
+        raise UsageError(
+            f"nothing is quantized: --exclude {' '.join(options['exclude'])} leaves all layers in float",
+            hint="exclude fewer layers; qcore sensitivity names those that lose the most",
+        )
+    return left
 
 
 def leave_float(model: Model, layers: Sequence[str]) -> Model:

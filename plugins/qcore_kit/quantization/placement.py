@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -131,9 +132,11 @@ def matching(graph: Graph, patterns: Sequence[str]) -> frozenset[str]:
         ]
         if not hits:
             layers = [node.layer for node in graph.weighted]
+            near = difflib.get_close_matches(pattern.strip("*."), layers, n=3, cutoff=0.5)
+            nearest = f"nearest: {', '.join(near)}; " if near else ""
             raise UsageError(
                 f"--exclude {pattern}: matches no quantizable layer",
-                hint=f"{len(layers)} layers, from {layers[0]} to {layers[-1]}; --explain lists them",
+                hint=f"{nearest}{len(layers)} layers, from {layers[0]} to {layers[-1]}; --explain lists them",
             )
         matched.update(hits)
     return frozenset(matched)

@@ -290,6 +290,6 @@ def elsewhere(parity: Parity, runtime: str, why: str) -> Parity:
         runtime: That the file is for.
         why: It did not run there.
     """
-    unproved = f"the file is for {runtime}, but ran on {parity.backend}: {why}"
+    unproved = f"the graph was checked with {parity.backend}; the file itself has not been run on {runtime}: {why}"
     hint = f"on a machine that runs {runtime}: qcore compare FLOAT FILE --data DIR"
     return replace(parity, unproved=unproved, hint=hint, executed=None)

@@ -7,13 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qcore.plugin import UsageError, batch_size, replacing, sha256
+from qcore.plugin import UsageError, batch_size, counted, replacing, sha256
 from qcore_kit import parts
 from qcore_kit.abilities import CalibratesInParts
 from qcore_kit.folders import writable
 
 if TYPE_CHECKING:
-    from qcore.plugin import Calibration, QuantizerSpec, Run
+    from qcore.plugin import Calibration, Output, QuantizerSpec, Run
+
+FEW, ENOUGH = 8, 100
+"""Calibration inputs below which there is a warning, and how many it recommends."""
 
 
 def calibrate(run: Run, place: int, count: int, folder: Path) -> Path:
@@ -85,3 +88,23 @@ def _identity(run: Run, spec: QuantizerSpec, whole: Calibration) -> dict[str, An
         "contract": contract.to_json(),
         "inputs": parts.names(whole.items),
     }
+
+
+def warn_of_few(run: Run, output: Output) -> None:
+    """Say that there are too few calibration inputs to show the ranges; nothing is read."""
+    count = len(run.calibration().items)
+    if count < FEW:
+        output.warn(f"calibration on {counted(count, 'input')}: the ranges may not fit others; use at least {ENOUGH}")
+
+
+def warn_of_equal(run: Run, output: Output) -> None:
+    """Say that all calibration inputs are the same; reads up to the first that differs."""
+    import numpy as np
+
+    whole = run.calibration()
+    if whole.count < 2:
+        return
+    first = whole.take([0])
+    others = (whole.take([place]) for place in range(1, whole.count))
+    if all(np.array_equal(first[name], other[name]) for other in others for name in first):
+        output.warn(f"all {whole.count} calibration inputs are equal: they show the ranges of one; use different ones")

@@ -27,6 +27,7 @@ def export(options: argparse.Namespace, output: Output, host: Host) -> int:
             f"{options.model}: this scale table serves several runtimes",
             hint=f"choose one with --profile: {', '.join(sorted(filter(None, makers)))}",
         )
+    recipes.require_apart(recipe.file, options.out, plan.end, host)
     writable(options.out)
     return tell(recipes.save(run, options.out, to=options.to), output)
 
@@ -50,7 +51,11 @@ class Export:
         """What it takes."""
         commandline.add_model(parser)
         parser.add_argument("--to", required=True, metavar="FORMAT", help="format to write, e.g. onnx")
-        commandline.add_profile(parser, "quantization profile to apply to a scale table, e.g. tensorrt")
+        commandline.add_profile(
+            parser,
+            "quantization profile to apply to a scale table (.qtable: the float graph with the ranges that calibration "
+            "found), e.g. tensorrt",
+        )
         parser.add_argument(
             "--precision",
             choices=commandline.PRECISIONS,

@@ -17,6 +17,8 @@ def run(options: argparse.Namespace, output: Output, host: Host) -> int:
     spec, _ = recognise(options.model, host)
     rows = {"file": options.model, "format": spec.name, **facts(model)}
     if output.json:
+        provenance = model.contract.provenance
+        rows |= {key: provenance[key] for key in ("quantization", "calibration") if provenance.get(key)}
         output.result({**rows, "contract": model.contract.to_dict()})
     else:
         output.table("", ("", ""), [(name, value) for name, value in rows.items() if value not in (None, "")])

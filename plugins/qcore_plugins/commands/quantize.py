@@ -111,10 +111,15 @@ def written(run: Run, job: Job, output: Output) -> dict[str, Any]:
     refuse_unused(run.recipe.conversion, plans)
     for plan in plans:
         plan.require()
+    for target, plan in zip(targets, plans, strict=True):
+        folder = job.folder / target.name if len(targets) > 1 else job.folder
+        recipes.require_apart(run.recipe.file, folder, plan.end, host)
     writable(job.folder)
     page = Page(run.recipe.file, job.observers.commands({}))
     proof = proving.Proof.begun(output, run, job.cpu)
+    calibrating.warn_of_few(run, output)
     run.model("quantizer")
+    calibrating.warn_of_equal(run, output)
     failed: list[dict[str, Any]] = []
     try:
         done = list(_each_written(job, output, run, targets, tuners, proof, failed))
@@ -288,6 +293,8 @@ def _written(
     ended = tuned.run
     recipe = ended.recipe.exclude_layers(*tuned.left_float) if tuned.left_float else ended.recipe
     model: Model = recipes.made_by(recipe, ended.model(target.goal))
+    if model.layers and not proving.promised(model):
+        output.warn(f"{target.name}: nothing is quantized: all layers are kept in float")
     parities = proof.of(ended, target, model)
     files = save_model(model, folder, run.recipe.file.stem, run.host)
     if job.explain:
@@ -346,7 +353,9 @@ class Quantize:
             help="backend to write a file for (repeatable; default: every installed backend that the quantizer has "
             "a profile for)",
         )
-        commandline.add_profile(parser, "quantization profile (default: the backend's)")
+        commandline.add_profile(
+            parser, "quantization profile: where and how a runtime wants its numbers quantized (default: the backend's)"
+        )
         commandline.add_cpu(parser, "kind of CPU to check the written file for")
         commandline.add_calibration(parser)
         parser.add_argument(
