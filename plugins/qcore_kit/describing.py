@@ -34,7 +34,9 @@ def described(contract: Contract) -> dict[str, str]:
     for tensor in contract.inputs:
         facts[f"input {tensor.name}"] = f"{tensor.dtype} {list(tensor.shape)} {tensor.layout or ''}".strip()
     for tensor in contract.outputs:
-        facts[f"output {tensor.name}"] = f"{tensor.dtype} {list(tensor.shape)} {tensor.stage}: {tensor.meaning}"
+        facts[f"output {tensor.name}"] = f"{tensor.dtype} {list(tensor.shape)}" + (
+            f" {tensor.stage}: {tensor.meaning}" if tensor.meaning else ""
+        )
     for label, step in (("preprocess", contract.preprocess), ("postprocess", contract.postprocess)):
         facts[label] = f"{step.component} " + ", ".join(f"{key}={value}" for key, value in step.params.items())
     return facts
