@@ -35,12 +35,13 @@ def exports_once():
     """
     import copy
     import hashlib
+    import warnings
     from dataclasses import replace
     from functools import wraps
 
     try:
         from qcore_plugins._shared.exporter import onnx as exporter
-        from qcore_plugins._shared.fakequant import quantizer
+        from qcore_plugins._shared.fakequant import network
         from qcore_plugins.formats.onnx import convert
     except ImportError:  # nothing is exported without PyTorch
         yield
@@ -60,17 +61,19 @@ def exports_once():
                     kept.pop(next(iter(kept)))
                 kept[key] = function(module, contract)
             made = kept[key]
-            if isinstance(made, tuple):
-                return copy.deepcopy(made)
-            return replace(made, module=copy.deepcopy(made.module), proto=copy.deepcopy(made.proto))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # of PyTorch, about how it copies its own graphs
+                if isinstance(made, tuple):
+                    return copy.deepcopy(made)
+                return replace(made, module=copy.deepcopy(made.module), proto=copy.deepcopy(made.proto))
 
         return call
 
     with pytest.MonkeyPatch.context() as patch:
-        both = once(quantizer.export_both)  # made of `export`, which it looks up in its own module
+        both = once(network.export_both)  # made of `export`, which it looks up in its own module
         patch.setattr(exporter, "export", once(exporter.export))
         patch.setattr(convert, "export", exporter.export)
-        patch.setattr(quantizer, "export_both", both)
+        patch.setattr(network, "export_both", both)
         yield
 
 

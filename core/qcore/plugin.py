@@ -1,22 +1,7 @@
 """All that a plugin may import from the core: specs, hooks, errors, data, and what components must be able to do.
 
 Names are public under one version rule: within an `API_VERSION` they are only added to. Those that a plugin needs while
-it is listed are imported with this module; the others when they are first asked for.
-
-```python
-from qcore.plugin import Form, LoaderSpec, hookimpl
-
-
-@hookimpl
-def qcore_loaders():
-    yield LoaderSpec(
-        name="mynet",
-        summary="Reads MyNet checkpoints",
-        factory="mynet_qcore.loader:MyNetLoader",
-        format="checkpoint",
-        produces=Form("torch", encoding="float", precision="f32"),
-    )
-```
+it is listed are imported with this module; the others when first asked for. Each spec's docstring is a whole plugin.
 """
 
 from __future__ import annotations

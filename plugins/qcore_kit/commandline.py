@@ -23,15 +23,19 @@ PRECISIONS = {"f32": "f32", "f16": "f16", "fp32": "f32", "fp16": "f16"}
 def add_options(parser: argparse.ArgumentParser, host: Host, kind: type[Spec[Any]]) -> None:
     """Add the options of all installed components of a kind as flags; `given` reads them back.
 
-    A name that several have is one flag for all where type and choices agree, `--COMPONENT.NAME` for those that differ.
+    A name that several have is one flag for all where type and choices agree, `--COMPONENT.NAME` for those that differ
+    and for a name that is a flag already. An option of somebody else's component has both flags, and loses the short
+    one to a flag that the command adds later.
     """
-    from qcore.plugin import ConverterSpec, shared_options
+    from qcore.plugin import ConverterSpec, bundled, shared_options
 
+    own = {spec.name for spec in host.specs(kind) if bundled(spec)}
     group = parser.add_argument_group("conversion") if kind is ConverterSpec else parser
     for name, (option, owners) in shared_options(host.specs(kind)).items():
         flag = f"--{name.replace('_', '-')}"
-        if flag in parser._option_string_actions:  # a command's own flag goes before a plugin's
-            continue
+        longer = f"--{owners[0]}.{option.name.replace('_', '-')}"
+        flags = [flag] if own & set(owners) or flag == longer else [longer, flag]
+        flags = [each for each in flags if each not in parser._option_string_actions] or [longer]
         told = f"{option.help} ({', '.join(owners)})" if kind is ConverterSpec else option.help
         metavars = {Path: "DIR", int: "N"}
         settings: dict[str, Any] = {"metavar": metavars.get(option.type, option.name.rpartition("_")[2].upper())}
@@ -39,7 +43,7 @@ def add_options(parser: argparse.ArgumentParser, host: Host, kind: type[Spec[Any
             settings = {"action": "store_true"}
         elif option.type is dict:
             settings, told = {"action": "append", "metavar": "MODEL=DATA"}, f"{told} (repeatable)"
-        group.add_argument(flag, dest=f"{kind.kind}:{name}", default=None, help=told.replace("%", "%%"), **settings)
+        group.add_argument(*flags, dest=f"{kind.kind}:{name}", default=None, help=told.replace("%", "%%"), **settings)
 
 
 def given(options: argparse.Namespace, kind: type[Spec[Any]]) -> dict[str, Any]:

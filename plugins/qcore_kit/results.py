@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, is_dataclass
@@ -177,5 +176,5 @@ def _failure(error: BaseException) -> dict[str, Any]:
 
 def _print(output: Output, text: str) -> None:
     if not output.silent:
-        sys.stdout.write(text.encode("utf-8", "backslashreplace").decode())
-        sys.stdout.flush()
+        output.results.write(text.encode("utf-8", "backslashreplace").decode())
+        output.results.flush()

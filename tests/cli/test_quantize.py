@@ -321,3 +321,22 @@ def test_points_are_hundredths():
     assert (Drop("0.5pt"), Drop("0.005"), Drop(0.005)) == (0.005, 0.005, 0.005)
     with pytest.raises(ValueError, match="could not convert"):
         Drop("half a point")
+
+
+def test_a_runtime_that_fails_does_not_keep_the_others_from_their_files(run, exported, images, tmp_path, monkeypatch):
+    from qcore.plugin import FileError
+    from qcore_plugins.runtimes.openvino.convert import OnnxToOpenVino
+
+    def refuse(*_, **__):
+        raise FileError("OpenVINO refuses the graph", hint="export it again")
+
+    monkeypatch.setattr(OnnxToOpenVino, "convert", refuse)
+    code, out, err = run(
+        "quantize", exported, "--calib", images, "--quantizer", "onnxruntime", "-o", tmp_path / "out", "--json"
+    )
+    assert code == 6
+    document = json.loads(out)
+    assert [failure["backend"] for failure in document["failed"]] == ["openvino"]
+    assert "OpenVINO refuses the graph" in err
+    assert "onnxruntime/shapes.onnx" in files(tmp_path / "out")
+    assert not [name for name in files(tmp_path / "out") if name.startswith("openvino")]

@@ -8,10 +8,10 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from qcore.cli.console import Output
+from qcore.cli.console import Output, alone
 from qcore.errors import AssumptionWarning, FileError, QcoreError
 
 __all__ = ["main"]
@@ -42,9 +42,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     output = Output("--json" in arguments, silent or "--quiet" in arguments, "--debug" in arguments, silent)
     try:
         try:
-            options = parse(arguments)
-            with _ending(), _told(output):
-                return int(options.run(options, output) or 0)
+            with alone() if output.json else nullcontext():
+                options = parse(arguments)
+                with _ending(), _told(output):
+                    return int(options.run(options, output) or 0)
         finally:
             sys.stdout.flush()
     except QcoreError as error:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json as jsonlib
+import os
 import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -80,7 +81,12 @@ class Output:
 
     def _print(self, text: str) -> None:
         if not self.silent:
-            _write(sys.stdout, text)
+            _write(self.results, text)
+
+    @property
+    def results(self) -> TextIO:
+        """Where results go: standard output, or what it was when `alone` began."""
+        return _results[-1] if _results else sys.stdout
 
     def note(self, message: str) -> None:
         """A remark on standard error; silent under `--quiet`."""
@@ -102,6 +108,29 @@ class Output:
     def progress(self) -> Bars:
         """Progress bars on standard error."""
         return Bars(self)
+
+
+_results: list[TextIO] = []
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Standard output is for results alone: what plugins and their libraries print goes to standard error."""
+    sys.stdout.flush()
+    copy = os.dup(1) if sys.stdout is sys.__stdout__ else None
+    _results.append(sys.stdout if copy is None else open(copy, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+    if copy is not None:
+        os.dup2(2, 1)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+        _results[-1].flush()
+    finally:
+        written = _results.pop()
+        if copy is not None:
+            os.dup2(copy, 1)
+            with suppress(OSError):
+                written.close()
 
 
 class Bars:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import qcore
@@ -19,12 +18,12 @@ from qcore.words import meant
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are `UsageError`s and that takes flags in full only."""
+    """A parser whose errors are `UsageError`s; flags are taken in full only, and of two alike the later holds."""
 
     flags: Sequence[str] = ()
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**{**settings, "allow_abbrev": False})
+        super().__init__(**{**settings, "allow_abbrev": False, "conflict_handler": "resolve"})
 
     def error(self, message: str) -> NoReturn:
         if "unrecognized" in message:
@@ -70,27 +69,18 @@ def build(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
             )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
     for name, spec in sorted(commands.items()):
+        summary = spec.summary.replace("%", "%%")  # of a description, argparse fills in the program's name alone
         added: argparse.ArgumentParser = subparsers.add_parser(
-            name, help=spec.summary.replace("%", "%%"), description=_verbatim(spec.summary), formatter_class=style
+            name, help=summary, description=summary if "%(" in spec.summary else spec.summary, formatter_class=style
         )
         if name == called:
-            command = spec.create()
-            command.arguments(added, host)
+            (command := spec.create()).arguments(added, host)
             parser.flags = [*added._option_string_actions]
-            added.set_defaults(run=partial(_run, command.run, host))
+            added.set_defaults(run=lambda options, output, run=command.run: run(options, output, host))
             added.epilog = f"example: {getattr(command, 'example', f'qcore {name}')}"
             if not getattr(command, "actions", False):
                 add_common(added)
     return parser
-
-
-def _verbatim(text: str) -> str:
-    """As a description: argparse fills in `%` only where the program's name is asked for."""
-    return text.replace("%", "%%") if "%(prog)" in text else text
-
-
-def _run(run: Callable[..., Any], host: Host, options: argparse.Namespace, output: Any) -> Any:
-    return run(options, output, host)
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

@@ -71,7 +71,7 @@ def named(specs: Sequence[SpecT], kind: type[SpecT], wanted: Any) -> SpecT:
     if same:
         raise UsageError(
             f"{kind.kind} {wanted!r} is provided by several plugins: {' and '.join(spec.plugin for spec in same)}",
-            hint=f"use a qualified name: {' or '.join(spec.qualified for spec in same)}",
+            hint=f"use a qualified name: {' or '.join(spec.qualified for spec in same)}; or {LEFT_OUT}",
         )
     names = sorted({spec.name for spec in specs})
     raise UsageError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from qcore.plugin import (
     CheckFailed,
     Host,
     Output,
+    QcoreError,
     UsageError,
     only,
     require,
@@ -90,7 +91,7 @@ def quantize(options: argparse.Namespace, output: Output, host: Host) -> int:
     document = written(run, job, output)
     if output.json:
         output.result(document)
-    return 0
+    return int(document["failed"][0]["code"]) if "failed" in document else 0
 
 
 def written(run: Run, job: Job, output: Output) -> dict[str, Any]:
@@ -113,8 +114,9 @@ def written(run: Run, job: Job, output: Output) -> dict[str, Any]:
     page = Page(run.recipe.file, job.observers.commands({}))
     proof = proving.Proof.begun(output, run, job.cpu)
     run.model("quantizer")
+    failed: list[dict[str, Any]] = []
     try:
-        done = [_written(job, output, run, target, tuners, proof, len(targets) > 1) for target in targets]
+        done = list(_each_written(job, output, run, targets, tuners, proof, failed))
     except CheckFailed as error:
         if job.observers:
             job.observers.tell(page.failed(error, run.model("quantizer").contract), output)
@@ -128,10 +130,39 @@ def written(run: Run, job: Job, output: Output) -> dict[str, Any]:
     both = shlex.join([str(run.recipe.file), reports[0]["file"]])
     if not output.json:
         output.note(f"next: qcore compare {both} --data LABELLED measures what INT8 costs in accuracy")
-    document = {**(reports[0] if len(reports) == 1 else {"files": reports}), **kept}
+    document = {**(reports[0] if len(targets) == 1 else {"files": reports}), **kept}
+    document |= {"failed": failed} if failed else {}
     if job.observers:
         job.observers.tell(page.made(done, document), output)
     return document
+
+
+def _each_written(
+    job: Job,
+    output: Output,
+    run: Run,
+    targets: Sequence[Target],
+    tuners: Sequence[tuple[TunerSpec, Any]],
+    proof: proving.Proof,
+    failed: list[dict[str, Any]],
+) -> Iterator[Written]:
+    """The files of all targets; one of several that fails is named, added to `failed`, and does not end the others.
+
+    Raises:
+        QcoreError: The only one fails, or all do: the error of the first.
+    """
+    first: QcoreError | None = None
+    for target in targets:
+        try:
+            yield _written(job, output, run, target, tuners, proof, len(targets) > 1)
+        except QcoreError as error:
+            first = first or error
+            told = {"error": error.message, "hint": error.hint, "code": error.code}
+            failed.append({"backend": target.name, **told})
+            if len(targets) > 1:
+                output.warn(f"{target.name}: no file was written: {error.message}")
+    if first and len(failed) == len(targets):
+        raise first
 
 
 def _require_cpu(cpu: str, targets: Sequence[Target], plugins: Host) -> None:

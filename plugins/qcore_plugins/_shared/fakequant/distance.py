@@ -1,4 +1,4 @@
-"""How far a fake-quantized detector is from the float one: the loss of the training."""
+"""How far a fake-quantized network is from the float one: the loss of the training."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ class Distance:
     - features: the mean square difference of the maps that the last weighted operations read, each channel in units of
       the teacher's deviation.
 
+    Of outputs without a meaning nothing is known to be boxes or scores: there, in place of both, stands the mean square
+    difference of each output in units of the teacher's deviation.
+
     Attributes:
         tensors: What both networks have to give, in this order: outputs, then feature maps.
     """
@@ -36,7 +39,8 @@ class Distance:
         Raises:
             UsageError: The outputs are of no meaning that can be compared.
         """
-        self._read = reader(contract.outputs)
+        known = any(tensor.meaning for tensor in contract.outputs)
+        self._read = reader(contract.outputs) if known else None
         self._names = [tensor.name for tensor in contract.outputs]
         last = [node.inputs[0] for node in graph.weighted if node.name in graph.last]
         self.tensors = (*self._names, *dict.fromkeys(last))
@@ -46,22 +50,32 @@ class Distance:
 
     @torch.no_grad()
     def measure(self, given: Iterable[Sequence[torch.Tensor]]) -> None:
-        """Take the deviation of each channel of each feature map from what the teacher gives."""
+        """Take the deviation of what the teacher gives: of each channel of maps, of other tensors as a whole."""
         count = 0
         sums: list[torch.Tensor] = []
         squares: list[torch.Tensor] = []
         for values in given:
-            features = [value.double() for value in values[len(self._names) :]]
-            means = [value.mean((0, 2, 3)) for value in features]
-            powers = [(value**2).mean((0, 2, 3)) for value in features]
+            compared = [value.double() for value in self._compared(values)]
+            means = [value.mean(_axes(value), keepdim=True) for value in compared]
+            powers = [(value**2).mean(_axes(value), keepdim=True) for value in compared]
             sums = [a + b for a, b in zip(sums, means, strict=True)] if sums else means
             squares = [a + b for a, b in zip(squares, powers, strict=True)] if squares else powers
             count += 1
         variances = [(square / count - (mean / count) ** 2) for mean, square in zip(sums, squares, strict=True)]
-        self._units = [(v + 1e-3 * v.mean() + 1e-12).float().view(1, -1, 1, 1) for v in variances]
+        self._units = [(v + 1e-3 * v.mean() + 1e-12).float() for v in variances]
+
+    def _compared(self, values: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """What is compared value by value: feature maps, and outputs of which nothing is known."""
+        whole = values[len(self._names) :] if self._read else values
+        return [value for value in whole if value.is_floating_point()]
 
     def __call__(self, got: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor]) -> torch.Tensor:
         """The distance, a scalar; gradients go to `got` only."""
+        pairs = zip(self._compared(got), self._compared(wanted), self._units, strict=True)
+        apart = [((one - other) ** 2 / unit).flatten(1).mean(1) for one, other, unit in pairs]
+        if self._read is None:
+            first = len(apart) - (len(self.tensors) - len(self._names))
+            return (torch.stack(apart[:first]).sum(0) + FEATURES * torch.stack(apart[first:]).sum(0)).mean()
         outputs = len(self._names)
         boxes, scores = self._read(dict(zip(self._names, got[:outputs], strict=True)))
         true_boxes, true_scores = self._read(dict(zip(self._names, wanted[:outputs], strict=True)))
@@ -69,9 +83,12 @@ class Distance:
         either = torch.maximum(sure, scores.detach().amax(-1))
         scored = _mean(_divergence(scores, true_scores).sum(-1), either)
         placed = _mean(1 - _overlap(boxes, true_boxes), sure**2)
-        pairs = zip(got[outputs:], wanted[outputs:], self._units, strict=True)
-        maps = [((one - other) ** 2 / unit).mean((1, 2, 3)) for one, other, unit in pairs]
-        return (scored + BOXES * placed + FEATURES * torch.stack(maps).sum(0)).mean()
+        return (scored + BOXES * placed + FEATURES * torch.stack(apart).sum(0)).mean()
+
+
+def _axes(value: torch.Tensor) -> tuple[int, ...]:
+    """All axes but that of the channels of a map `[B, C, H, W]`; all of anything else."""
+    return tuple(axis for axis in range(value.dim()) if axis != 1 or value.dim() != 4)
 
 
 def _mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

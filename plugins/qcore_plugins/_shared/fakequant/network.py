@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import fx, nn
 
-from qcore.plugin import QcoreError
+from qcore.plugin import Contract, QcoreError
 from qcore_kit.quantization.graph import Graph, Node, from_onnx
 from qcore_kit.quantization.placement import Placement
-from qcore_plugins._shared.exporter.onnx import Exported
+from qcore_plugins._shared.exporter.onnx import Exported, export_both
+from qcore_plugins._shared.folding import uncopied
+
+
+def exported_for_training(module: nn.Module, contract: Contract) -> Exported:
+    """A module in both forms, so that they agree.
+
+    Raises:
+        CheckFailed: As `export_both`.
+        QcoreError: An operation of the ONNX graph is not where the program has it.
+    """
+    exported = export_both(module, contract)
+    try:
+        Network.of(exported)
+    except QcoreError:
+        exported = export_both(exported.simplified(), contract)
+        Network.of(exported)
+    return exported
 
 
 @dataclass
@@ -38,7 +57,7 @@ class Network:
         graph = from_onnx(exported.proto)
         module: fx.GraphModule = exported.program.module(check_guards=False)
         _own(module, exported.weights, _trainable(graph))
-        nodes = _named(graph, module)
+        nodes = _named(graph, module, exported.names)
         missing = (node for node in graph.weighted if node.outputs[0] not in nodes)
         for node in (*missing, *_differing(graph, nodes)):
             raise _different(node.layer)
@@ -174,13 +193,38 @@ def _own(module: fx.GraphModule, weights: Mapping[str, torch.Tensor], trainable:
             setattr(owner, name, nn.Parameter(given, requires_grad=whole in trainable))
 
 
-def _named(graph: Graph, module: fx.GraphModule) -> dict[str, fx.Node]:
+def _merged(module: fx.GraphModule) -> dict[str, fx.Node]:
+    """Make one of operations that compute the same, as the exporter does: name of each that went -> the one."""
+    stands: dict[str, fx.Node] = {}
+    known: dict[Any, fx.Node] = {}
+    for node in list(module.graph.nodes):
+        if node.op not in ("call_function", "get_attr") or node.is_impure():
+            continue
+        key = (node.op, node.target, _hashable(node.args), _hashable(node.kwargs))
+        first = known.setdefault(key, node)
+        if first is not node:
+            node.replace_all_uses_with(first)
+            stands[node.name] = first
+            module.graph.erase_node(node)
+    return stands
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return tuple((key, _hashable(each)) for key, each in sorted(value.items()))
+    if isinstance(value, (list, tuple)):
+        return tuple(_hashable(each) for each in value)
+    return value if isinstance(value, (fx.Node, int, float, str, bool, type(None))) else repr(value)
+
+
+def _named(graph: Graph, module: fx.GraphModule, names: Mapping[str, str]) -> dict[str, fx.Node]:
     """Tensor of the ONNX graph -> node.
 
-    Inputs and outputs go by place, weighted operations by their weight, parts of a split by number, the rest by name:
-    the exporter writes some operations in terms of others, and those have names of their own.
+    Inputs and outputs go by place, weighted operations by their weight, those that share one in their order, parts of
+    a split by number, the rest by name: the exporter writes some operations in terms of others, and those have names of
+    their own.
     """
-    nodes: dict[str, fx.Node] = {}
+    nodes = {names.get(name, name): node for name, node in _merged(module).items()}
     weighted: dict[str, list[fx.Node]] = {}
     inputs: list[fx.Node] = []
     for node in module.graph.nodes:
@@ -190,12 +234,14 @@ def _named(graph: Graph, module: fx.GraphModule) -> dict[str, fx.Node]:
             given = node.args[0] if isinstance(node.args[0], (tuple, list)) else node.args
             outputs = [value for value in given if isinstance(value, fx.Node)]
         elif node.op == "call_function":
-            nodes[node.name] = node
+            nodes[names.get(node.name, node.name)] = node
             if len(node.args) > 1 and isinstance(node.args[1], fx.Node) and node.args[1].op == "get_attr":
                 weighted.setdefault(str(node.args[1].target), []).append(node)
+    sharing = Counter(known.weight for known in graph.nodes)
+    readers = {weight: iter(found) for weight, found in weighted.items() if len(found) == sharing[weight]}
     for known in graph.nodes:
-        if known.weight is not None and len(readers := weighted.get(known.weight, [])) == 1:
-            nodes[known.outputs[0]] = readers[0]
+        if known.weight in readers:
+            nodes[known.outputs[0]] = next(readers[known.weight])
         elif known.op == "Split" and known.inputs[0] in nodes:
             nodes.update(_parts(known, nodes[known.inputs[0]]))
     nodes.update(zip(graph.inputs, inputs, strict=True))
@@ -218,7 +264,8 @@ def _differing(graph: Graph, nodes: Mapping[str, fx.Node]) -> Iterator[Node]:
         node = nodes.get(known.outputs[0])
         if node is None or known.op == "Split" or known.name in graph.tail:
             continue
-        if not {nodes[name] for name in known.inputs if name in nodes} <= set(node.all_input_nodes):
+        read = {each for given in node.all_input_nodes for each in (given, uncopied(given))}
+        if not {nodes[name] for name in known.inputs if name in nodes} <= read:
             yield known
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from qcore.plugin import CalibrationData, CheckFailed, Form, Model, Progress, UsageError
+from qcore.plugin import CalibrationData, CheckFailed, Form, Model, Progress, UsageError, batch_size, counted
 from qcore_kit.quantization import calibrated
 from qcore_kit.quantization.graph import Node, from_onnx
 from qcore_kit.quantization.histogram import Histogram
@@ -24,9 +24,9 @@ from qcore_kit.quantization.placement import Placement, candidates, place
 from qcore_kit.quantization.profiles import Profile
 from qcore_kit.quantization.ranges import completed, watched
 from qcore_kit.quantization.table import Range, ScaleTable, weight_scales
-from qcore_plugins._shared.exporter.onnx import Exported, export_both
+from qcore_plugins._shared.exporter.onnx import Exported
 from qcore_plugins._shared.fakequant.learned import Taught
-from qcore_plugins._shared.fakequant.network import Network
+from qcore_plugins._shared.fakequant.network import Network, exported_for_training
 from qcore_plugins._shared.fakequant.simulated import SimulatedSession, simulated
 from qcore_plugins._shared.fakequant.simulated import fake_quantized as simulation
 from qcore_plugins._shared.fakequant.training import Settings, Trained, train
@@ -113,7 +113,7 @@ class TorchQuantizer:
         """
         device = torch_device(options["device"])
         with progress.step("exporting for quantization"):
-            exported = export_both(model.module, model.contract)
+            exported = exported_for_training(model.module, model.contract)
         graph = from_onnx(exported.proto)
         weights = weight_scales(graph, exported.proto)
         whole = calibrated.read(options["calibrated"]) if options["calibrated"] else None
@@ -149,7 +149,7 @@ class TorchQuantizer:
     ) -> Any:
         """What the inputs show of every tensor, for the option `calibrated`."""
         with progress.step("exporting for quantization"):
-            exported = export_both(model.module, model.contract)
+            exported = exported_for_training(model.module, model.contract)
         calibrators = self._collected(exported, calibration, progress, torch_device(options["device"]))
         return calibrated.state({name: calibrator.seen for name, calibrator in calibrators.items()})
 
@@ -248,9 +248,12 @@ class TorchQuantizer:
         device: torch.device,
     ) -> tuple[ScaleTable, Trained]:
         """The table of the trained network: ranges are those of the training, what it has none of is looked at anew."""
+        batch = options["batch"] if exported.any_batch else batch_size(model.contract.inputs)
+        if batch != options["batch"]:
+            progress.say(f"the network has its batch written down: {counted(batch, 'input')} per training step")
         settings = Settings(
             steps=options["steps"],
-            batch=options["batch"],
+            batch=batch,
             rate=options["rate"],
             seed=options["seed"],
             ranges=(options["scales"], options["method"], str(options["percentile"]), options["saturation"]),

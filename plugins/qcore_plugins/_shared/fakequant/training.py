@@ -99,7 +99,8 @@ def train(
 ) -> Trained:
     """Distil the float network into the fake-quantized one, in place.
 
-    The loss is `Distance`. AdamW with a cosine; inputs in an order drawn anew for each step, half of them mirrored.
+    The loss is `Distance`. AdamW with a cosine; inputs in an order drawn anew for each step, half of
+    them, if they are pictures, mirrored.
     Under torchrun each process takes its part of every batch, and the result is that of one process but for rounding.
 
     Args:
@@ -119,6 +120,13 @@ def train(
     """
     with _group() as group:
         return _Training(students, teacher, contract, data, settings, progress, group, session).run()
+
+
+def _widths(contract: Contract, names: Sequence[str]) -> list[int]:
+    """The axis that is mirrored in each input; none where an input is no picture."""
+    layouts = {tensor.name: tensor.layout or "" for tensor in contract.inputs}
+    axes = [layouts[name].find("W") for name in names]
+    return axes if min(axes, default=-1) >= 0 else []
 
 
 class _Training:
@@ -143,6 +151,7 @@ class _Training:
         self.students = nn.ModuleList(student.giving(names).train() for student in students)
         self.device = next(self.students.parameters()).device
         self.inputs = teacher.graph.inputs
+        self.widths = _widths(contract, self.inputs)
         order = torch.randperm(data.count, generator=torch.Generator().manual_seed(settings.seed)).tolist()
         held = min(MOST_HELD_OUT, max(1, round(data.count * HELD_OUT)))
         if data.count - held < 1:
@@ -210,10 +219,13 @@ class _Training:
     def _batch(self, places: Sequence[int], mirrored: torch.Tensor | None = None) -> list[torch.Tensor]:
         arrays = self.data.take(places)
         tensors = [torch.from_numpy(arrays[name]).to(self.device) for name in self.inputs]
-        if mirrored is None:
+        if mirrored is None or not self.widths:
             return tensors
-        flip = mirrored.to(self.device).view(-1, 1, 1, 1)
-        return [torch.where(flip, tensor.flip(-1), tensor) for tensor in tensors]
+        flip = mirrored.to(self.device)
+        return [
+            torch.where(flip.view(-1, *[1] * (tensor.dim() - 1)), tensor.flip(axis), tensor)
+            for tensor, axis in zip(tensors, self.widths, strict=True)
+        ]
 
     @torch.no_grad()
     def _held_out(self) -> float:
