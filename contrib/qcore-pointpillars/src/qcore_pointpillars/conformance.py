@@ -83,7 +83,7 @@ class TestAveragePrecision(EvaluatorConformance):
     def data(self, folder):
         return write(folder, 3, 0, SMALL["area"])
 
-    def right(self, place, item):
+    def right(self, place, item):  # noqa: ARG002
         boxes = read_labels(item.parents[1] / "labels.json")[item.name]
         return Found(boxes, np.linspace(0.9, 0.5, len(boxes)), ("Car",) * len(boxes))
 

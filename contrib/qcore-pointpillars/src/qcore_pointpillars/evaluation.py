@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -72,7 +73,7 @@ class Tally3D:
         self.absent: tuple[str, ...] = ()
         self._found: dict[int, dict] = {}
 
-    def add(self, place, raw, result):
+    def add(self, place, raw, result):  # noqa: ARG002
         if result is None:
             result = Found(np.zeros((0, 7)), np.zeros(0), ())
         flat, space = overlaps(result.boxes, self.boxes[place])
@@ -110,13 +111,13 @@ class AveragePrecision3D:
     """AP of 3D boxes; labels are JSON, beside a folder `clouds`."""
 
     figure = "AP3D"
-    faint = {"confidence": 0.05}
+    faint: ClassVar = {"confidence": 0.05}
 
-    def open(self, contract, data, *, options, progress):
+    def open(self, contract, data, *, options, progress):  # noqa: ARG002
         labels = read_labels(data)
         return Tally3D(Path(options.get("clouds") or Path(data).parent / "clouds"), labels)
 
-    def agreement(self, pairs, *, contract=None, against="reference"):
+    def agreement(self, pairs, *, contract=None, against="reference"):  # noqa: ARG002
         """How many boxes above .3 of either model the other has too, at an overlap in space of .5."""
         wanted = 0.95 if against == "reference" else 0.85
         same = total = 0

@@ -1,7 +1,7 @@
 """The network: pillar features, scatter, a backbone of three blocks, a head with two anchors a cell.
 
-As in the paper, with fewer channels and layers. What the published code computes with a linear layer for each point is a
-1x1 convolution here, the same numbers.
+As in the paper, with fewer channels and layers. What the published code computes with a linear layer for each point is
+a 1x1 convolution here, the same numbers.
 """
 
 from __future__ import annotations

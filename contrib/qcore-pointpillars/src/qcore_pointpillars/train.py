@@ -31,8 +31,8 @@ def targets(boxes, anchor):
     bins = np.zeros(len(anchor), np.int64)
     if not len(boxes):
         return labels, offsets, bins
-    overlap = _upright(anchor)[:, None], _upright(boxes)[None]
-    shared = np.minimum(overlap[0][..., 2:], overlap[1][..., 2:]) - np.maximum(overlap[0][..., :2], overlap[1][..., :2])
+    one, other = _upright(anchor)[:, None], _upright(boxes)[None]
+    shared = np.minimum(one[..., 2:], other[..., 2:]) - np.maximum(one[..., :2], other[..., :2])
     shared = shared.clip(0).prod(-1)
     iou = shared / (anchor[:, 3:5].prod(1)[:, None] + boxes[:, 3:5].prod(1)[None] - shared)
     owner, best = iou.argmax(1), iou.max(1)
