@@ -42,7 +42,7 @@ def contract(config: Mapping[str, Any]) -> Contract:
         task="detection-3d",
         inputs=(
             Tensor("pillars", "float32", ("batch", 9, config["pillars"], config["points"])),
-            Tensor("cells", "float32", ("batch", config["pillars"])),
+            Tensor("cells", "int64", ("batch", config["pillars"])),
         ),
         outputs=(
             Tensor("classes", "float32", ("batch", count, 1), meaning="class logits", stage="raw"),

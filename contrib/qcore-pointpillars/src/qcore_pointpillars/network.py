@@ -58,7 +58,7 @@ class PointPillars(nn.Module):
         """`pillars` [B, 9, P, N], `cells` [B, P]: row * columns + column, rows * columns for padding."""
         features = self.points(pillars).amax(3)
         canvas = features.new_zeros((pillars.shape[0], self.width, self.rows * self.columns + 1))
-        where = cells.to(torch.int64).unsqueeze(1).expand(-1, self.width, -1)
+        where = cells.unsqueeze(1).expand(-1, self.width, -1)
         # Features are not negative, so the largest of a cell is its pillar's; what padding writes lies past the canvas.
         canvas = canvas.scatter_reduce(2, where, features, "amax")[:, :, :-1]
         x = canvas.reshape(-1, self.width, self.rows, self.columns)

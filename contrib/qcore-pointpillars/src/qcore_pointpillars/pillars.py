@@ -74,7 +74,7 @@ class Pillars:
         pillars[: len(chosen)] = features[first[chosen]][:, None]
         fits = (rank < self.points) & (slot[owner] >= 0)
         pillars[slot[owner[fits]], rank[fits]] = features[fits]
-        where = np.full((1, self.pillars), self.rows * self.columns, np.float32)
+        where = np.full((1, self.pillars), self.rows * self.columns, np.int64)
         where[0, : len(chosen)] = cells[chosen]
         tensors = np.ascontiguousarray(pillars.transpose(2, 0, 1)[None]), where
         return Prepared(dict(zip(self.names, tensors, strict=True)))
