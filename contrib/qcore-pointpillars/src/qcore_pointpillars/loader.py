@@ -45,9 +45,9 @@ def contract(config: Mapping[str, Any]) -> Contract:
             Tensor("cells", "int64", ("batch", config["pillars"])),
         ),
         outputs=(
-            Tensor("classes", "float32", ("batch", count, 1), meaning="class logits", stage="raw"),
-            Tensor("boxes", "float32", ("batch", count, 7), meaning="box offsets", stage="raw"),
-            Tensor("directions", "float32", ("batch", count, 2), meaning="direction logits", stage="raw"),
+            Tensor("classes", "float32", ("batch", count, 1), stage="raw"),
+            Tensor("boxes", "float32", ("batch", count, 7), stage="raw"),
+            Tensor("directions", "float32", ("batch", count, 2), stage="raw"),
         ),
         preprocess=Step("pillars", {**area, "cell": config["cell"]}),
         postprocess=Step(

@@ -13,8 +13,8 @@ class Pillars:
     """Reads KITTI clouds: float32 rows of x, y, z in metres and reflectance 0..1; gives two tensors.
 
     `pillars` `[1, 9, P, N]`: for each point x, y, z, reflectance, its offset to the mean of its pillar (x, y, z) and to
-    the pillar's centre (x, y). Positions are in units of the area, offsets in units of a pillar, so that one scale
-    suits all nine. A pillar with fewer than N points repeats its first one, which changes no maximum.
+    the pillar's centre (x, y). Positions are in units of the area, offsets in units of a pillar, those of height in
+    metres, so that one scale suits all nine. A pillar with fewer than N points repeats its first one, which changes no maximum.
     `cells` `[1, P]`: row * columns + column of each pillar, rows * columns where there is none.
 
     Of too many points in a pillar those that come first stay, of too many pillars those with the most points.
@@ -62,7 +62,7 @@ class Pillars:
             [
                 (cloud[:, :3] - low) / (high - low),
                 cloud[:, 3:4],
-                (cloud[:, :3] - mean[owner]) / self.cell,
+                (cloud[:, :3] - mean[owner]) / (self.cell, self.cell, 1),
                 (cloud[:, :2] - low[:2]) / self.cell - place - 0.5,
             ],
             axis=1,
