@@ -14,7 +14,8 @@ class Pillars:
 
     `pillars` `[1, 9, P, N]`: for each point x, y, z, reflectance, its offset to the mean of its pillar (x, y, z) and to
     the pillar's centre (x, y). Positions are in units of the area, offsets in units of a pillar, those of height in
-    metres, so that one scale suits all nine. A pillar with fewer than N points repeats its first one, which changes no maximum.
+    metres, so that one scale suits all nine. A pillar with fewer than N points repeats its first one, which changes no
+    maximum.
     `cells` `[1, P]`: row * columns + column of each pillar, rows * columns where there is none.
 
     Of too many points in a pillar those that come first stay, of too many pillars those with the most points.
