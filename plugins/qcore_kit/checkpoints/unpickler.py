@@ -299,7 +299,7 @@ def _refuse_torchscript(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
         return  # torch.load says what is wrong
     if any("/code/" in name or name.endswith("constants.pkl") for name in names):
         raise FileError(

@@ -245,6 +245,19 @@ def test_state_dict_without_a_config_is_no_model(tmp_path):
     assert caught.value.hint
 
 
+def test_an_archive_whose_names_are_damaged_is_an_error_of_the_file(tmp_path):
+    """One byte of a name in the archive's directory, of which zipfile itself says UnicodeDecodeError."""
+    path = tmp_path / "damaged.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02}q\x00.")
+        archive.writestr("archive/gewichte-\u00e4", b"0")
+    data = path.read_bytes()
+    place = data.rindex("\u00e4".encode())
+    path.write_bytes(data[:place] + b"\xff" + data[place + 1 :])
+    with pytest.raises(FileError, match=r"damaged\.pt"):
+        qcore.recipe(path).start().model()
+
+
 def test_torchscript_is_named_as_such(tmp_path):
     path = tmp_path / "scripted.pt"
     with zipfile.ZipFile(path, "w") as archive:

@@ -27,7 +27,7 @@ class CheckpointFormat:
         try:
             with zipfile.ZipFile(path) as archive:
                 return any(name.endswith("data.pkl") for name in archive.namelist())
-        except zipfile.BadZipFile:
+        except (zipfile.BadZipFile, ValueError, NotImplementedError):  # names or versions are damaged
             return b"data.pkl" in head
 
     def open(self, path: Path) -> Any:

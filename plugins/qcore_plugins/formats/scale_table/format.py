@@ -27,7 +27,7 @@ class TableFormat:
         try:
             with zipfile.ZipFile(path) as archive:
                 return TABLE in archive.namelist()
-        except zipfile.BadZipFile:
+        except (zipfile.BadZipFile, ValueError, NotImplementedError):  # names or versions are damaged
             return False
 
     def open(self, path: Path) -> ScaleTable:
