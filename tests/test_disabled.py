@@ -23,7 +23,21 @@ TOOLS = {
 """Plugin of a tool -> the command that goes with it."""
 WITH = {"new_plugin": {"check-plugin"}}
 """Further commands of a tool."""
-EVERYDAY = (*("contract", "eval", "export", "inspect", "list-plugins", "plan", "predict", "quantize", "recipe", "run"),)
+EVERYDAY = (
+    *(
+        "completion",
+        "contract",
+        "eval",
+        "export",
+        "inspect",
+        "list-plugins",
+        "plan",
+        "predict",
+        "quantize",
+        "recipe",
+        "run",
+    ),
+)
 
 
 @pytest.fixture

@@ -117,8 +117,8 @@ def written(run: Run, job: Job, output: Output) -> dict[str, Any]:
     writable(job.folder)
     page = Page(run.recipe.file, job.observers.commands({}))
     proof = proving.Proof.begun(output, run, job.cpu)
-    calibrating.warn_of_few(run, output)
     run.model("quantizer")
+    calibrating.warn_of_few(run, output)
     calibrating.warn_of_equal(run, output)
     failed: list[dict[str, Any]] = []
     try:

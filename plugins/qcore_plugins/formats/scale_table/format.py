@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +55,7 @@ class TableFormat:
                 entry = graph.metadata_props.add()
                 entry.key, entry.value = CONTRACT, archive.read(CONTRACT).decode()
             return ScaleTable.from_dict(graph, document)
-        except (zipfile.BadZipFile, KeyError, TypeError, ValueError, DecodeError) as error:
+        except (zipfile.BadZipFile, zlib.error, KeyError, TypeError, ValueError, DecodeError) as error:
             raise FileError(f"{path}: not a complete scale table ({told(error)})", hint="copy it again") from error
 
     def contract(self, content: ScaleTable) -> Contract | None:

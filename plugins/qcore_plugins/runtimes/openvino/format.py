@@ -49,7 +49,7 @@ class OpenVinoFormat:
         try:
             with silently():
                 model = openvino.Core().read_model(str(path))
-        except RuntimeError as error:
+        except (RuntimeError, UnicodeError) as error:
             line = told(RuntimeError(str(error).strip().splitlines()[-1]))
             raise FileError(f"{path}: not a valid OpenVINO file ({line})", hint="copy or export it again") from error
         beside = path.with_suffix(".bin")
