@@ -33,7 +33,7 @@ def environment(tmp_path):
     return of
 
 
-@pytest.mark.parametrize("name", ["qcore-pointpillars"])
+@pytest.mark.parametrize("name", ["qcore-pointpillars", "qcore-ultralytics"])
 def test_a_distribution_holds_to_what_is_asked_and_to_its_own_tests(environment, name):
     folder, variables = environment(name)
     plugin = name.removeprefix("qcore-")

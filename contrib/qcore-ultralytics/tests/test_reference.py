@@ -84,7 +84,9 @@ def test_the_end_to_end_head_gives_the_references_boxes():
     wanted = arrays[f"out{told['output_names'].index('topk')}"]
     assert rows.shape == wanted.shape
     assert apart(rows[..., 4], wanted[..., 4]) < 1e-5
-    same = {(int(row[5]), *np.round(row[:4], 1)) for row in rows[0]} & {(int(r[5]), *np.round(r[:4], 1)) for r in wanted[0]}
+    same = {(int(row[5]), *np.round(row[:4], 1)) for row in rows[0]} & {
+        (int(r[5]), *np.round(r[:4], 1)) for r in wanted[0]
+    }
     assert len(same) > 0.97 * len(rows[0])
 
 

@@ -1,4 +1,4 @@
-"""YOLOv8, YOLO11 and YOLO26 detectors, read from checkpoints of the ultralytics package without running anything in them."""
+"""YOLOv8, YOLO11 and YOLO26 detectors, from checkpoints of the ultralytics package; nothing in them is run."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The blocks; names of members are those of the checkpoints' keys. Written from the papers and from files, not from code.
+"""The blocks; names of members are those of the checkpoints' keys.
 
 C2f and the head: YOLOv8 (no paper; described in arXiv:2305.09972); attention: YOLOv10 (arXiv:2405.14458), section 3.3.
 """
@@ -64,7 +64,7 @@ class C2f(nn.Module):
         """All parts, joined by a convolution."""
         parts = list(self.cv1(x).split([self.c, self.c], 1))
         for member in self.m:
-            parts.append(member(parts[-1]))  # noqa: PERF401 - each reads the one before
+            parts.append(member(parts[-1]))
         joined: Tensor = self.cv2(torch.cat(parts, 1))
         return joined
 
@@ -133,7 +133,7 @@ class SPPF(nn.Module):
         """Pools of pools, joined."""
         parts = [self.cv1(x)]
         for _ in range(self.n):
-            parts.append(self.m(parts[-1]))  # noqa: PERF401 - each reads the one before
+            parts.append(self.m(parts[-1]))
         y: Tensor = self.cv2(torch.cat(parts, 1))
         return x + y if self.add else y
 

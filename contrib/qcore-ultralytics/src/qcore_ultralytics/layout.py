@@ -16,8 +16,8 @@ SIDES = ("left", "top", "right", "bottom")
 def decode(levels: Sequence[Any], strides: Sequence[float]) -> tuple[Any, Any]:
     """Boxes `[B, N, 4]` xyxy in input pixels and scores `[B, N, classes]` of levels `[B, 4 + classes, H, W]`.
 
-    The first four channels are the distances of left, top, right and bottom from the middle of the cell, in cells; they may
-    be negative.
+    The first four channels are the distances of left, top, right and bottom from the middle of the cell, in cells; they
+    may be negative.
 
     Args:
         levels: Arrays of NumPy or tensors of torch.
@@ -59,7 +59,11 @@ class RawDistances:
         return decode([values[output.name] for output in outputs], strides)
 
     def parts(
-        self, output: Tensor, values: Any, size: tuple[int, int], classes: Sequence[str]
+        self,
+        output: Tensor,
+        values: Any,
+        size: tuple[int, int],  # noqa: ARG002 - of the protocol
+        classes: Sequence[str],  # noqa: ARG002
     ) -> dict[str, tuple[Any, Callable[[tuple[int, ...]], str]]]:
         """Distances and logits."""
 

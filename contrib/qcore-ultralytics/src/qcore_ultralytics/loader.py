@@ -70,7 +70,9 @@ class UltralyticsLoader:
         network = build(found, file, str(options.get("branch") or "one2many"))
         listed = named(found.names, network.nc, options, file)
         network.names = listed
-        shape = input_shape(options, int(max(network.strides)), found.size or (640, 640), int(found.config.get("ch", 3)))
+        shape = input_shape(
+            options, int(max(network.strides)), found.size or (640, 640), int(found.config.get("ch", 3))
+        )
         raw = options.get("head") == "raw"
         outputs = levels(network, shape) if raw else [whole(network, shape)]
         family, letter = told(found)

@@ -151,7 +151,7 @@ class Network(nn.Module):
     def head(self) -> blocks.Detect:
         """The head."""
         head = self.model[-1]
-        assert isinstance(head, blocks.Detect)  # noqa: S101 - the only head that is built
+        assert isinstance(head, blocks.Detect)
         return head
 
     def _measured(self) -> list[float]:
