@@ -123,7 +123,7 @@ def told(found: Stored) -> tuple[str, str]:
     return family, str(found.config.get("scale") or "")
 
 
-def build(found: Stored, file: str, branch: str) -> Network:
+def build(found: Stored, file: str, branch: str) -> Network:  # noqa: C901 - one check after the other
     """The network with its weights, strict about keys and shapes.
 
     Raises:
