@@ -1,6 +1,7 @@
 """The whole job on ncnn: what it finds is what ONNX Runtime finds; its int8 file runs, is compared and checked."""
 
 import json
+from importlib.metadata import entry_points
 import os
 import runpy
 import subprocess
@@ -13,10 +14,11 @@ import numpy as np
 import pytest
 
 import qcore
-from qcore.cli import main
 
 pytest.importorskip("ncnn")
 pytest.importorskip("torch", reason="reads checkpoints")
+(command,) = entry_points(group="console_scripts", name="qcore")
+main = command.load()
 
 
 @pytest.fixture(scope="module")
