@@ -1,12 +1,12 @@
 """The whole job on ncnn: what it finds is what ONNX Runtime finds; its int8 file runs, is compared and checked."""
 
 import json
-from importlib.metadata import entry_points
 import os
 import runpy
 import subprocess
 import sys
 from importlib import resources
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import cv2
